@@ -1,0 +1,163 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the page may see of a running city: frozen values, made by the engine after every tick."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+from lamplighter.terms.asset import Assets
+from lamplighter.terms.city import Place, Streets
+from lamplighter.terms.columns import AnyArray, FloatArray, IntArray
+from lamplighter.terms.outcome import Outcome
+from lamplighter.terms.service import Layer
+
+LineKind = Literal["permit", "refusal", "hand_back", "operator", "fault"]
+
+
+@dataclass(frozen=True)
+class ServiceAbout:
+    """What does not change of a service while the city runs. `lines`: for layers of geometry "line", per asset
+    position the two ends (k,) as assets or coordinates: columns asset, lon1_deg, lat1_deg, lon2_deg, lat2_deg."""
+
+    name: str
+    title: str
+    doc: str
+    layers: tuple[Layer, ...]
+    outcomes: tuple[Outcome, ...]
+    lines: Mapping[str, AnyArray]
+
+
+@dataclass(frozen=True)
+class Scene:
+    """What does not change while the city runs."""
+
+    name: str
+    title: str
+    simulated: bool
+    attribution: tuple[str, ...]
+    place: Place
+    streets: Streets
+    assets: Assets
+    areas: tuple[str, ...]
+    services: tuple[ServiceAbout, ...]
+    seed: int
+    begin_s: float
+
+
+@dataclass(frozen=True)
+class LayerValues:
+    """The latest values of one map layer: asset (k,) positions in the city's assets and value (k,)."""
+
+    layer: str
+    asset: IntArray
+    value: FloatArray
+
+
+@dataclass(frozen=True)
+class DecisionLine:
+    """One decision or refusal in plain words, with the asset it concerns (empty for a whole service)."""
+
+    at_s: float
+    service: str
+    asset: str
+    kind: LineKind
+    text: str
+    times: int = 1
+
+
+@dataclass(frozen=True)
+class Series:
+    """One outcome over time, with lamplighter and without (a shadow run of the same seed). with_ and without are
+    (m,) aligned with time_s; without is shorter where the shadow lags. cumulative_*: value since the start."""
+
+    service: str
+    outcome: str
+    time_s: FloatArray
+    adaptive: FloatArray
+    baseline_time_s: FloatArray
+    baseline: FloatArray
+    cumulative_adaptive: float | None
+    cumulative_baseline: float | None
+
+
+@dataclass(frozen=True)
+class ServiceState:
+    """How one service stands now."""
+
+    name: str
+    arm: Literal["adaptive", "baseline"]
+    assets: int
+    in_force: int
+    permits: int
+    refusals: int
+    admitted: int
+    rejected: int
+    last_tick_s: float
+
+
+@dataclass(frozen=True)
+class View:
+    """The city at one moment. version grows by one with every change."""
+
+    version: int
+    now_s: float
+    running: bool
+    speed: float
+    ended: bool
+    speed_reached: float
+    services: tuple[ServiceState, ...]
+    layers: tuple[LayerValues, ...]
+    moving: Mapping[str, AnyArray]  # simulated cities only: lon_deg, lat_deg, kind code of moving vehicles, no number
+    series: tuple[Series, ...]
+    lines: tuple[DecisionLine, ...]
+    faults: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """Why an asset does what it does, in plain sentences, with the values that it rests on."""
+
+    asset: str
+    kind: str
+    service: str
+    street: str
+    area: str
+    fed_by: str
+    sentences: tuple[str, ...]
+    values: tuple[tuple[str, float, str, float], ...]  # (quantity, value, unit, age_s)
+
+
+class Engine(Protocol):
+    """What the web may ask of the engine. Every call is safe from another thread and returns at once."""
+
+    def scene(self) -> Scene:
+        """Return what does not change."""
+        ...
+
+    def view(self) -> View:
+        """Return the newest view."""
+        ...
+
+    def explain(self, asset_id: str) -> Explanation:
+        """Return why the asset does what it does; KeyError where there is no such asset."""
+        ...
+
+    def play(self) -> None:
+        """Let the city run on."""
+        ...
+
+    def pause(self) -> None:
+        """Hold the simulated city still."""
+        ...
+
+    def set_speed(self, speed: float) -> None:
+        """Run at so many times real time; ValueError outside 0.1 to 3600."""
+        ...
+
+    def set_arm(self, service: str, arm: Literal["adaptive", "baseline"]) -> None:
+        """Choose the arm of a service; KeyError where there is no such service."""
+        ...
+
+    def hand_back(self) -> int:
+        """Put every service into the baseline arm and every box onto its local programme; return how many boxes."""
+        ...

@@ -1,0 +1,108 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One frozen value declares a service; the spine knows no service by name."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from lamplighter.terms.asset import AssetKind
+from lamplighter.terms.city import BuildContext, Built, CityData
+from lamplighter.terms.decision import Action, Findings, Permits, Proposals, Rule
+from lamplighter.terms.outcome import Outcome, OutcomeRows
+from lamplighter.terms.quantity import Quantity
+from lamplighter.terms.reading import Message, Reading
+from lamplighter.terms.snapshot import Snapshot
+from lamplighter.terms.table import TableSpec
+
+Decider = Callable[[Snapshot, Any, Any], tuple[tuple[Proposals, ...], Any]]
+
+
+@dataclass(frozen=True)
+class Interlock:
+    """What must never happen, as one small pure check.
+
+    check(snapshot, proposals, prepared): for a row check, one finding per row of the first table; for a set
+    check, `proposals` holds every table of the actions in `actions` that survived the row checks, in that
+    order (empty tables included), and groups number over all their rows one table after the other.
+    """
+
+    rule: Rule
+    actions: tuple[str, ...]
+    scope: Literal["row", "set"]
+    check: Callable[[Snapshot, tuple[Proposals, ...], Any], Findings]
+
+
+@dataclass(frozen=True)
+class Layer:
+    """How the map shows one kind of asset: shape, the quantity that colours it, and the colour ramp's ends."""
+
+    name: str
+    of: str
+    geometry: Literal["point", "street", "line"]
+    quantity: str
+    low: float
+    high: float
+    palette: Literal["sequential", "diverging", "stage"]
+    doc: str
+
+
+@dataclass(frozen=True)
+class Synthetic:
+    """A made-up city slice for `bench loop`: data, and the frames the field would send each tick.
+
+    frames(now_s) returns canonical frames as bytes, as `decode` would.
+    """
+
+    city: CityData
+    frames: Callable[[float], bytes]
+
+
+@dataclass(frozen=True)
+class Service:
+    """All that the spine needs to know of a service: its table of contents.
+
+    build(context) -> Built; prepare(city) -> value handed back to every later call (what does not change);
+    decode(readings, prepared) -> canonical frames (bytes of FRAME rows); encode(permits, prepared) -> messages;
+    start(prepared) -> first state; adaptive(snapshot, state, prepared) -> (proposals, state), pure; baseline the
+    same, and it proposes nothing; outcomes(snapshot, state, prepared) -> contributions since the last tick, from
+    aggregates only, and its next state (None at first); simulator: dotted name `package.module:function` taking a SimulationStart;
+    commands: dotted name of a click group; synthetic(scale, seed) for the bench; explain(snapshot, prepared,
+    asset position) -> plain sentences on why the asset does what it does, from aggregates alone.
+    """
+
+    name: str
+    title: str
+    doc: str
+    kinds: tuple[AssetKind, ...]
+    quantities: tuple[Quantity, ...]
+    actions: tuple[Action, ...]
+    reasons: tuple[str, ...]
+    tables: tuple[TableSpec, ...]
+    settings: type
+    cadence_s: int
+    fresh_s: float
+    reads: tuple[str, ...]  # quantities of other services that it sees through the twin
+    after: tuple[str, ...]  # asset kinds that must be built before its own
+    build: Callable[[BuildContext], Built]
+    prepare: Callable[[CityData], Any]
+    start: Callable[[Any], Any]
+    decode: Callable[[Sequence[Reading], Any], bytes]
+    encode: Callable[[Permits, Any], Sequence[Message]]
+    adaptive: Decider
+    baseline: Decider
+    interlocks: tuple[Interlock, ...]
+    outcome_names: tuple[Outcome, ...]
+    outcomes: Callable[[Snapshot, Any, Any], tuple[OutcomeRows, Any]]
+    explain: Callable[[Snapshot, Any, int], Sequence[str]]
+    simulator: str
+    commands: str
+    layers: tuple[Layer, ...]
+    synthetic: Callable[[float, int], Synthetic]
+    describe: Callable[[Proposals, int, Any], str]  # one proposal row in plain words for the decisions list
+
+    def quantity(self, name: str) -> Quantity:
+        """Return one of the service's quantities by name; KeyError names those there are."""
+        known: Mapping[str, Quantity] = {q.name: q for q in self.quantities}
+        if name not in known:
+            raise KeyError(f"service {self.name} has no quantity {name!r}; it has {', '.join(known)}")
+        return known[name]
