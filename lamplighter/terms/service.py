@@ -11,7 +11,7 @@ from lamplighter.terms.decision import Action, Findings, Permits, Proposals, Rul
 from lamplighter.terms.outcome import Outcome, OutcomeRows
 from lamplighter.terms.quantity import Quantity
 from lamplighter.terms.reading import Message, Reading
-from lamplighter.terms.snapshot import Snapshot
+from lamplighter.terms.snapshot import Column, Snapshot
 from lamplighter.terms.table import TableSpec
 
 Decider = Callable[[Snapshot, Any, Any], tuple[tuple[Proposals, ...], Any]]
@@ -30,6 +30,20 @@ class Interlock:
     actions: tuple[str, ...]
     scope: Literal["row", "set"]
     check: Callable[[Snapshot, tuple[Proposals, ...], Any], Findings]
+
+
+@dataclass(frozen=True)
+class Record:
+    """How one quantity enters the record plane: merged over a group of assets, over a window, never finer.
+
+    by: "asset" only for assets that stand for a group already (a cell, a station, an approach), else "street" or
+    "area". window_s is at least the privacy gate's floor.
+    """
+
+    quantity: str
+    by: Literal["asset", "street", "area"]
+    window_s: int
+    combine: Literal["mean", "sum", "max", "min"]
 
 
 @dataclass(frozen=True)
@@ -99,6 +113,9 @@ class Service:
     layers: tuple[Layer, ...]
     synthetic: Callable[[float, int], Synthetic]
     describe: Callable[[Proposals, int, Any], str]  # one proposal row in plain words for the decisions list
+    record: tuple[Record, ...] = ()  # what the record plane keeps; anything not named is never written
+    # Values computed from the snapshot for the map and the explanations alone (an estimated line loading).
+    derive: Callable[[Snapshot, Any, Any], Mapping[str, Column]] | None = None
 
     def quantity(self, name: str) -> Quantity:
         """Return one of the service's quantities by name; KeyError names those there are."""

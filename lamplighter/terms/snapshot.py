@@ -47,6 +47,8 @@ class Snapshot:
     shared: Mapping[str, tuple[Shared, ...]]
     in_force: Mapping[str, InForce]
     adaptive: BoolArray  # (k,) which of the service's assets are in the adaptive arm now
+    vocabulary: tuple[str, ...]  # quantity names by their number in frames and citations
+    shared_fresh_s: Mapping[str, float]  # how old another service's quantity may be and still count as fresh
 
     def citywide(self, quantity: str, within_s: float) -> tuple[FloatArray, BoolArray]:
         """Return value (n,) and fresh mask (n,) of a shared quantity over all assets of the city."""

@@ -1,0 +1,205 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The privacy gate: the only maker of measurements.
+
+What passes is a closed vocabulary of bounded integers in fixed-width frames, each from an asset that is registered
+for that quantity, each about a window that has begun and is not long past. There is no field in which a name, a
+plate, a device address or free text could travel: a frame is sixteen bytes, all of them spoken for.
+
+Two planes. What is admitted here lives in memory, in the process that decides. The record plane keeps nothing finer
+than the floors below, and a city may only tighten them.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from lamplighter.terms.asset import Assets
+from lamplighter.terms.columns import BoolArray, FloatArray, IntArray
+from lamplighter.terms.measurement import FRAME, FrameArray, Measurements
+from lamplighter.terms.quantity import Quantity
+from lamplighter.terms.service import Service
+
+RECORD_WINDOW_MIN_S = 300  # nothing finer in time is ever written
+RECORD_CELL_LAMPS_MIN = 64
+RECORD_CELL_CONNECTIONS_MIN = 100
+LATE_WINDOWS_MAX = 2  # a frame about an older window than this is refused: it can steer nothing any more
+LATE_GRACE_S = 120
+SAMPLES_MAX = 65_535
+FRAMES_MAX = 4_000_000  # per batch and service; beyond it the batch is refused whole, unread
+
+REASONS = (
+    "the batch is not a whole number of 16-byte frames, or is too large",
+    "no such asset in this service",
+    "no such quantity in the vocabulary",
+    "an asset of this kind does not report this quantity",
+    "below the least value of the quantity",
+    "above the greatest value of the quantity",
+    "about a window that has not begun",
+    "about a window too long past",
+    "said twice in one batch",
+)
+SHAPE, ASSET, QUANTITY, KIND, LOW, HIGH, FUTURE, PAST, TWICE = range(len(REASONS))
+
+
+@dataclass(frozen=True)
+class Registry:
+    """Who may say what: made once per service and city.
+
+    start, stop: the service's run of assets; may (assets of the run, quantities) as kind codes and a table; bounds
+    in steps, window and step per quantity (q,).
+    """
+
+    start: int
+    stop: int
+    kind: IntArray
+    may: BoolArray
+    low_steps: IntArray
+    high_steps: IntArray
+    window_s: IntArray
+    step: FloatArray
+
+
+@dataclass(frozen=True)
+class Rejected:
+    """What was not admitted, columns (m,): city asset position, vocabulary position, reason, what it said, the bound."""
+
+    asset: IntArray
+    quantity: IntArray
+    reason: IntArray
+    observed: FloatArray
+    limit: FloatArray
+
+    def __len__(self) -> int:
+        return len(self.asset)
+
+
+def register(service: Service, assets: Assets, vocabulary: tuple[str, ...]) -> Registry:
+    """Return who may say what for one service of a city."""
+    span = assets.span(service.name)
+    kinds = {kind.name: code for code, kind in enumerate(service.kinds)}
+    kind = np.array([kinds[name] for name in assets.kind[span]], dtype=np.int64)
+    known: dict[str, Quantity] = {quantity.name: quantity for quantity in service.quantities}
+    may = np.zeros((max(len(kinds), 1), len(vocabulary)), dtype=np.bool_)
+    low, high = np.zeros(len(vocabulary), np.int64), np.full(len(vocabulary), -1, np.int64)
+    window_s, step = np.ones(len(vocabulary), np.int64), np.ones(len(vocabulary), np.float64)
+    for code, name in enumerate(vocabulary):
+        if name in known:
+            quantity = known[name]
+            may[kinds[quantity.of], code] = True
+            low[code] = round(quantity.low / quantity.step)
+            high[code] = round(quantity.high / quantity.step)
+            window_s[code], step[code] = quantity.window_min_s, quantity.step
+    return Registry(span.start, span.stop, kind, may, low, high, window_s, step)
+
+
+def _ordered(asset: IntArray, quantity: IntArray, window: IntArray) -> tuple[IntArray | None, BoolArray]:
+    """Return the sorting order by quantity, asset, window (None where already so) and the mask of repeats in it."""
+    span = (int(asset.max()) + 1) if len(asset) else 1
+    key = quantity * span + asset
+    gap = np.diff(key)
+    if bool((gap > 0).all()):
+        return None, np.zeros(len(key), np.bool_)
+    order = np.lexsort((window, key))
+    twice = np.zeros(len(key), np.bool_)
+    same = (np.diff(key[order]) == 0) & (np.diff(window[order]) == 0)
+    twice[1:] = same
+    return order, twice
+
+
+def _structural(frames: FrameArray, registry: Registry) -> tuple[IntArray, IntArray, IntArray]:
+    """Return asset and quantity as positions and, per frame, the first structural reason against it (-1 where none)."""
+    asset, quantity = frames["asset"].astype(np.int64), frames["quantity"].astype(np.int64)
+    reason = np.full(len(frames), -1, np.int64)
+    stranger = (asset < registry.start) | (asset >= registry.stop)
+    unknown = quantity >= len(registry.step)
+    reason[stranger] = ASSET
+    reason[unknown & ~stranger] = QUANTITY
+    sound = reason < 0
+    if registry.stop > registry.start:
+        local = np.where(sound, asset - registry.start, 0)
+        allowed = registry.may[registry.kind[local], np.where(sound, quantity, 0)]
+        reason[sound & ~allowed] = KIND
+    return asset, quantity, reason
+
+
+def admit(payload: bytes, registry: Registry, now_s: float) -> tuple[Measurements, Rejected]:
+    """Admit canonical frames. What fails is reported with its reason and never costs what was known before.
+
+    payload: FRAME rows as bytes; now_s: city time. Returns measurements ordered by quantity and asset, and the
+    rejected frames. A batch of the wrong shape is refused whole.
+    """
+    if len(payload) % FRAME.itemsize or len(payload) > FRAMES_MAX * FRAME.itemsize:
+        return _measured(np.zeros(0, FRAME), registry, now_s), _whole_batch(len(payload))
+    frames = np.frombuffer(payload, dtype=FRAME)
+    asset, quantity, reason = _structural(frames, registry)
+    safe = np.where(reason < 0, quantity, 0)
+    value, window = frames["value"].astype(np.int64), frames["window"].astype(np.int64)
+    low, high = registry.low_steps[safe], registry.high_steps[safe]
+    length_s = registry.window_s[safe]
+    begun, ended_s = window * length_s <= now_s, (window + 1) * length_s
+    late_s = now_s - ended_s
+    late_max_s = LATE_WINDOWS_MAX * length_s + LATE_GRACE_S
+    for code, bad in ((LOW, value < low), (HIGH, value > high), (FUTURE, ~begun), (PAST, late_s > late_max_s)):
+        reason[(reason < 0) & bad] = code
+    order, twice = _ordered(asset, quantity, window)
+    if order is not None:
+        asset, quantity, value, window, reason = (c[order] for c in (asset, quantity, value, window, reason))
+        frames = frames[order]
+        safe, low, high, late_max_s, late_s = (c[order] for c in (safe, low, high, late_max_s, late_s))
+        reason[(reason < 0) & twice] = TWICE
+    good = reason < 0
+    if bool(good.all()):
+        return _measured(frames, registry, now_s), _none()
+    bad = ~good
+    scale = registry.step[safe][bad]
+    bounds = {
+        LOW: low[bad] * scale,
+        HIGH: high[bad] * scale,
+        PAST: late_max_s[bad].astype(float),
+        FUTURE: np.full(bad.sum(), now_s),
+    }
+    why = reason[bad]
+    observed = np.where(why == PAST, late_s[bad], value[bad] * scale)
+    limit = np.zeros(len(why))
+    for code, bound in bounds.items():
+        limit = np.where(why == code, bound, limit)
+    return _measured(frames[good], registry, now_s), Rejected(asset[bad], quantity[bad], why, observed, limit)
+
+
+def _measured(frames: FrameArray, registry: Registry, now_s: float) -> Measurements:
+    quantity = frames["quantity"].astype(np.int64)
+    value = frames["value"] * registry.step[quantity] if len(registry.step) else np.zeros(0)
+    return Measurements(
+        asset=frames["asset"].astype(np.int64),
+        quantity=quantity,
+        value=value.astype(np.float64),
+        window=frames["window"].astype(np.int64),
+        count=frames["count"].astype(np.int64),
+        known_at_s=np.full(len(frames), now_s, np.float64),
+    )
+
+
+def _none() -> Rejected:
+    empty = np.zeros(0, np.int64)
+    return Rejected(empty, empty, empty, np.zeros(0), np.zeros(0))
+
+
+def _whole_batch(length_bytes: int) -> Rejected:
+    zero = np.zeros(1, np.int64)
+    limit = float(FRAMES_MAX * FRAME.itemsize)
+    return Rejected(zero, zero, np.full(1, SHAPE, np.int64), np.full(1, float(length_bytes)), np.full(1, limit))
+
+
+def explain_rejection(rejected: Rejected, row: int, assets: Assets, vocabulary: tuple[str, ...]) -> str:
+    """Say in one sentence what was not admitted, why, and what happens now."""
+    code = int(rejected.reason[row])
+    if code == SHAPE:
+        return f"A batch of {rejected.observed[row]:.0f} bytes was not read: {REASONS[code]}. Nothing known before is lost."
+    place, word = int(rejected.asset[row]), int(rejected.quantity[row])
+    asset = str(assets.id[place]) if place < len(assets) else f"number {place}"
+    quantity = vocabulary[word] if word < len(vocabulary) else f"quantity number {word}"
+    bound = f", allowed {rejected.limit[row]:g}" if code in (LOW, HIGH) else ""
+    return (
+        f"{asset}: {quantity} = {rejected.observed[row]:g} was not admitted: {REASONS[code]}{bound}. "
+        "The last good value stays and ages; when it is too old, the box runs its own programme."
+    )
