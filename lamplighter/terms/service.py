@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 from lamplighter.terms.asset import AssetKind
 from lamplighter.terms.city import BuildContext, Built, CityData
+from lamplighter.terms.columns import AnyArray
 from lamplighter.terms.decision import Action, Findings, Permits, Proposals, Rule
 from lamplighter.terms.outcome import Outcome, OutcomeRows
 from lamplighter.terms.quantity import Quantity
@@ -116,6 +117,8 @@ class Service:
     record: tuple[Record, ...] = ()  # what the record plane keeps; anything not named is never written
     # Values computed from the snapshot for the map and the explanations alone (an estimated line loading).
     derive: Callable[[Snapshot, Any, Any], Mapping[str, Column]] | None = None
+    # For layers of geometry "line": columns asset (city position), lon1_deg, lat1_deg, lon2_deg, lat2_deg.
+    lines: Callable[[Any], Mapping[str, AnyArray]] | None = None
 
     def quantity(self, name: str) -> Quantity:
         """Return one of the service's quantities by name; KeyError names those there are."""

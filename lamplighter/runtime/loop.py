@@ -1,0 +1,211 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One tick, the same for every service: read, admit, fold, pick the arm, decide, examine, deliver, record."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from time import perf_counter
+from typing import Any
+
+import numpy as np
+
+from lamplighter import privacy, safety, twin
+from lamplighter.terms.city import CityData
+from lamplighter.terms.columns import BoolArray
+from lamplighter.terms.decision import HAND_BACK, InForce, Permits, Proposals, no_cites
+from lamplighter.terms.measurement import Measurements
+from lamplighter.terms.outcome import OutcomeRows
+from lamplighter.terms.reading import Message, Reading
+from lamplighter.terms.service import Service
+from lamplighter.terms.snapshot import Column, Shared, Snapshot
+
+STAGES = ("read", "admit", "fold", "decide", "examine", "deliver", "record")
+
+
+@dataclass
+class ServiceRun:
+    """One service of a running city: what does not change, and the little that does from tick to tick."""
+
+    service: Service
+    city: CityData
+    prepared: Any
+    registry: privacy.Registry
+    adaptive: BoolArray
+    holds: BoolArray
+    state: Any
+    outcome_state: Any = None
+    columns: twin.Columns = field(default_factory=dict[str, Column])
+    in_force: Mapping[str, InForce] = field(default_factory=dict[str, InForce])
+    stage_s: dict[str, float] = field(default_factory=lambda: dict.fromkeys(STAGES, 0.0))
+
+
+@dataclass(frozen=True)
+class Tick:
+    """What one tick of one service did. `fault` is a sentence where the decider or an outcome failed, else empty."""
+
+    now_s: float
+    snapshot: Snapshot
+    measured: Measurements
+    rejected: privacy.Rejected
+    verdict: safety.Verdict
+    messages: tuple[Message, ...]
+    outcomes: OutcomeRows | None
+    fault: str
+
+
+def open_run(service: Service, city: CityData, adaptive: bool) -> ServiceRun:
+    """Prepare one service for its first tick, all its assets in one arm."""
+    size = city.span.stop - city.span.start
+    prepared = service.prepare(city)
+    return ServiceRun(
+        service=service,
+        city=city,
+        prepared=prepared,
+        registry=privacy.register(service, city.assets, city.vocabulary),
+        adaptive=np.full(size, adaptive, np.bool_),
+        holds=np.zeros(size, np.bool_),
+        state=service.start(prepared),
+        in_force={action.name: twin.idle(action, size) for action in service.actions},
+    )
+
+
+def shared_columns(runs: Sequence[ServiceRun], reader: Service) -> tuple[Mapping[str, tuple[Shared, ...]], Mapping[str, float]]:
+    """Return what a service sees of the others: only the quantities that it names in `reads`, and their ages allowed."""
+    shared: dict[str, tuple[Shared, ...]] = {}
+    fresh_s: dict[str, float] = {}
+    for name in reader.reads:
+        parts: list[Shared] = []
+        for run in runs:
+            if name in run.columns:
+                parts.append(Shared(run.city.span.start, run.columns[name]))
+                quantity = run.service.quantity(name)
+                fresh_s[name] = max(run.service.fresh_s, 2.0 * quantity.window_min_s + run.service.cadence_s)
+        shared[name] = tuple(parts)
+    return shared, fresh_s
+
+
+def _snapshot(run: ServiceRun, runs: Sequence[ServiceRun], now_s: float) -> Snapshot:
+    shared, fresh_s = shared_columns(runs, run.service)
+    return Snapshot(
+        now_s=now_s,
+        assets=run.city.assets,
+        span=run.city.span,
+        latest=run.columns,
+        shared=shared,
+        in_force=run.in_force,
+        adaptive=run.adaptive,
+        vocabulary=run.city.vocabulary,
+        shared_fresh_s=fresh_s,
+    )
+
+
+def _decide(run: ServiceRun, snapshot: Snapshot) -> tuple[tuple[Proposals, ...], str]:
+    """Ask the arm's decider. One that fails proposes nothing: leases lapse and the boxes run their own programmes."""
+    decider = run.service.adaptive if bool(run.adaptive.any()) else run.service.baseline
+    try:
+        proposals, run.state = decider(snapshot, run.state, run.prepared)
+    except Exception as error:  # whatever fails here must not stop the other services
+        return (), (
+            f"{run.service.name}: deciding failed ({type(error).__name__}: {error}). Nothing is proposed this tick; "
+            "every box returns to its local programme when its lease ends."
+        )
+    if bool(run.adaptive.all()):
+        return proposals, ""
+    return tuple(_in_arm(table, run) for table in proposals), ""
+
+
+def _in_arm(table: Proposals, run: ServiceRun) -> Proposals:
+    """Return the rows whose assets are in the adaptive arm: elsewhere lamplighter proposes nothing."""
+    rows = np.flatnonzero(run.adaptive[table.asset - run.city.span.start])
+    offsets = table.cites.offsets
+    keep = np.zeros(len(table), np.bool_)
+    keep[rows] = True
+    kept = np.repeat(keep, np.diff(offsets))
+    lengths = np.diff(offsets)[rows]
+    cites = type(table.cites)(np.concatenate(([0], np.cumsum(lengths))), table.cites.asset[kept], table.cites.quantity[kept])
+    values = {name: column[rows] for name, column in table.values.items()}
+    return Proposals(
+        table.action, table.asset[rows], values, table.because[rows], cites, table.arm, table.issued_s, table.lease_s
+    )
+
+
+def _outcomes(run: ServiceRun, snapshot: Snapshot, fault: str) -> tuple[OutcomeRows | None, str]:
+    try:
+        rows, run.outcome_state = run.service.outcomes(snapshot, run.outcome_state, run.prepared)
+    except Exception as error:  # an account that fails must not stop control
+        text = f"{run.service.name}: outcomes could not be computed ({type(error).__name__}: {error}). Control goes on."
+        return None, f"{fault} {text}".strip()
+    return rows, fault
+
+
+def tick(run: ServiceRun, runs: Sequence[ServiceRun], readings: Sequence[Reading], now_s: float) -> Tick:
+    """Do one tick of one service with the readings that arrived until `now_s`."""
+    clock = perf_counter()
+
+    def lap(stage: str) -> None:
+        nonlocal clock
+        now = perf_counter()
+        run.stage_s[stage] += now - clock
+        clock = now
+
+    payload, fault = _decode(run, readings)
+    lap("read")
+    measured, rejected = privacy.admit(payload, run.registry, now_s)
+    lap("admit")
+    run.columns = twin.fold(run.columns, measured, run.city.vocabulary, run.city.span)
+    run.in_force = twin.lapse(run.in_force, now_s)
+    snapshot = _snapshot(run, runs, now_s)
+    lap("fold")
+    proposals, failed = _decide(run, snapshot)
+    fault = f"{fault} {failed}".strip()
+    lap("decide")
+    verdict = safety.examine(run.service, snapshot, proposals, run.prepared, run.holds)
+    lap("examine")
+    messages = deliverable(run, verdict.permits)
+    run.in_force = twin.enter_into_force(run.in_force, [p for p in verdict.permits if len(p)], run.city.span, now_s)
+    lap("deliver")
+    outcomes, fault = _outcomes(run, snapshot, fault)
+    lap("record")
+    return Tick(now_s, snapshot, measured, rejected, verdict, messages, outcomes, fault)
+
+
+def _decode(run: ServiceRun, readings: Sequence[Reading]) -> tuple[bytes, str]:
+    """Turn readings into canonical frames; bytes that cannot be read cost nothing already known."""
+    try:
+        return run.service.decode(readings, run.prepared), ""
+    except Exception as error:
+        return b"", (
+            f"{run.service.name}: {len(readings)} readings could not be decoded ({type(error).__name__}: {error}). "
+            "What was known before stays and ages; stale values steer nothing."
+        )
+
+
+def deliverable(run: ServiceRun, permits: Sequence[Permits]) -> tuple[Message, ...]:
+    """Return the bytes to send for these permits. Nothing but permits can be encoded."""
+    messages: list[Message] = []
+    for permit in permits:
+        if len(permit):
+            messages.extend(run.service.encode(permit, run.prepared))
+    return tuple(messages)
+
+
+def hand_back(run: ServiceRun, now_s: float) -> tuple[tuple[Message, ...], int]:
+    """Put the whole service into the baseline arm; return the messages that free every box, and how many boxes."""
+    run.adaptive = np.zeros_like(run.adaptive)
+    kinds = {action.of for action in run.service.actions}
+    mine = np.isin(run.city.assets.kind[run.city.span], sorted(kinds))
+    assets = np.flatnonzero(mine).astype(np.int64) + run.city.span.start
+    permit = safety.hand_back(assets, now_s)
+    run.in_force = twin.enter_into_force(run.in_force, [permit], run.city.span, now_s)
+    return deliverable(run, [permit]), len(assets)
+
+
+def operator_wish(action: str, asset: int, values: Mapping[str, float], now_s: float, lease_s: float) -> Proposals:
+    """Return an operator's wish as a proposal like any other: it passes the same gate."""
+    columns = {name: np.array([value], np.float64) for name, value in values.items()}
+    one = np.array([asset], np.int64)
+    return Proposals(action, one, columns, np.zeros(1, np.int64), no_cites(1), "operator", now_s, lease_s)
+
+
+def is_hand_back(permit: Permits) -> bool:
+    """Tell whether these permits return boxes to their own programmes."""
+    return permit.proposals.action == HAND_BACK
