@@ -103,7 +103,7 @@ def _decide(run: ServiceRun, snapshot: Snapshot) -> tuple[tuple[Proposals, ...],
     decider = run.service.adaptive if bool(run.adaptive.any()) else run.service.baseline
     try:
         proposals, run.state = decider(snapshot, run.state, run.prepared)
-    except Exception as error:  # whatever fails here must not stop the other services
+    except Exception as error:  # noqa: BLE001 - whatever fails here must not stop the other services
         return (), (
             f"{run.service.name}: deciding failed ({type(error).__name__}: {error}). Nothing is proposed this tick; "
             "every box returns to its local programme when its lease ends."
@@ -131,7 +131,7 @@ def _in_arm(table: Proposals, run: ServiceRun) -> Proposals:
 def _outcomes(run: ServiceRun, snapshot: Snapshot, fault: str) -> tuple[OutcomeRows | None, str]:
     try:
         rows, run.outcome_state = run.service.outcomes(snapshot, run.outcome_state, run.prepared)
-    except Exception as error:  # an account that fails must not stop control
+    except Exception as error:  # noqa: BLE001 - an account that fails must not stop control
         text = f"{run.service.name}: outcomes could not be computed ({type(error).__name__}: {error}). Control goes on."
         return None, f"{fault} {text}".strip()
     return rows, fault
@@ -172,7 +172,7 @@ def _decode(run: ServiceRun, readings: Sequence[Reading]) -> tuple[bytes, str]:
     """Turn readings into canonical frames; bytes that cannot be read cost nothing already known."""
     try:
         return run.service.decode(readings, run.prepared), ""
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001 - rubbish from the field must not stop the loop
         return b"", (
             f"{run.service.name}: {len(readings)} readings could not be decoded ({type(error).__name__}: {error}). "
             "What was known before stays and ages; stale values steer nothing."

@@ -22,13 +22,14 @@ from lamplighter.terms.simulation import Advance, Simulated, SimulationStart, Si
 OPEN_TIMEOUT_S = 300.0
 
 
-class SimulatorFailure(RuntimeError):
+class SimulatorError(RuntimeError):
     """The simulated field stopped; the message says of which service, where in time and why."""
 
 
-def _resolve(dotted: str) -> Any:
+def open_field(dotted: str, start: SimulationStart) -> Simulator:
+    """Open the simulator that a service names as `package.module:function`, in this process."""
     module, _, name = dotted.partition(":")
-    return getattr(importlib.import_module(module), name)
+    return getattr(importlib.import_module(module), name)(start)
 
 
 def _serve(dotted: str, start: SimulationStart, pipe: Connection) -> None:
@@ -38,8 +39,7 @@ def _serve(dotted: str, start: SimulationStart, pipe: Connection) -> None:
         os.environ.setdefault(name, "1")
     simulator: Simulator | None = None
     try:
-        simulator = _resolve(dotted)(start)
-        assert simulator is not None
+        simulator = open_field(dotted, start)
         pipe.send(("ready", None))
         while True:
             call, arguments = pipe.recv()
@@ -48,7 +48,7 @@ def _serve(dotted: str, start: SimulationStart, pipe: Connection) -> None:
             pipe.send(("done", getattr(simulator, call)(*arguments)))
     except EOFError:
         pass
-    except Exception:
+    except Exception:  # noqa: BLE001 - whatever fails in the child must be told to the parent
         with contextlib.suppress(OSError):
             pipe.send(("failed", traceback.format_exc(limit=12)))
     finally:
@@ -73,16 +73,16 @@ class SimulatorProcess:
     def _answer(self, doing: str) -> Any:
         try:
             if not self._pipe.poll(OPEN_TIMEOUT_S):
-                raise SimulatorFailure(f"{self._service} field: no answer for {OPEN_TIMEOUT_S:g} s while {doing}; stopping it.")
+                raise SimulatorError(f"{self._service} field: no answer for {OPEN_TIMEOUT_S:g} s while {doing}; stopping it.")
             kind, value = self._pipe.recv()
         except (EOFError, ConnectionResetError, BrokenPipeError):
             self._process.join(timeout=5)
-            raise SimulatorFailure(
+            raise SimulatorError(
                 f"{self._service} field: its process ended (exit code {self._process.exitcode}) while {doing}. "
                 "Everything recorded so far is kept; start the city again, or run `lamplighter doctor`."
             ) from None
         if kind == "failed":
-            raise SimulatorFailure(f"{self._service} field failed while {doing}:\n{value}")
+            raise SimulatorError(f"{self._service} field failed while {doing}:\n{value}")
         return value
 
     def wait_ready(self) -> None:
