@@ -1,0 +1,130 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Reads a SUMO road network. The only module that imports sumolib, and only when a network is read."""
+
+import gzip
+import importlib
+import xml.sax
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any
+from xml.etree import ElementTree
+
+from lamplighter.city.faults import CityError, Fault, refuse
+
+REMEDY_EXPORT = "Export the network again with netconvert or osmWebWizard, and copy the whole file."
+MOTOR = frozenset(
+    ("passenger", "private", "taxi", "bus", "coach", "delivery", "truck", "trailer", "motorcycle", "moped", "evehicle", "hov")
+)
+
+
+@dataclass(frozen=True)
+class Road:
+    """One edge of the network in the network's own metres. permissions: vehicle classes allowed per lane."""
+
+    id: str
+    name: str
+    highway: str
+    crossing: bool
+    from_node: str
+    to_node: str
+    length_m: float
+    speed_m_s: float
+    lit: str
+    lane_width_m: tuple[float, ...]
+    permissions: tuple[frozenset[str], ...]
+    shape_m: tuple[tuple[float, float], ...]
+
+
+@dataclass(frozen=True)
+class Network:
+    """The streets of a net with its own georeference: `projection` is empty where the net has none."""
+
+    roads: tuple[Road, ...]
+    projection: str
+    offset_x_m: float
+    offset_y_m: float
+
+
+def _opened(path: Path) -> IO[bytes]:
+    return gzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb")  # type: ignore[return-value]
+
+
+def elements(path: Path, shown: str, root: str) -> Iterator[ElementTree.Element]:
+    """Yield every element of an XML file as it ends, plain or gzipped; CityError on a missing, truncated or foreign file."""
+    if not path.is_file():
+        raise refuse(Fault(shown, None, "file", "missing", f"a SUMO file with root <{root}>", "Give the path of an existing file."))
+    try:
+        with _opened(path) as stream:
+            first = True
+            for event, element in ElementTree.iterparse(stream, events=("start", "end")):
+                if first and element.tag != root:
+                    raise refuse(
+                        Fault(shown, 1, "root element", f"<{element.tag}>", f"<{root}>", f"This is not such a SUMO file. {REMEDY_EXPORT}")
+                    )
+                first = False
+                if event == "end":
+                    yield element
+    except ElementTree.ParseError as error:
+        line = error.position[0]
+        raise refuse(
+            Fault(shown, line, "XML", str(error), "a complete XML document", f"The file is cut short or damaged. {REMEDY_EXPORT}")
+        ) from error
+    except (EOFError, gzip.BadGzipFile) as error:
+        raise refuse(Fault(shown, None, "gzip", str(error), "a complete gzip file", f"The file is cut short. {REMEDY_EXPORT}")) from error
+
+
+def verify_net(path: Path, shown: str) -> None:
+    """Raise CityError unless the file is one whole SUMO net; reads it once, keeping nothing."""
+    edges = 0
+    for element in elements(path, shown, "net"):
+        edges += element.tag == "edge"
+        element.clear()
+    if edges == 0:
+        raise refuse(Fault(shown, None, "edge", "no edge", "at least one edge", f"The network is empty. {REMEDY_EXPORT}"))
+
+
+def read_network(path: Path, shown: str) -> Network:
+    """Return the streets and crossings of a SUMO net; CityError names file, line and remedy."""
+    verify_net(path, shown)
+    try:
+        sumolib: Any = importlib.import_module("sumolib")
+    except ImportError as error:
+        raise CityError((), "Reading a road network needs sumolib: pip install 'lamplighter[simulators]'.") from error
+    try:
+        net: Any = sumolib.net.readNet(str(path), withInternal=True)
+    except (KeyError, ValueError, AttributeError, xml.sax.SAXException) as error:
+        raise refuse(
+            Fault(shown, None, "network", f"{type(error).__name__}: {error}", "a net that sumolib can read", REMEDY_EXPORT)
+        ) from error
+    location: dict[str, str] = dict(net._location)
+    x, _, y = location.get("netOffset", "0,0").partition(",")
+    projection = location.get("projParameter", "!")
+    roads = [_road(edge) for edge in net.getEdges(withInternal=True) if edge.getFunction() in ("", "crossing")]
+    return Network(tuple(road for road in roads if _is_street(road)), "" if projection in ("!", "-") else projection, float(x), float(y))
+
+
+def _road(edge: Any) -> Road:
+    crossing = edge.getFunction() == "crossing"
+    lanes: list[Any] = edge.getLanes()
+    shape = lanes[0].getShape() if crossing else edge.getShape()
+    junction = edge.getID()[1:].rsplit("_", 1)[0]  # a crossing has no ends of its own; it lies on its junction
+    return Road(
+        id=str(edge.getID()),
+        name=str(edge.getName() or ""),
+        highway="" if crossing else str(edge.getType() or ""),
+        crossing=crossing,
+        from_node=junction if crossing else str(edge.getFromNode().getID()),
+        to_node=junction if crossing else str(edge.getToNode().getID()),
+        length_m=float(edge.getLength()),
+        speed_m_s=float(edge.getSpeed()),
+        lit=str(edge.getParam("lit", "")),
+        lane_width_m=tuple(float(lane.getWidth()) for lane in lanes),
+        permissions=tuple(frozenset(map(str, lane.getPermissions())) for lane in lanes),
+        shape_m=tuple((float(p[0]), float(p[1])) for p in shape),
+    )
+
+
+def _is_street(road: Road) -> bool:
+    on_street = MOTOR | {"bicycle", "pedestrian"}
+    return len(road.shape_m) > 1 and any(allowed & on_street for allowed in road.permissions)
