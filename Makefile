@@ -6,7 +6,7 @@
 #   make test [PYTEST="..."]   everything that must hold; installs what is missing
 #   make evaluate [ARGS="..."] the same seeds with and without lamplighter
 #   make bench [ARGS="..."]    the bare loop at city scale
-#   make campaign            property tests with a hundred times as many examples (hours)
+#   make campaign              property tests with a hundred times as many examples (hours)
 #   make lint                  style, types, import contracts;   make format mends the style
 #   make lock                  new versions into requirements/dev.lock;   make clean removes what make made
 
