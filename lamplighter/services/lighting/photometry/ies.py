@@ -1,0 +1,165 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Reads luminaire photometry in the IES LM-63 text format (1991, 1995, 2002; type C, TILT=NONE)."""
+
+import math
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from lamplighter.services.lighting.photometry.distribution import Distribution, from_planes
+from lamplighter.terms.columns import FloatArray
+
+BYTES_MAX = 8_000_000
+ANGLES_MAX = 10_000
+INTENSITY_MAX_CD = 1e7
+ROAD_TURN_DEG = 90.0  # real road files have C0 towards the street; here C0 is along the road and C90 towards it
+
+
+class PhotometryError(ValueError):
+    """The file cannot be used; the message names file, line, what was found, what is allowed and the remedy."""
+
+
+@dataclass(frozen=True)
+class _Header:
+    lamps: int
+    flux_lm: float
+    multiplier: float
+    gamma_count: int
+    c_count: int
+
+
+@dataclass(frozen=True)
+class _Words:
+    """Numbers after the TILT line: word i stands in line line[i] of the file."""
+
+    path: str
+    word: list[str]
+    line: list[int]
+
+    def number(self, place: int, what: str) -> float:
+        if place >= len(self.word):
+            raise PhotometryError(
+                f"{self.path}: the file ends after {len(self.word)} numbers where {what} is due; it is cut short: fetch it again"
+            )
+        text = self.word[place]
+        try:
+            value = float(text)
+        except ValueError:
+            value = math.nan
+        if not math.isfinite(value):
+            raise PhotometryError(f"{self.path}, line {self.line[place]}: {text[:20]!r} where {what} is due; a number is needed")
+        return value
+
+    def whole(self, place: int, what: str, low: int, high: int) -> int:
+        value = self.number(place, what)
+        if value != int(value) or not low <= value <= high:
+            raise PhotometryError(
+                f"{self.path}, line {self.line[place]}: {what} is {value:g}; a whole number from {low} to {high} is needed"
+            )
+        return int(value)
+
+
+def _words(path: Path) -> _Words:
+    try:
+        raw = path.read_bytes()
+    except OSError as error:
+        raise PhotometryError(f"{path}: cannot be read ({error.strerror}); give the path of an IES file") from error
+    if len(raw) > BYTES_MAX:
+        raise PhotometryError(f"{path}: {len(raw)} bytes; a photometry file has at most {BYTES_MAX}")
+    lines = raw.decode("latin-1").replace("\r\n", "\n").replace("\r", "\n").split("\n")
+    tilt = next((i for i, line in enumerate(lines) if line.strip().upper().startswith("TILT=")), None)
+    if tilt is None:
+        raise PhotometryError(f"{path}: no line TILT=; this is not an IES LM-63 file (EULUMDAT .ldt must be converted first)")
+    kind = lines[tilt].strip().upper().removeprefix("TILT=")
+    if kind != "NONE":
+        raise PhotometryError(f"{path}, line {tilt + 1}: TILT={kind[:20]}; only TILT=NONE is read (road luminaires have no other)")
+    word: list[str] = []
+    where: list[int] = []
+    for number, line in enumerate(lines[tilt + 1 :], start=tilt + 2):
+        found = line.replace(",", " ").split()
+        word += found
+        where += [number] * len(found)
+    return _Words(str(path), word, where)
+
+
+def _header(words: _Words) -> _Header:
+    photometric_type = words.whole(5, "the photometric type (6th number)", 1, 3)
+    if photometric_type != 1:
+        raise PhotometryError(f"{words.path}, line {words.line[5]}: photometric type {photometric_type}; only type 1 (C) is read")
+    multiplier = words.number(2, "the candela multiplier") * words.number(10, "the ballast factor")
+    if not multiplier > 0:
+        raise PhotometryError(f"{words.path}: candela multiplier times ballast factor is {multiplier:g}; it must be above 0")
+    return _Header(
+        lamps=words.whole(0, "the number of lamps", 1, 1000),
+        flux_lm=words.number(1, "lumens per lamp"),
+        multiplier=multiplier,
+        gamma_count=words.whole(3, "the number of vertical angles", 2, ANGLES_MAX),
+        c_count=words.whole(4, "the number of horizontal angles", 1, ANGLES_MAX),
+    )
+
+
+def _angles(words: _Words, start: int, count: int, what: str) -> FloatArray:
+    angles = np.array([words.number(start + i, f"{what} angle {i + 1} of {count}") for i in range(count)])
+    if np.any(np.diff(angles) <= 0):
+        i = int(np.flatnonzero(np.diff(angles) <= 0)[0])
+        raise PhotometryError(
+            f"{words.path}, line {words.line[start + i + 1]}: {what} angle {angles[i + 1]:g} follows {angles[i]:g}; angles must rise"
+        )
+    return angles
+
+
+def _whole_turn(path: str, c_deg: FloatArray, planes: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Return C angles 0 to 360 and their planes, unfolded by the symmetry that the last angle declares (LM-63, 5.13)."""
+    last = float(c_deg[-1])
+    if float(c_deg[0]) == 90.0 and last == 270.0:
+        c_deg, planes = c_deg - 90.0, planes
+        mirrored = np.concatenate([c_deg, 360.0 - c_deg[-2::-1]])
+        unfolded = np.concatenate([planes, planes[-2::-1]])
+        turn = np.argsort((mirrored[:-1] + 90.0) % 360.0, kind="stable")
+        c_all = ((mirrored[:-1] + 90.0) % 360.0)[turn]
+        return np.append(c_all, 360.0), np.concatenate([unfolded[:-1][turn], unfolded[:-1][turn][:1]])
+    if float(c_deg[0]) != 0.0 or last not in (0.0, 90.0, 180.0, 360.0) and not 270.0 < last < 360.0:
+        raise PhotometryError(f"{path}: horizontal angles run from {c_deg[0]:g} to {last:g}; 0 to 0, 90, 180 or 360 is needed")
+    if last == 0.0:
+        return np.array([0.0, 360.0]), np.concatenate([planes, planes])
+    if last == 90.0:
+        c_deg, planes = np.concatenate([c_deg, 180.0 - c_deg[-2::-1]]), np.concatenate([planes, planes[-2::-1]])
+        last = 180.0
+    if last == 180.0:
+        return np.concatenate([c_deg, 360.0 - c_deg[-2::-1]]), np.concatenate([planes, planes[-2::-1]])
+    if last < 360.0:
+        return np.append(c_deg, 360.0), np.concatenate([planes, planes[:1]])
+    return c_deg, planes
+
+
+def read_ies(path: Path, turn: bool = True) -> Distribution:
+    """Return the luminaire of an IES file, turned so that C90 faces the road unless `turn` is false.
+
+    Errors: PhotometryError for anything that is not a whole, plausible type C file.
+    """
+    words = _words(path)
+    head = _header(words)
+    power_w = words.number(12, "input watts")
+    start = 13
+    gamma_deg = _angles(words, start, head.gamma_count, "vertical")
+    c_deg = _angles(words, start + head.gamma_count, head.c_count, "horizontal")
+    if float(gamma_deg[0]) != 0.0 or float(gamma_deg[-1]) not in (90.0, 180.0):
+        raise PhotometryError(f"{path}: vertical angles run from {gamma_deg[0]:g} to {gamma_deg[-1]:g}; 0 to 90 or 180 is needed")
+    first = start + head.gamma_count + head.c_count
+    need = head.gamma_count * head.c_count
+    spare = len(words.word) - first - need
+    if spare != 0:
+        said = "cut short" if spare < 0 else "longer than its header says"
+        raise PhotometryError(
+            f"{path}: {len(words.word) - first} candela values for {head.c_count} x {head.gamma_count} angles ({need}); {said}"
+        )
+    values = np.array([words.number(first + i, "a candela value") for i in range(need)]) * head.multiplier
+    if np.any(values < 0) or np.any(values > INTENSITY_MAX_CD):
+        i = int(np.flatnonzero((values < 0) | (values > INTENSITY_MAX_CD))[0])
+        raise PhotometryError(f"{path}, line {words.line[first + i]}: {values[i]:g} cd; 0 to {INTENSITY_MAX_CD:g} is allowed")
+    if not values.any():
+        raise PhotometryError(f"{path}: every candela value is 0; a luminaire gives light")
+    c_all, planes = _whole_turn(str(path), c_deg, values.reshape(head.c_count, head.gamma_count))
+    made = from_planes(path.stem, c_all, gamma_deg, planes, power_w)
+    return made.turned(ROAD_TURN_DEG) if turn else made
