@@ -9,17 +9,31 @@ from pathlib import Path
 import numpy as np
 
 from lamplighter.city.csvfile import Faults, read_table, write_table
+from lamplighter.city.directory import data_directory, find_city
 from lamplighter.city.faults import CityError, Fault
 from lamplighter.city.layout import AREAS, ASSETS, STREETS
-from lamplighter.city.manifest import FILE, Manifest, read_manifest, write_manifest
+from lamplighter.city.manifest import FILE, Manifest, read_about, read_manifest, write_manifest
 from lamplighter.city.references import reference_faults
 from lamplighter.city.settings import write_settings
 from lamplighter.city.shapes import line_texts, parse_lines, parse_rings
 from lamplighter.terms.asset import Assets
-from lamplighter.terms.city import CityData, Streets
+from lamplighter.terms.city import CityData, Place, Streets
 from lamplighter.terms.columns import TextArray, frozen
 from lamplighter.terms.service import Service
 from lamplighter.terms.table import Table
+
+__all__ = [
+    "Areas",
+    "CityFiles",
+    "attribution_lines",
+    "data_directory",
+    "digest",
+    "find_city",
+    "load",
+    "read",
+    "read_place",
+    "write",
+]
 
 NOT_STARTED = "The city was not loaded; its files are as they were."
 SHARED = (STREETS, AREAS, ASSETS)
@@ -138,6 +152,16 @@ def write(folder: Path, files: CityFiles, services: Sequence[Service]) -> None:
         for spec in service.tables:
             table = files.tables[service.name][spec.name]
             write_table(folder / service.name / f"{spec.name}.csv", table, [c.name for c in spec.columns])
+
+
+def attribution_lines(folder: Path) -> tuple[str, ...]:
+    """Return whom to credit for the city's data, one line each, to be shown wherever the city is shown."""
+    return read_about(folder / FILE).attribution
+
+
+def read_place(folder: Path) -> Place:
+    """Return where the city lies, without reading its tables."""
+    return read_about(folder / FILE).place
 
 
 def digest(folder: Path) -> str:

@@ -71,6 +71,10 @@ def read_manifest(path: Path, services: Sequence[Service]) -> tuple[Manifest | N
         document = read_toml(path, FILE)
     except CityError as error:
         return None, error.faults
+    return _manifest(document, services)
+
+
+def _manifest(document: Mapping[str, Any], services: Sequence[Service]) -> tuple[Manifest | None, tuple[Fault, ...]]:
     known = {service.name: service for service in services}
     faults: list[Fault] = [
         Fault(FILE, None, f"[{name}]", "unknown", *unknown_name(name, ["city", "attribution", "source", *known]))
@@ -98,6 +102,16 @@ def read_manifest(path: Path, services: Sequence[Service]) -> tuple[Manifest | N
     texts = {key: str(value) for key, value in source.items()}
     manifest = Manifest(city.name, city.title, city.seed, city.simulated, place, city.version, attribution.lines, texts, settings)
     return manifest, tuple(faults)
+
+
+def read_about(path: Path) -> Manifest:
+    """Return the manifest without any service's settings; CityError where [city] or [attribution] is wrong."""
+    document = read_toml(path, FILE)
+    about = {name: document[name] for name in ("city", "attribution", "source") if name in document}
+    manifest, faults = _manifest(about, ())
+    if manifest is None or faults:
+        raise CityError(faults, "The city was not read.")
+    return manifest
 
 
 def _table(document: Mapping[str, Any], name: str, faults: list[Fault]) -> Mapping[str, Any]:

@@ -50,17 +50,17 @@ def _opened(path: Path) -> IO[bytes]:
     return gzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb")  # type: ignore[return-value]
 
 
-def elements(path: Path, shown: str, root: str) -> Iterator[ElementTree.Element]:
+def elements(path: Path, shown: str, roots: tuple[str, ...]) -> Iterator[ElementTree.Element]:
     """Yield every element of an XML file as it ends, plain or gzipped; CityError on a missing, truncated or foreign file."""
     if not path.is_file():
-        raise refuse(Fault(shown, None, "file", "missing", f"a SUMO file with root <{root}>", "Give the path of an existing file."))
+        raise refuse(Fault(shown, None, "file", "missing", f"a SUMO file with root <{roots[0]}>", "Give the path of an existing file."))
     try:
         with _opened(path) as stream:
             first = True
             for event, element in ElementTree.iterparse(stream, events=("start", "end")):
-                if first and element.tag != root:
+                if first and element.tag not in roots:
                     raise refuse(
-                        Fault(shown, 1, "root element", f"<{element.tag}>", f"<{root}>", f"This is not such a SUMO file. {REMEDY_EXPORT}")
+                        Fault(shown, 1, "root element", f"<{element.tag}>", f"<{roots[0]}>", f"This is not such a SUMO file. {REMEDY_EXPORT}")
                     )
                 first = False
                 if event == "end":
@@ -74,19 +74,21 @@ def elements(path: Path, shown: str, root: str) -> Iterator[ElementTree.Element]
         raise refuse(Fault(shown, None, "gzip", str(error), "a complete gzip file", f"The file is cut short. {REMEDY_EXPORT}")) from error
 
 
-def verify_net(path: Path, shown: str) -> None:
-    """Raise CityError unless the file is one whole SUMO net; reads it once, keeping nothing."""
-    edges = 0
-    for element in elements(path, shown, "net"):
-        edges += element.tag == "edge"
+def net_edges(path: Path, shown: str) -> frozenset[str]:
+    """Return the ids of a SUMO net's edges; CityError unless the file is one whole SUMO net."""
+    edges: set[str] = set()
+    for element in elements(path, shown, ("net",)):
+        if element.tag == "edge":
+            edges.add(element.attrib.get("id", ""))
         element.clear()
-    if edges == 0:
+    if not edges:
         raise refuse(Fault(shown, None, "edge", "no edge", "at least one edge", f"The network is empty. {REMEDY_EXPORT}"))
+    return frozenset(edges)
 
 
 def read_network(path: Path, shown: str) -> Network:
     """Return the streets and crossings of a SUMO net; CityError names file, line and remedy."""
-    verify_net(path, shown)
+    net_edges(path, shown)  # tells what sumolib would pass over in silence
     try:
         sumolib: Any = importlib.import_module("sumolib")
     except ImportError as error:

@@ -8,6 +8,7 @@ import numpy as np
 from lamplighter.city.csvfile import Faults
 from lamplighter.city.faults import Fault, shortened
 from lamplighter.city.layout import AREAS, ASSETS, STREETS
+from lamplighter.terms.asset import Assets
 from lamplighter.terms.columns import AnyArray, BoolArray, TextArray
 from lamplighter.terms.service import Service
 from lamplighter.terms.table import ColumnSpec, Table, TableSpec
@@ -107,3 +108,13 @@ def _runs(assets: Table, services: Sequence[Service], faults: Faults) -> None:
                 "the rows of a service one after the other",
                 "Sort the table by service.",
             )
+
+
+def unknown_services(assets: Assets, services: Sequence[Service]) -> list[Fault]:
+    """Return a fault for the assets of services that lamplighter does not have."""
+    faults = Faults("assets.csv")
+    names = np.array([service.name for service in services], dtype=np.str_)
+    wrong = np.flatnonzero(~np.isin(assets.service, names)).tolist()
+    allowed = f"one of {', '.join(names.tolist())}"
+    faults.rows(wrong, "service", lambda row: shortened(str(assets.service[row])), allowed, "Mend the name, or install that service.")
+    return faults.found

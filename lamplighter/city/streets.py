@@ -163,3 +163,20 @@ def drawn_length_m(streets: Streets) -> FloatArray:
     total = np.concatenate(([0.0], np.cumsum(steps)))
     # The step that leads from one street's last point to the next street's first belongs to neither.
     return total[streets.shape_offsets[1:] - 1] - total[streets.shape_offsets[:-1]]
+
+
+def street_lines(streets: Streets, has_reference: bool) -> tuple[str, ...]:
+    """Return what a city's README says of its streets, with figures."""
+    once, lengths = counted_once(streets), drawn_length_m(streets) / 1000
+    words = {"motor": "carriageways", "cycle": "cycle paths", "foot": "footpaths", "crossing": "crossings"}
+    parts = [f"{lengths[once & (streets.kind == kind)].sum():.1f} km {word}" for kind, word in words.items()]
+    lit = lengths[once & streets.lit].sum()
+    paths = lengths[once & streets.lit & (streets.kind != "crossing")].sum()
+    lines = (
+        f"{len(streets)} rows, one per direction of travel: {', '.join(parts)} (a street with two directions counts once).",
+        f"Lit: {lit:.1f} km, of which {paths:.1f} km are streets and paths and {lit - paths:.1f} km crossings. Where the source has no "
+        f"`lit` attribute, every street and path counts as lit but for these classes: {', '.join(UNLIT)}.",
+    )
+    if has_reference:
+        return lines
+    return (*lines, "The road network carries no geographic reference; the map shows it at the origin that was stated on import.")

@@ -1,0 +1,111 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A SUMO scenario as somebody has it: its configuration read, its files found, copied beside the city."""
+
+import gzip
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from lamplighter.city import source
+from lamplighter.city.faults import CityError, Fault, refuse, shortened
+from lamplighter.city.network import elements
+
+GRID_FILE = "source/grid.json"
+ALIASES = {"n": "net-file", "net": "net-file", "r": "route-files", "a": "additional-files", "b": "begin", "e": "end"}
+REMEDY = "Mend the path in the configuration; paths are relative to the configuration's own folder."
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """The inputs of a city. begin_s and end_s are seconds of the scenario's day, None where it is open; origin is the
+    longitude and latitude of the net's zero, for a net without a geographic reference; grid: `simbench:CODE` or a path."""
+
+    net: Path
+    routes: tuple[Path, ...] = ()
+    additional: tuple[Path, ...] = ()
+    begin_s: float | None = None
+    end_s: float | None = None
+    grid: str | None = None
+    origin: tuple[float, float] | None = None
+
+
+def read_scenario(config: Path, grid: str | None = None, origin: tuple[float, float] | None = None) -> Scenario:
+    """Return what a SUMO configuration (`.sumocfg`, also gzipped) names; CityError tells all that is wrong with it."""
+    given: dict[str, str] = {}
+    root = None
+    for root in elements(config, config.name, ("configuration", "sumoConfiguration")):
+        if "value" in root.attrib:
+            given[ALIASES.get(root.tag, root.tag)] = root.attrib["value"]
+    faults: list[Fault] = []
+    if not given.get("net-file"):
+        faults.append(Fault(config.name, None, "net-file", "missing", "the path of a SUMO net", "Name the network in <input>."))
+    lists = {key: _paths(given.get(key, ""), config) for key in ("net-file", "route-files", "additional-files")}
+    for key, paths in lists.items():
+        faults += [Fault(config.name, None, key, f"{path} (missing)", "files that exist", REMEDY) for path in paths if not path.is_file()]
+    begin_s, end_s = _seconds(given.get("begin"), "begin", config.name, faults), _seconds(given.get("end"), "end", config.name, faults)
+    if grid is not None and not grid.startswith("simbench:") and not Path(grid).is_file():
+        faults.append(Fault(grid, None, "file", "missing", "a pandapower JSON file or simbench:CODE", "Give the path of an existing file."))
+    if faults:
+        raise CityError(faults, "Nothing was imported.")
+    return Scenario(lists["net-file"][0], lists["route-files"], lists["additional-files"], begin_s, end_s, grid, origin)
+
+
+def _paths(value: str, config: Path) -> tuple[Path, ...]:
+    return tuple(config.parent / name.strip() for name in value.split(",") if name.strip())
+
+
+def _seconds(value: str | None, key: str, file: str, faults: list[Fault]) -> float | None:
+    """Return SUMO's time notation, seconds or [[days:]hours:]minutes:seconds, as seconds; negative means open."""
+    if value is None:
+        return None
+    try:
+        parts = [float(part) for part in value.split(":")]
+        if len(parts) > 4:
+            raise ValueError(value)
+    except ValueError:
+        faults.append(Fault(file, None, key, shortened(value), "seconds or hours:minutes:seconds", "Mend the time."))
+        return None
+    total = sum(part * unit for part, unit in zip(reversed(parts), (1, 60, 3600, 86400), strict=False))
+    return total if total >= 0 else None
+
+
+def bring(scenario: Scenario, folder: Path) -> Mapping[str, str]:
+    """Copy a scenario's files into a city folder, uncompressed; return `context.source` as `city.source` documents it."""
+    (folder / "sumo").mkdir(parents=True)
+    _copy(scenario.net, folder / "sumo" / "net.xml")
+    found: dict[str, str] = {source.NET: "net.xml"}
+    for key, paths in ((source.ROUTES, scenario.routes), (source.ADDITIONAL, scenario.additional)):
+        if paths:
+            found[key] = ";".join(_named(paths, key, folder / "sumo"))
+    for key, value in ((source.BEGIN_S, scenario.begin_s), (source.END_S, scenario.end_s)):
+        if value is not None:
+            found[key] = f"{value:g}" if value < 1e6 else f"{value:.0f}"
+    if scenario.grid is not None:
+        found[source.GRID] = scenario.grid
+        if not scenario.grid.startswith("simbench:"):
+            (folder / GRID_FILE).parent.mkdir(exist_ok=True)
+            _copy(Path(scenario.grid), folder / GRID_FILE)
+            found[source.GRID] = GRID_FILE
+    return found
+
+
+def _named(paths: Sequence[Path], key: str, folder: Path) -> list[str]:
+    """Copy files under names that cannot collide, numbered in the order of the configuration."""
+    names = [f"{key}-{number}-{path.name.removesuffix('.gz').replace(';', '_')}" for number, path in enumerate(paths, start=1)]
+    for path, name in zip(paths, names, strict=True):
+        _copy(path, folder / name)
+    return names
+
+
+def _copy(path: Path, to: Path) -> None:
+    if not path.is_file():
+        raise refuse(Fault(str(path), None, "file", "missing", "a file that exists", "Mend the path in the recipe or configuration."))
+    if path.suffix != ".gz":
+        shutil.copyfile(path, to)
+        return
+    try:
+        with gzip.open(path, "rb") as packed, to.open("wb") as plain:
+            shutil.copyfileobj(packed, plain)
+    except (EOFError, gzip.BadGzipFile) as error:
+        raise refuse(Fault(str(path), None, "gzip", str(error), "a complete gzip file", "Copy the whole file again.")) from error
