@@ -92,18 +92,17 @@ def register(service: Service, assets: Assets, vocabulary: tuple[str, ...]) -> R
     return Registry(span.start, span.stop, kind, may, low, high, window_s, step)
 
 
-def _ordered(asset: IntArray, quantity: IntArray, window: IntArray) -> tuple[IntArray | None, BoolArray]:
-    """Return the sorting order by quantity, asset, window (None where already so) and the mask of repeats in it."""
-    span = (int(asset.max()) + 1) if len(asset) else 1
-    key = quantity * span + asset
-    gap = np.diff(key)
-    if bool((gap > 0).all()):
-        return None, np.zeros(len(key), np.bool_)
-    order = np.lexsort((window, key))
-    twice = np.zeros(len(key), np.bool_)
-    same = (np.diff(key[order]) == 0) & (np.diff(window[order]) == 0)
-    twice[1:] = same
-    return order, twice
+def _in_order(frames: FrameArray) -> tuple[FrameArray, BoolArray]:
+    """Return the frames sorted by quantity, asset and window, and the mask of those said twice."""
+    asset, quantity = frames["asset"].astype(np.int64), frames["quantity"].astype(np.int64)
+    key = quantity * 2**32 + asset
+    twice = np.zeros(len(frames), np.bool_)
+    if bool((np.diff(key) > 0).all()):
+        return frames, twice
+    order = np.lexsort((frames["window"], key))
+    frames, key = frames[order], key[order]
+    twice[1:] = (np.diff(key) == 0) & (np.diff(frames["window"].astype(np.int64)) == 0)
+    return frames, twice
 
 
 def _structural(frames: FrameArray, registry: Registry) -> tuple[IntArray, IntArray, IntArray]:
@@ -130,40 +129,31 @@ def admit(payload: bytes, registry: Registry, now_s: float) -> tuple[Measurement
     """
     if len(payload) % FRAME.itemsize or len(payload) > FRAMES_MAX * FRAME.itemsize:
         return _measured(np.zeros(0, FRAME), registry, now_s), _whole_batch(len(payload))
-    frames = np.frombuffer(payload, dtype=FRAME)
+    frames, twice = _in_order(np.frombuffer(payload, dtype=FRAME))
     asset, quantity, reason = _structural(frames, registry)
-    safe = np.where(reason < 0, quantity, 0)
+    known = np.where(reason < 0, quantity, 0)
     value, window = frames["value"].astype(np.int64), frames["window"].astype(np.int64)
-    low, high = registry.low_steps[safe], registry.high_steps[safe]
-    length_s = registry.window_s[safe]
-    begun, ended_s = window * length_s <= now_s, (window + 1) * length_s
-    late_s = now_s - ended_s
+    low, high, length_s = registry.low_steps[known], registry.high_steps[known], registry.window_s[known]
+    late_s = now_s - (window + 1) * length_s
     late_max_s = LATE_WINDOWS_MAX * length_s + LATE_GRACE_S
-    for code, bad in ((LOW, value < low), (HIGH, value > high), (FUTURE, ~begun), (PAST, late_s > late_max_s)):
-        reason[(reason < 0) & bad] = code
-    order, twice = _ordered(asset, quantity, window)
-    if order is not None:
-        asset, quantity, value, window, reason = (c[order] for c in (asset, quantity, value, window, reason))
-        frames = frames[order]
-        safe, low, high, late_max_s, late_s = (c[order] for c in (safe, low, high, late_max_s, late_s))
-        reason[(reason < 0) & twice] = TWICE
-    good = reason < 0
-    if bool(good.all()):
+    tests = (
+        (LOW, value < low),
+        (HIGH, value > high),
+        (FUTURE, window * length_s > now_s),
+        (PAST, late_s > late_max_s),
+        (TWICE, twice),
+    )
+    for code, wrong in tests:
+        reason[(reason < 0) & wrong] = code
+    bad = reason >= 0
+    if not bool(bad.any()):
         return _measured(frames, registry, now_s), _none()
-    bad = ~good
-    scale = registry.step[safe][bad]
-    bounds = {
-        LOW: low[bad] * scale,
-        HIGH: high[bad] * scale,
-        PAST: late_max_s[bad].astype(float),
-        FUTURE: np.full(bad.sum(), now_s),
-    }
-    why = reason[bad]
-    observed = np.where(why == PAST, late_s[bad], value[bad] * scale)
-    limit = np.zeros(len(why))
-    for code, bound in bounds.items():
+    why, step = reason[bad], registry.step[known[bad]]
+    limit = np.zeros(len(why), np.float64)
+    for code, bound in ((LOW, low[bad] * step), (HIGH, high[bad] * step), (PAST, late_max_s[bad]), (FUTURE, now_s)):
         limit = np.where(why == code, bound, limit)
-    return _measured(frames[good], registry, now_s), Rejected(asset[bad], quantity[bad], why, observed, limit)
+    observed = np.where(why == PAST, late_s[bad], value[bad] * step)
+    return _measured(frames[~bad], registry, now_s), Rejected(asset[bad], quantity[bad], why, observed, limit)
 
 
 def _measured(frames: FrameArray, registry: Registry, now_s: float) -> Measurements:

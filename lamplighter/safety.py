@@ -199,6 +199,10 @@ def _taken(table: Proposals, rows: IntArray) -> Proposals:
     )
 
 
+def _blank(rows: int) -> tuple[BoolArray, FloatArray, FloatArray]:
+    return np.zeros(rows, np.bool_), np.zeros(rows, np.float64), np.zeros(rows, np.float64)
+
+
 def _rows(
     interlocks: Sequence[Interlock], snapshot: Snapshot, table: Proposals, prepared: Any, sound: BoolArray, failed: _Failures
 ) -> None:
@@ -209,7 +213,7 @@ def _rows(
     for interlock in interlocks:
         if interlock.scope == "row" and table.action in interlock.actions:
             findings = interlock.check(snapshot, (part,), prepared)
-            bad, observed, limit = (np.zeros(len(table), t) for t in (np.bool_, np.float64, np.float64))
+            bad, observed, limit = _blank(len(table))
             bad[rows], observed[rows], limit[rows] = ~findings.ok, findings.observed, findings.limit
             failed.add(interlock.rule, bad, observed, limit)
 
@@ -251,7 +255,7 @@ def _refuse_groups(
         begin += len(rows)
         if place is not None and len(rows):
             failed = failures[place]
-            bad, observed, limit = (np.zeros(len(failed.alive), t) for t in (np.bool_, np.float64, np.float64))
+            bad, observed, limit = _blank(len(failed.alive))
             bad[rows], observed[rows], limit[rows] = ~findings.ok[mine], findings.observed[mine], findings.limit[mine]
             failed.add(interlock.rule, bad, observed, limit)
 

@@ -9,13 +9,14 @@ import click
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from lamplighter.city.folder import find_city
+from lamplighter.city.directory import find_city
 from lamplighter.cli import results_file
 from lamplighter.cli.tables import evaluation_table
-from lamplighter.runtime.evaluate import as_json, evaluate, window
+from lamplighter.runtime.cityrun import Arm
+from lamplighter.runtime.evaluate import Comparison, as_json, evaluate, window
 from lamplighter.runtime.settings import city_timezone
 
-ARMS = ("baseline", "adaptive")
+ARMS: tuple[Arm, ...] = ("baseline", "adaptive")
 
 
 def parse_list(text: str, allowed: tuple[str, ...] | None, what: str) -> tuple[str, ...]:
@@ -48,7 +49,9 @@ def parse_clock(text: str, what: str) -> time:
 @click.option("--service", "services", multiple=True, help="Run only this service; may be given again. Default: all.")
 @click.option("--arms", default="baseline,adaptive", show_default=True, help="Which arms to run.")
 @click.option("--seeds", default="1,2,3", show_default=True, help="Seeds of demand, weather and loads; more is surer.")
-@click.option("--date", "day", default="2026-01-13", show_default=True, help="Day of local time (a January evening: lamps lit, grid short).")
+@click.option(
+    "--date", "day", default="2026-01-13", show_default=True, help="Day of local time (a January evening: lamps lit, grid short)."
+)
 @click.option("--from", "begin", default="16:00", show_default=True, help="Begin, local time.")
 @click.option("--to", "end", default="20:00", show_default=True, help="End, local time; before --from means the next day.")
 @click.option("--json", "json_file", type=click.Path(dir_okay=False, path_type=Path), help="Write every number to this file.")
@@ -74,10 +77,8 @@ def evaluate_command(
     console = Console(stderr=True)
     with progress_bar(console) as bar:
         task = bar.add_task(f"{len(chosen)} arms x {len(parse_seeds(seeds))} seeds", total=1.0)
-        done = evaluate(
-            folder, services, [a for a in ARMS if a in chosen], parse_seeds(seeds), span,
-            lambda share: bar.update(task, completed=share), jobs,
-        )  # fmt: skip
+        wanted = Comparison(folder, services, tuple(a for a in ARMS if a in chosen), parse_seeds(seeds), span[0], span[1])
+        done = evaluate(wanted, lambda share: bar.update(task, completed=share), jobs)
     Console().print(evaluation_table(done))
     for fault in as_json(done)["faults"]:
         console.print(f"[yellow]{fault}[/yellow]")

@@ -93,7 +93,7 @@ def run_job(job: Job, report: Callable[[float], None] | None = None) -> JobResul
     """Run one arm of one seed to its end in this process, fields in processes of their own."""
     began = time.perf_counter()
     services = chosen_services(job.services)
-    cities = load(job.folder, services)
+    cities = load(job.folder, discover())
     arms: Mapping[str, Arm] = {service.name: job.arm for service in services}
     run = CityRun(services, cities, RunPlan(job.seed, job.begin_s, job.warm_up_s, arms, job.scale))
     refusals, permits = ({service.name: 0 for service in services} for _ in range(2))
@@ -166,18 +166,27 @@ def run_jobs(jobs: Sequence[Job], workers: int, report: Callable[[float], None])
     return tuple(future.result() for future in futures)
 
 
-def evaluate(
-    folder: Path, services: Sequence[str], arms: Sequence[Arm], seeds: Sequence[int],
-    span: tuple[datetime, datetime], report: Callable[[float], None], workers: int = 2,
-) -> Evaluation:  # fmt: skip
+@dataclass(frozen=True)
+class Comparison:
+    """What is to be compared: which services of which city, which arms, which seeds, over which span of city time."""
+
+    folder: Path
+    services: tuple[str, ...]
+    arms: tuple[Arm, ...]
+    seeds: tuple[int, ...]
+    begin: datetime
+    end: datetime
+
+
+def evaluate(wanted: Comparison, report: Callable[[float], None], workers: int = 2) -> Evaluation:
     """Run every arm on every seed over the span of city time and return all outcomes."""
-    chosen = chosen_services(services)
-    cities = load(folder, chosen)
-    first = next(iter(cities.values()))
+    chosen = chosen_services(wanted.services)
+    first = next(iter(load(wanted.folder, discover()).values()))
     names = tuple(service.name for service in chosen)
-    jobs = [Job(folder, names, arm, seed, span[0].timestamp(), span[1].timestamp(), WARM_UP_S) for seed in seeds for arm in arms]
+    begin_s, end_s = wanted.begin.timestamp(), wanted.end.timestamp()
+    jobs = [Job(wanted.folder, names, arm, seed, begin_s, end_s, WARM_UP_S) for seed in wanted.seeds for arm in wanted.arms]
     results = run_jobs(jobs, workers, report)
-    return Evaluation(first.name, first.title, chosen, span[0], span[1], tuple(seeds), tuple(arms), results)
+    return Evaluation(first.name, first.title, chosen, wanted.begin, wanted.end, wanted.seeds, wanted.arms, results)
 
 
 def as_json(evaluation: Evaluation) -> dict[str, Any]:

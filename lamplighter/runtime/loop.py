@@ -2,7 +2,7 @@
 """One tick, the same for every service: read, admit, fold, pick the arm, decide, examine, deliver, record."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from time import perf_counter
 from typing import Any
 
@@ -61,8 +61,8 @@ def open_run(service: Service, city: CityData, adaptive: bool) -> ServiceRun:
         city=city,
         prepared=prepared,
         registry=privacy.register(service, city.assets, city.vocabulary),
-        adaptive=np.full(size, adaptive, np.bool_),
-        holds=np.zeros(size, np.bool_),
+        adaptive=np.full(size, adaptive, dtype=np.bool_),
+        holds=np.zeros(size, dtype=np.bool_),
         state=service.start(prepared),
         in_force={action.name: twin.idle(action, size) for action in service.actions},
     )
@@ -139,7 +139,15 @@ def _outcomes(run: ServiceRun, snapshot: Snapshot, fault: str) -> tuple[OutcomeR
 
 def tick(run: ServiceRun, runs: Sequence[ServiceRun], readings: Sequence[Reading], now_s: float) -> Tick:
     """Do one tick of one service with the readings that arrived until `now_s`."""
-    clock = perf_counter()
+    begun = perf_counter()
+    payload, fault = _decode(run, readings)
+    done = tick_frames(run, runs, payload, now_s, begun)
+    return replace(done, fault=f"{fault} {done.fault}".strip()) if fault else done
+
+
+def tick_frames(run: ServiceRun, runs: Sequence[ServiceRun], payload: bytes, now_s: float, begun: float) -> Tick:
+    """Do one tick with canonical frames; `begun` is when reading them began (perf_counter)."""
+    clock = begun
 
     def lap(stage: str) -> None:
         nonlocal clock
@@ -147,7 +155,6 @@ def tick(run: ServiceRun, runs: Sequence[ServiceRun], readings: Sequence[Reading
         run.stage_s[stage] += now - clock
         clock = now
 
-    payload, fault = _decode(run, readings)
     lap("read")
     measured, rejected = privacy.admit(payload, run.registry, now_s)
     lap("admit")
@@ -155,8 +162,7 @@ def tick(run: ServiceRun, runs: Sequence[ServiceRun], readings: Sequence[Reading
     run.in_force = twin.lapse(run.in_force, now_s)
     snapshot = _snapshot(run, runs, now_s)
     lap("fold")
-    proposals, failed = _decide(run, snapshot)
-    fault = f"{fault} {failed}".strip()
+    proposals, fault = _decide(run, snapshot)
     lap("decide")
     verdict = safety.examine(run.service, snapshot, proposals, run.prepared, run.holds)
     lap("examine")

@@ -14,8 +14,7 @@ from lamplighter.city.folder import load
 from lamplighter.runtime.cityrun import CityRun, RunPlan
 from lamplighter.runtime.evaluate import chosen_services
 from lamplighter.runtime.series import Point, SeriesKeeper
-
-AHEAD_MAX_S = 60.0  # how far the shadow may be behind before the leader's next goal is sent
+from lamplighter.services import discover
 
 
 def _follow(folder: Path, names: tuple[str, ...], plan: RunPlan, pipe: Connection) -> None:
@@ -26,18 +25,23 @@ def _follow(folder: Path, names: tuple[str, ...], plan: RunPlan, pipe: Connectio
     run: CityRun | None = None
     try:
         services = chosen_services(names)
-        cities = load(folder, services)
-        run = CityRun(services, cities, replace(plan, arms={name: "baseline" for name in names}))
+        cities = load(folder, discover())
+        run = CityRun(services, cities, replace(plan, arms=dict.fromkeys(names, "baseline")))
         run.wait_ready()
         keeper = SeriesKeeper(services, next(iter(cities.values())).areas, plan.begin_s)
         pipe.send(("ready", None))
-        while (goal_s := pipe.recv()) is not None:
-            while run.now_s < goal_s:
-                for name in run.advance():
-                    keeper.add(name, run.latest_advance[name].truth)
-                points = keeper.closed(run.now_s)
-                if points:
-                    pipe.send(("points", points))
+        goal_s = plan.begin_s
+        while True:
+            while pipe.poll(None if run.now_s >= goal_s else 0):
+                wish: float | None = pipe.recv()
+                if wish is None:
+                    return
+                goal_s = wish
+            for name in run.advance():
+                keeper.add(name, run.latest_advance[name].truth)
+            points = keeper.closed(run.now_s)
+            if points:
+                pipe.send(("points", points))
     except EOFError:
         pass
     except Exception:  # noqa: BLE001 - whatever stops the shadow must be told, and must not stop the city

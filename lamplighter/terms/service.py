@@ -80,8 +80,8 @@ class Service:
     decode(readings, prepared) -> canonical frames (bytes of FRAME rows); encode(permits, prepared) -> messages;
     start(prepared) -> first state; adaptive(snapshot, state, prepared) -> (proposals, state), pure; baseline the
     same, and it proposes nothing; outcomes(snapshot, state, prepared) -> contributions since the last tick, from
-    aggregates only, and its next state (None at first); simulator: dotted name `package.module:function` taking a SimulationStart;
-    commands: dotted name of a click group; synthetic(scale, seed) for the bench; explain(snapshot, prepared,
+    aggregates only, and its next state (None at first); simulator: dotted name `package.module:function` taking a
+    SimulationStart; commands: dotted name of a click group; synthetic(scale, seed) for the bench; explain(snapshot, prepared,
     asset position) -> plain sentences on why the asset does what it does, from aggregates alone.
     """
 

@@ -1,0 +1,67 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Result tables of the command line: aligned, with units, the true and the measurable value side by side."""
+
+from collections.abc import Sequence
+
+from rich.table import Table
+
+from lamplighter.evidence.estimate import paired
+from lamplighter.runtime.evaluate import Evaluation, JobResult
+
+
+def _values(results: Sequence[JobResult], arm: str, service: str, outcome: str, measured: bool) -> dict[int, float]:
+    return {
+        r.seed: (r.measured if measured else r.truth).get(service, {})[outcome]
+        for r in results
+        if r.arm == arm and outcome in (r.measured if measured else r.truth).get(service, {})
+    }
+
+
+def _mean(values: dict[int, float]) -> str:
+    return _figure(sum(values.values()) / len(values)) if values else ""
+
+
+def _figure(value: float) -> str:
+    """Return a figure with the digits it deserves: three or four significant ones."""
+    if value == 0:
+        return "0"
+    size = abs(value)
+    digits = 0 if size >= 1000 else 1 if size >= 100 else 2 if size >= 10 else 3 if size >= 1 else 4
+    return f"{value:,.{digits}f}"
+
+
+def evaluation_table(done: Evaluation) -> Table:
+    """Return the with/without table of an evaluation: one row per outcome, truth first, then the measurable value."""
+    seeds = ", ".join(str(seed) for seed in done.seeds)
+    table = Table(
+        title=f"{done.title}, {done.begin:%Y-%m-%d %H:%M} to {done.end:%H:%M}, seeds {seeds}",
+        caption="SIMULATED. difference = with minus without, mean over seeds with its 95 % interval; "
+        "measurable = what a city could compute from aggregates, with lamplighter",
+    )
+    table.add_column("service")
+    table.add_column("outcome (unit at the end)")
+    for name in ("without", "with", "difference", "95 % interval", "change", "measurable"):
+        table.add_column(name, justify="right")
+    for service in done.services:
+        for outcome in service.outcome_names:
+            row = _row(done, service.name, outcome.name)
+            if row is not None:
+                table.add_row(*row)
+        table.add_section()
+    return table
+
+
+def _row(done: Evaluation, service: str, outcome: str) -> tuple[str, ...] | None:
+    without = _values(done.results, "baseline", service, outcome, False)
+    with_ = _values(done.results, "adaptive", service, outcome, False)
+    if not without and not with_:
+        return None
+    measured = _mean(_values(done.results, "adaptive", service, outcome, True))
+    both = sorted(set(without) & set(with_))
+    if not both:
+        return service, outcome, _mean(without), _mean(with_), "", "", "", measured
+    estimate = paired([without[s] for s in both], [with_[s] for s in both])
+    base = sum(without[s] for s in both) / len(both)
+    change = f"{100 * estimate.difference / base:+.1f} %" if base else ""
+    spread = f"{_figure(estimate.low)} to {_figure(estimate.high)}" if len(both) > 1 else "one seed"
+    return service, outcome, _mean(without), _mean(with_), _figure(estimate.difference), spread, change, measured

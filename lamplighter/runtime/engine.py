@@ -1,0 +1,257 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A running simulated city behind its page: one thread that ticks, frozen views for everybody else."""
+
+import contextlib
+import queue
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from lamplighter.city.folder import attribution_lines, load
+from lamplighter.runtime.cityrun import Arm, CityRun, RunPlan
+from lamplighter.runtime.drawing import about, explained, layer_values, merged_scene
+from lamplighter.runtime.loop import Tick
+from lamplighter.runtime.recorder import Recorder
+from lamplighter.runtime.series import Point, SeriesKeeper
+from lamplighter.runtime.shadow import Shadow
+from lamplighter.runtime.settings import record_folder
+from lamplighter.runtime.simulation import SimulatorError
+from lamplighter.runtime.telling import tell
+from lamplighter.runtime.view import DecisionLine, Explanation, Scene, Series, ServiceState, View
+from lamplighter.services import discover
+from lamplighter.terms.columns import AnyArray
+from lamplighter.terms.service import Service
+
+PUBLISH_EVERY_S = 0.25
+LINES_MAX = 200
+SPEED_MIN, SPEED_MAX = 0.1, 3600.0
+BEHIND_MAX_S = 0.5  # further behind than this, the city runs as fast as it can and says so
+
+
+class LiveEngine:
+    """Runs one simulated city with its shadow and publishes a new view several times a second.
+
+    Implements `runtime.view.Engine`. All that changes the city happens in its own thread; callers only leave wishes.
+    """
+
+    def __init__(self, folder: Path, plan: RunPlan, end_s: float, with_shadow: bool = True) -> None:
+        self._services: tuple[Service, ...] = discover()
+        self._cities = load(folder, self._services)
+        self._plan, self._end_s = plan, end_s
+        record = record_folder(next(iter(self._cities.values())).name)
+        self._recorder = Recorder(record, self._services, self._cities, f"seed-{plan.seed}")
+        self._run = CityRun(self._services, self._cities, plan)
+        names = tuple(service.name for service in self._services)
+        self._shadow = Shadow(folder, names, plan) if with_shadow else None
+        first = next(iter(self._cities.values()))
+        self._keeper = SeriesKeeper(self._services, first.areas, plan.begin_s)
+        self._points: dict[Arm, dict[str, list[Point]]] = {arm: {n: [] for n in names} for arm in ("adaptive", "baseline")}
+        self._lines: deque[DecisionLine] = deque(maxlen=LINES_MAX)
+        self._ticks: dict[str, Tick] = {}
+        self._counts: dict[str, list[int]] = {name: [0, 0, 0, 0] for name in names}
+        self._wishes: queue.Queue[Callable[[], None]] = queue.Queue(maxsize=1000)
+        self._stop, self._playing, self._changed = threading.Event(), threading.Event(), threading.Event()
+        self._playing.set()
+        self._speed, self._reached, self._version = 10.0, 0.0, 0
+        self._faults: tuple[str, ...] = ()
+        self._ended = False
+        self._scene = self._make_scene(folder)
+        self._moving: Mapping[str, AnyArray] = {}
+        self._view = self._make_view()
+        self._thread = threading.Thread(target=self._work, name="city", daemon=True)
+
+    def _make_scene(self, folder: Path) -> Scene:
+        first = next(iter(self._cities.values()))
+        return Scene(
+            name=first.name, title=first.title, simulated=first.simulated, attribution=attribution_lines(folder),
+            place=first.place, streets=first.streets, assets=first.assets, areas=first.areas,
+            services=tuple(about(run) for run in self._run.runs), seed=self._plan.seed, begin_s=self._plan.begin_s,
+        )  # fmt: skip
+
+    # --- what the web may ask -----------------------------------------------------------------------------
+
+    def scene(self) -> Scene:
+        """Return what does not change."""
+        return self._scene
+
+    def view(self) -> View:
+        """Return the newest view."""
+        return self._view
+
+    def explain(self, asset_id: str) -> Explanation:
+        """Return why an asset does what it does; KeyError where there is no such asset."""
+        return explained(asset_id, self._run.runs, self._ticks)
+
+    def play(self) -> None:
+        """Let the city run on."""
+        self._playing.set()
+        self._wish(lambda: None)
+
+    def pause(self) -> None:
+        """Hold the simulated city still."""
+        self._playing.clear()
+        self._wish(lambda: None)
+
+    def set_speed(self, speed: float) -> None:
+        """Run at so many times real time; ValueError outside the bounds."""
+        if not SPEED_MIN <= speed <= SPEED_MAX:
+            raise ValueError(
+                f"speed {speed:g} is outside {SPEED_MIN:g} to {SPEED_MAX:g} times real time; it stays at {self._speed:g}"
+            )
+        self._speed = float(speed)
+        self._wish(lambda: None)
+
+    def set_arm(self, service: str, arm: Arm) -> None:
+        """Choose a service's arm; KeyError where there is no such service."""
+        self._run.run_of(service)
+        self._wish(lambda: self._change_arm(service, arm))
+
+    def hand_back(self) -> int:
+        """Free every box; return how many there are."""
+        boxes = 0
+        for run in self._run.runs:
+            kinds = sorted({action.of for action in run.service.actions})
+            boxes += int(np.isin(run.city.assets.kind[run.city.span], kinds).sum())
+            self._wish(lambda name=run.service.name: self._change_arm(name, "baseline"))
+        return boxes
+
+    def _wish(self, act: Callable[[], None]) -> None:
+        self._wishes.put(act)
+        self._changed.set()
+
+    def _change_arm(self, service: str, arm: Arm) -> None:
+        boxes = self._run.set_arm(service, arm)
+        title = self._run.run_of(service).service.title
+        text = (
+            f"An operator handed {title} back: {boxes} boxes return to their own programmes."
+            if arm == "baseline"
+            else f"An operator put {title} under lamplighter."
+        )
+        self._lines.append(DecisionLine(self._run.now_s, service, "", "operator", text, max(boxes, 1)))
+        self._recorder.operator_act(self._run.now_s, service, arm)
+
+    # --- the thread ---------------------------------------------------------------------------------------
+
+    def start(self) -> None:
+        """Wait until the fields are open, then start ticking."""
+        self._run.wait_ready()
+        self._recorder.run_started(self._scene, self._plan)
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Stop ticking, close every process, keep what was recorded. Safe to call twice."""
+        self._stop.set()
+        self._changed.set()
+        if self._thread.is_alive():
+            self._thread.join(timeout=10)
+        if self._shadow is not None:
+            self._shadow.close()
+        self._run.close()
+        self._recorder.close(self._run.now_s)
+
+    def _work(self) -> None:
+        try:
+            self._pace()
+        except SimulatorError as error:
+            self._faults = (*self._faults, str(error))
+            self._ended = True
+            self._publish()
+
+    def _pace(self) -> None:
+        due = published = mark = time.monotonic()
+        mark_s = self._run.now_s
+        while not self._stop.is_set():
+            self._grant_wishes()
+            if not self._playing.is_set() or self._run.now_s >= self._end_s:
+                self._ended = self._run.now_s >= self._end_s
+                self._publish()
+                self._changed.wait(timeout=0.5)
+                self._changed.clear()
+                due = mark = time.monotonic()
+                mark_s = self._run.now_s
+                continue
+            before_s = self._run.now_s
+            self._advance()
+            now = time.monotonic()
+            due = max(due + (self._run.now_s - before_s) / self._speed, now - BEHIND_MAX_S)
+            if now - published >= PUBLISH_EVERY_S or due - now > PUBLISH_EVERY_S:
+                if now - mark > 1.0:
+                    self._reached, mark, mark_s = (self._run.now_s - mark_s) / (now - mark), now, self._run.now_s
+                self._moving = merged_scene(self._run.scene()) if self._scene.simulated else {}
+                self._publish()
+                published = now
+            if due > now:
+                self._changed.wait(timeout=min(due - now, 5.0))
+                self._changed.clear()
+
+    def _grant_wishes(self) -> None:
+        with contextlib.suppress(queue.Empty):
+            while True:
+                self._wishes.get_nowait()()
+
+    def _advance(self) -> None:
+        for name, done in self._run.advance().items():
+            run = self._run.run_of(name)
+            self._ticks[name] = done
+            count = self._counts[name]
+            count[0] += sum(len(table) for table in done.verdict.permits)
+            count[1] += sum(len(table) for table in done.verdict.refusals)
+            count[2] += len(done.measured)
+            count[3] += len(done.rejected)
+            truth = self._run.latest_advance[name].truth
+            self._keeper.add(name, truth if self._scene.simulated else done.outcomes)
+            self._lines.extend(tell(run, done))
+            self._recorder.tick(run, done)
+        for point in self._keeper.closed(self._run.now_s):
+            self._points["adaptive"][point.service].append(point)
+
+    def _publish(self) -> None:
+        if self._shadow is not None:
+            self._shadow.follow(min(self._run.now_s, self._end_s))
+            for point in self._shadow.points():
+                self._points["baseline"][point.service].append(point)
+        self._version += 1
+        self._view = self._make_view()
+
+    def _make_view(self) -> View:
+        faults = self._faults + tuple(f for f in (self._shadow.fault if self._shadow else "", self._recorder.fault) if f)
+        return View(
+            version=self._version, now_s=self._run.now_s, running=self._playing.is_set(), speed=self._speed, ended=self._ended,
+            speed_reached=self._reached, services=tuple(self._state(run.service.name) for run in self._run.runs),
+            layers=tuple(v for run in self._run.runs for v in layer_values(run, self._ticks.get(run.service.name))),
+            moving=self._moving, series=self._series(), lines=tuple(self._lines), faults=faults,
+        )  # fmt: skip
+
+    def _state(self, name: str) -> ServiceState:
+        run = self._run.run_of(name)
+        permits, refusals, admitted, rejected = self._counts[name]
+        in_force = sum(int(entry.active.sum()) for entry in run.in_force.values())
+        last = self._ticks[name].now_s if name in self._ticks else self._plan.begin_s
+        arm: Arm = "adaptive" if bool(run.adaptive.any()) else "baseline"
+        return ServiceState(name, arm, len(run.adaptive), in_force, permits, refusals, admitted, rejected, last)
+
+    def _series(self) -> tuple[Series, ...]:
+        result: list[Series] = []
+        for service in self._services:
+            ours, theirs = self._points["adaptive"][service.name], self._points["baseline"][service.name]
+            for outcome in service.outcome_names:
+                if outcome.chart:
+                    result.append(_series(service.name, outcome.name, ours, theirs))
+        return tuple(result)
+
+
+def _series(service: str, outcome: str, ours: Sequence[Point], theirs: Sequence[Point]) -> Series:
+    """Return one chart's two lines; windows in which nothing was reported are left out, not drawn as zero."""
+
+    def line(points: Sequence[Point]) -> tuple[AnyArray, AnyArray]:
+        kept = [(p.end_s, p.window[outcome]) for p in points if outcome in p.window]
+        return np.array([t for t, _ in kept], np.float64), np.array([v for _, v in kept], np.float64)
+
+    mine, other = line(ours), line(theirs)
+    both = min(len(ours), len(theirs))
+    cumulative = [p[both - 1].since_start.get(outcome) if both else None for p in (ours, theirs)]
+    return Series(service, outcome, mine[0], mine[1], other[0], other[1], cumulative[0], cumulative[1])

@@ -1,0 +1,176 @@
+# SPDX-License-Identifier: Apache-2.0
+"""From ticks to the record: roll-ups by area, outcomes, counts of decisions, and commitments in the ledger."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from lamplighter import ledger
+from lamplighter.evidence.totals import OutcomeTotals
+from lamplighter.history import History, RollUp, by_area
+from lamplighter.history.tables import TEXT_MAX
+from lamplighter.runtime.cityrun import RunPlan
+from lamplighter.runtime.loop import ServiceRun, Tick
+from lamplighter.runtime.telling import changed_rows
+from lamplighter.runtime.view import Scene
+from lamplighter.terms.city import CityData
+from lamplighter.terms.columns import AnyArray
+from lamplighter.terms.quantity import Quantity
+from lamplighter.terms.service import Service
+
+WINDOW_S = 900
+KEEP_EVERY_S = 3600
+
+DecisionKey = tuple[str, str, str, str, str]  # service, kind, action, reason, area
+
+
+@dataclass
+class _Window:
+    """What is being counted in the window now open."""
+
+    start_s: int
+    outcomes: dict[str, OutcomeTotals]
+    decisions: dict[DecisionKey, int] = field(default_factory=dict[DecisionKey, int])
+
+
+class Recorder:
+    """Writes the record plane of one run. A record that cannot be written is told and never stops control."""
+
+    def __init__(self, folder: Path, services: Sequence[Service], cities: Mapping[str, CityData], run: str) -> None:
+        """Open the history and the ledger in `folder`; HistoryInUseError where another process holds them."""
+        self._history = History.open(folder / "history")
+        self._ledger = ledger.open_ledger(folder / "ledger")
+        self._run, self._services = run, tuple(services)
+        self._window: _Window | None = None
+        self._kept_s = 0.0
+        self.fault = ""
+        first = next(iter(cities.values()))
+        self._areas = first.areas
+        self._area = first.assets.area
+        self._members = {name: max(int(np.count_nonzero(self._area == name)), 1) for name in self._areas}
+        groups = by_area(self._area, self._areas)
+        self._rollups = {
+            s.name: RollUp(_vocabulary(s, services, first.vocabulary), (s.name,) * len(first.vocabulary), groups, WINDOW_S)
+            for s in services
+        }
+
+    def run_started(self, scene: Scene, plan: RunPlan) -> None:
+        """Note which run this is, in the record and in the ledger."""
+        one = {
+            "run": self._run,
+            "city": scene.name,
+            "arm": "adaptive",
+            "seed": plan.seed,
+            "commit_hash": "",
+            "begin_s": int(plan.begin_s),
+        }
+        self._write("runs", {name: np.array([value]) for name, value in one.items()})
+        self._ledger.run_started(plan.begin_s, scene.name, plan.seed, dict(plan.arms))
+
+    def operator_act(self, now_s: float, service: str, arm: str) -> None:
+        """Note an operator's act under its role."""
+        self._count(now_s, (service, "operator", "set_arm", arm, self._areas[0]), 1)
+        self._ledger.operator_act(now_s, "operator", service, arm)
+
+    def tick(self, run: ServiceRun, done: Tick) -> None:
+        """Take up one tick: sums and counts only; rows are written when their window is closed."""
+        window = self._open_window(done.now_s)
+        if len(done.measured):
+            self._rollups[run.service.name].add(done.measured)
+        if done.outcomes is not None and len(done.outcomes.outcome):
+            window.outcomes[run.service.name].add(done.outcomes)
+        for permit in done.verdict.permits:
+            rows = changed_rows(permit, done)
+            if len(rows):
+                because = permit.proposals.because[rows]
+                self._count_rows(run, done, "permit", permit.proposals.action, permit.proposals.asset[rows], because)
+                self._ledger.permits(done.now_s, run.service.name, permit)
+        for table in done.verdict.refusals:
+            if len(table):
+                self._count_refusals(run, done, table.action, table.asset, [table.rules[int(r)].name for r in table.rule])
+
+    def _count_rows(self, run: ServiceRun, done: Tick, kind: str, action: str, asset: AnyArray, because: AnyArray) -> None:
+        areas = self._area[asset]
+        pairs, times = np.unique(np.stack([areas.astype(np.str_), because.astype(np.str_)]), axis=1, return_counts=True)
+        for (area, code), count in zip(pairs.T, times, strict=True):
+            reason = run.service.reasons[int(code)][:TEXT_MAX]
+            self._count(done.now_s, (run.service.name, kind, action, reason, str(area)), int(count))
+
+    def _count_refusals(self, run: ServiceRun, done: Tick, action: str, asset: AnyArray, rules: Sequence[str]) -> None:
+        for place, rule in zip(asset[:1000], rules[:1000], strict=True):
+            area = str(self._area[place]) if 0 <= place < len(self._area) else self._areas[0]
+            self._count(done.now_s, (run.service.name, "refusal", action, rule, area), 1)
+
+    def _count(self, now_s: float, key: DecisionKey, times: int) -> None:
+        window = self._open_window(now_s)
+        window.decisions[key] = window.decisions.get(key, 0) + times
+
+    def _open_window(self, now_s: float) -> _Window:
+        # A tick at the very end of a window still tells about that window.
+        start_s = int((now_s - 1) // WINDOW_S) * WINDOW_S
+        if self._window is None or start_s != self._window.start_s:
+            self._close_window(now_s)
+            self._window = _Window(start_s, {s.name: OutcomeTotals(s.outcome_names, self._areas) for s in self._services})
+        return self._window
+
+    def _close_window(self, now_s: float) -> None:
+        for rollup in self._rollups.values():
+            rows = rollup.closed(now_s, self._run)
+            if rows is not None:
+                self._write("measurements", rows)
+        if self._window is not None:
+            self._write_outcomes(self._window)
+            self._write_decisions(self._window)
+        if now_s - self._kept_s >= KEEP_EVERY_S:
+            self._history.retain(now_s)
+            self._history.seal(now_s)
+            self._kept_s = now_s
+
+    def _grouped(self, areas: AnyArray, window: _Window) -> dict[str, AnyArray]:
+        rows = len(areas)
+        return {
+            "run": np.full(rows, self._run),
+            "group_kind": np.full(rows, "area"),
+            "group_name": areas,
+            "members": np.array([self._members.get(str(a), 1) for a in areas], np.int64),
+            "window_start_s": np.full(rows, window.start_s, np.int64),
+            "window_s": np.full(rows, WINDOW_S, np.int64),
+        }
+
+    def _write_outcomes(self, window: _Window) -> None:
+        for service, totals in window.outcomes.items():
+            columns = totals.columns()
+            rows = len(columns["outcome"])
+            if rows:
+                more = {"arm": np.full(rows, "adaptive"), "seed": np.zeros(rows, np.int64), "service": np.full(rows, service)}
+                picked = {"outcome": columns["outcome"], "value": columns["value"], "weight": columns["weight"]}
+                self._write("outcomes", {**self._grouped(columns["area"], window), **more, **picked})
+
+    def _write_decisions(self, window: _Window) -> None:
+        if not window.decisions:
+            return
+        keys = list(window.decisions)
+        texts = {name: np.array([key[i] for key in keys]) for i, name in enumerate(("service", "kind", "action", "reason"))}
+        count = np.array([window.decisions[key] for key in keys], np.int64)
+        self._write("decisions", {**self._grouped(np.array([key[4] for key in keys]), window), **texts, "count": count})
+
+    def _write(self, table: str, columns: Mapping[str, AnyArray]) -> None:
+        self._history.append(table, columns)
+        self.fault = self._history.status().fault
+
+    def close(self, now_s: float) -> None:
+        """Write what is pending and let go of the folder. Safe to call twice."""
+        if self._window is not None:
+            self._close_window(now_s + 2 * WINDOW_S)
+            self._window = None
+        self._history.close()
+        self._ledger.close()
+
+
+def _vocabulary(service: Service, services: Sequence[Service], names: tuple[str, ...]) -> tuple[Quantity, ...]:
+    """Return the quantity behind every vocabulary number, the service's own definition where it has one."""
+    known = {quantity.name: quantity for other in services for quantity in other.quantities}
+    known.update({quantity.name: quantity for quantity in service.quantities})
+    return tuple(known[name] for name in names)
