@@ -16,7 +16,7 @@ import numpy as np
 from lamplighter import __version__
 from lamplighter.city.areas import Partition, divide, how_many, names_of, outlines
 from lamplighter.city.check import check
-from lamplighter.city.directory import previous
+from lamplighter.city.directory import cities_directory, find_recipe, previous
 from lamplighter.city.faults import CityError, Fault, refuse
 from lamplighter.city.feeding import feed
 from lamplighter.city.folder import Areas, CityFiles, digest, write
@@ -24,11 +24,11 @@ from lamplighter.city.geodesy import local_metres
 from lamplighter.city.manifest import Manifest
 from lamplighter.city.network import read_network
 from lamplighter.city.readme import readme
-from lamplighter.city.recipe import Recipe
-from lamplighter.city.scenario import bring
+from lamplighter.city.recipe import Recipe, read_recipe
+from lamplighter.city.scenario import Scenario, bring
 from lamplighter.city.streets import centre_of, georeference, street_lines, streets_of
 from lamplighter.terms.asset import Assets
-from lamplighter.terms.city import BuildContext, Built, Place, Streets
+from lamplighter.terms.city import BuildContext, Built, Place
 from lamplighter.terms.service import Service
 from lamplighter.terms.table import Table
 
@@ -72,21 +72,34 @@ def build(recipe: Recipe, folder: Path, services: Sequence[Service], seed: int |
     return Report(folder, total, sections, faults)
 
 
+def build_named(name_or_recipe: str, services: Sequence[Service], progress: Progress, seed: int | None = None) -> Report:
+    """Build the city of a recipe, given the name of one that comes with lamplighter or the path of a TOML file, in the
+    user's data directory."""
+    recipe = read_recipe(find_recipe(name_or_recipe), services)
+    return build(recipe, cities_directory() / recipe.name, services, seed, progress)
+
+
 def in_order(services: Sequence[Service]) -> tuple[Service, ...]:
     """Return the services so that each comes after those that build the kinds it names in `after`, by name otherwise."""
     makers = {kind.name: service.name for service in services for kind in service.kinds}
     waiting = {service.name: service for service in sorted(services, key=lambda s: s.name)}
     ordered: list[Service] = []
     while waiting:
-        ready = [s for s in waiting.values() if not any(makers.get(kind) in waiting and makers[kind] != s.name for kind in s.after)]
+        ready = [
+            s for s in waiting.values() if not any(makers.get(kind) in waiting and makers[kind] != s.name for kind in s.after)
+        ]
         if not ready:
-            fault = Fault("services", None, "after", " and ".join(waiting), "an order without a circle", "Take one kind out of `after`.")
+            fault = Fault(
+                "services", None, "after", " and ".join(waiting), "an order without a circle", "Take one kind out of `after`."
+            )
             raise refuse(fault, UNTOUCHED)
         ordered.append(waiting.pop(ready[0].name))
     return tuple(ordered)
 
 
-def _make(recipe: Recipe, folder: Path, services: Sequence[Service], progress: Progress) -> tuple[CityFiles, dict[str, tuple[str, ...]]]:
+def _make(
+    recipe: Recipe, folder: Path, services: Sequence[Service], progress: Progress
+) -> tuple[CityFiles, dict[str, tuple[str, ...]]]:
     progress("reading the road network", 0.0)
     source = bring(recipe.scenario, folder)
     network = read_network(folder / "sumo" / "net.xml", recipe.scenario.net.name)
@@ -98,7 +111,7 @@ def _make(recipe: Recipe, folder: Path, services: Sequence[Service], progress: P
     names = names_of(streets, of_street, partition)
     streets = replace(streets, area=np.array(names, dtype=np.str_)[of_street])
     areas = outlines(partition, names, place)
-    sections: dict[str, tuple[str, ...]] = {"streets": street_lines(streets, bool(network.projection))}
+    sections: dict[str, tuple[str, ...]] = {"streets": street_lines(streets)}
     parts: dict[str, Assets] = {}
     tables: dict[str, Mapping[str, Table]] = {}
     width = (SERVICES_TO - SERVICES_FROM) / max(len(services), 1)
@@ -123,8 +136,9 @@ def _make(recipe: Recipe, folder: Path, services: Sequence[Service], progress: P
         sections[service.name] = built.report
     assets, fed = feed(joined([parts[name] for name in sorted(parts)]), services, place)
     sections["feeding"] = fed
+    attribution = recipe.attribution if network.projection else (*recipe.attribution, _nowhere(recipe.scenario))
     manifest = Manifest(
-        recipe.name, recipe.title, recipe.seed, recipe.simulated, place, __version__, recipe.attribution, source, recipe.settings
+        recipe.name, recipe.title, recipe.seed, recipe.simulated, place, __version__, attribution, source, recipe.settings
     )
     return CityFiles(manifest, streets, areas, assets, tables), sections
 
@@ -133,11 +147,26 @@ def _within(progress: Progress, name: str, start: float, width: float) -> Progre
     return lambda what, share: progress(f"{name}: {what}", start + width * min(max(share, 0.0), 1.0))
 
 
+def _nowhere(scenario: Scenario) -> str:
+    lon_deg, lat_deg = scenario.origin
+    return (
+        f"The road network carries no geographic reference: its zero is shown at {lon_deg:g} east, {lat_deg:g} north, "
+        "as stated on import, and the background of the map means nothing."
+    )
+
+
 def _verify(service: Service, built: Built) -> None:
     """Refuse what a service's `build` got wrong in a way that could not be written down and checked afterwards."""
     wanted = {spec.name for spec in service.tables}
     faults = [
-        Fault(service.name, None, f"table {name}", "missing" if name in wanted else "not declared", ", ".join(sorted(wanted)), "Mend the service's build.")
+        Fault(
+            service.name,
+            None,
+            f"table {name}",
+            "missing" if name in wanted else "not declared",
+            ", ".join(sorted(wanted)),
+            "Mend the service's build.",
+        )
         for name in sorted(wanted ^ set(built.tables))
     ]
     columns = {f"assets.{field.name}": getattr(built.assets, field.name) for field in fields(Assets)}
@@ -150,7 +179,9 @@ def _verify(service: Service, built: Built) -> None:
 
 def joined(parts: Sequence[Assets]) -> Assets:
     """Return several tables of assets as one, in the order given."""
-    empty: dict[str, Any] = {field.name: np.zeros(0, dtype=np.float64 if field.name.endswith("_deg") else np.str_) for field in fields(Assets)}
+    empty: dict[str, Any] = {
+        field.name: np.zeros(0, dtype=np.float64 if field.name.endswith("_deg") else np.str_) for field in fields(Assets)
+    }
     return Assets(**{name: np.concatenate([none, *(getattr(part, name) for part in parts)]) for name, none in empty.items()})
 
 
@@ -170,7 +201,14 @@ def _alone(folder: Path) -> Iterator[None]:
         try:
             fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
-            fault = Fault(str(folder), None, "city folder", "being built by another process", "one build at a time", "Wait until it is done.")
+            fault = Fault(
+                str(folder),
+                None,
+                "city folder",
+                "being built by another process",
+                "one build at a time",
+                "Wait until it is done.",
+            )
             raise refuse(fault, UNTOUCHED) from error
         yield
 

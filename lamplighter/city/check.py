@@ -85,7 +85,13 @@ def _outside(files: CityFiles) -> list[Fault]:
     def where(row: int) -> str:
         return f"{x[row]:g}, {y[row]:g}"
 
-    faults.rows(np.flatnonzero(swapped).tolist(), "lon_deg, lat_deg", where, allowed, "Longitude and latitude are swapped: exchange the two.")
+    faults.rows(
+        np.flatnonzero(swapped).tolist(),
+        "lon_deg, lat_deg",
+        where,
+        allowed,
+        "Longitude and latitude are swapped: exchange the two.",
+    )
     faults.rows(np.flatnonzero(outside & ~swapped).tolist(), "lon_deg, lat_deg", where, allowed, "Mend the coordinates.")
     return faults.found
 
@@ -97,7 +103,13 @@ def _source_files(folder: Path, given: Mapping[str, str]) -> list[Fault]:
     names += [] if grid.startswith("simbench:") else [(grid, source.GRID)]
     for name, key in names:
         if not (folder / name).is_file():
-            faults.add(None, f"[source] {key}", f"{shortened(name)}, which is missing", "a file in the city folder", "Restore the file, or import the city again.")
+            faults.add(
+                None,
+                f"[source] {key}",
+                f"{shortened(name)}, which is missing",
+                "a file in the city folder",
+                "Restore the file, or import the city again.",
+            )
     return faults.found
 
 
@@ -114,5 +126,15 @@ def _slips(file: str, table: Mapping[str, AnyArray]) -> list[Fault]:
         if (slip.below is not None and middle < slip.below) or (slip.above is not None and middle > slip.above):
             unit = name.removesuffix("_per_s").rpartition("_")[2] if slip.ending != "speed_m_s" else "m_s"
             remedy = f"If so, convert the column; its name says that it is in {unit}."
-            found.append(Fault(file, None, name, f"{middle:g} in the median, which looks like {slip.looks_like}", f"values in {unit}", remedy, warning=True))
+            found.append(
+                Fault(
+                    file,
+                    None,
+                    name,
+                    f"{middle:g} in the median, which looks like {slip.looks_like}",
+                    f"values in {unit}",
+                    remedy,
+                    warning=True,
+                )
+            )
     return found

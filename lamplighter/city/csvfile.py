@@ -93,14 +93,32 @@ def read_table(path: Path, shown: str, spec: TableSpec) -> tuple[Table, int, tup
         if wrong := bad.get(column.name):
             texts = dict(wrong)
             remedy = "Put a number there." if column.kind in ("int", "float") else "Mend the cell."
-            faults.rows(list(texts), column.name, lambda row, t=texts: shortened(t[row]) if t[row] else "empty", ALLOWED[column.kind], remedy)
+            faults.rows(
+                list(texts),
+                column.name,
+                lambda row, t=texts: shortened(t[row]) if t[row] else "empty",
+                ALLOWED[column.kind],
+                remedy,
+            )
         elif column.name in columns:
             _bounds(columns[column.name], column, faults)
     _unique(columns, spec, faults)
     return columns, rows, tuple(faults.found)
 
 
-def _read_cells(path: Path, spec: TableSpec, faults: Faults, cells: dict[str, list[Any]], bad: dict[str, list[tuple[int, str]]]) -> int:
+def has_header(path: Path, spec: TableSpec) -> bool:
+    """Return whether a file is there and its columns are those of the table, without reading its rows."""
+    if not path.is_file():
+        return False
+    with path.open(newline="", encoding="utf-8-sig") as stream:
+        names = next(csv.reader(stream), [])
+    known = {column.name: column.optional for column in spec.columns}
+    return set(names) <= set(known) and all(optional or name in names for name, optional in known.items())
+
+
+def _read_cells(
+    path: Path, spec: TableSpec, faults: Faults, cells: dict[str, list[Any]], bad: dict[str, list[tuple[int, str]]]
+) -> int:
     """Fill `cells` (by column) and `bad` (row and text of cells that cannot be read); return the number of rows."""
     with path.open(newline="", encoding="utf-8-sig") as stream:
         reader = csv.reader(stream, strict=True)
@@ -164,7 +182,9 @@ def _bounds(values: AnyArray, column: ColumnSpec, faults: Faults) -> None:
         if column.one_of:
             wrong = np.flatnonzero(~np.isin(values, np.array([*column.one_of, *([""] if column.optional else [])])))
             remedy = "Use one of these words." if len(column.one_of) > 1 else "Use this word."
-            faults.rows(wrong.tolist(), column.name, lambda row: shortened(str(values[row])), "one of " + ", ".join(column.one_of), remedy)
+            faults.rows(
+                wrong.tolist(), column.name, lambda row: shortened(str(values[row])), "one of " + ", ".join(column.one_of), remedy
+            )
         return
     if column.kind == "bool":
         return

@@ -56,11 +56,33 @@ def find_city(name_or_path: str) -> Path:
         if (by_name / FILE).is_file():
             return by_name
     built = built_cities()
-    remedy = f"Build it with `lamplighter city build {name_or_path}`." if name_or_path in recipes() else "Choose one of these, or give a path."
+    remedy = (
+        f"Build it with `lamplighter city build {name_or_path}`."
+        if name_or_path in recipes()
+        else "Choose one of these, or give a path."
+    )
     if not built and name_or_path not in recipes():
         remedy = f"None is built yet: `lamplighter city build {next(iter(recipes()), 'NAME')}`."
     allowed = f"a built city ({', '.join(built) or 'none yet'}) or a folder with {FILE}"
     raise refuse(Fault("command line", None, "city", repr(name_or_path), allowed, remedy), NOTHING_READ)
+
+
+def find_recipe(name_or_path: str) -> Path:
+    """Return a recipe, given its name or the path of a TOML file; CityError says what there is."""
+    as_path = Path(name_or_path).expanduser()
+    if as_path.suffix == ".toml" and as_path.is_file():
+        return as_path.absolute()
+    found = recipes()
+    if name_or_path in found:
+        return found[name_or_path]
+    allowed = f"a recipe ({', '.join(found) or 'none found'}) or the path of a TOML file"
+    remedy = "Choose one of these; `lamplighter city import` builds a city from a SUMO scenario."
+    raise refuse(Fault("command line", None, "recipe", repr(name_or_path), allowed, remedy), "Nothing was built.")
+
+
+def record_folder(name: str) -> Path:
+    """Return the folder for what runs of a city record: beside the cities, so that a rebuilt city keeps its record."""
+    return data_directory() / "runs" / name
 
 
 def previous(folder: Path) -> Path:

@@ -100,7 +100,10 @@ def unknown_name(name: str, known: Sequence[str]) -> tuple[str, str]:
     for candidate in known:
         other_stem, other_unit = _stem(candidate)
         if unit and other_unit and stem == other_stem:
-            return candidate, f"Wrong unit: convert the value from {UNIT_ENDINGS[unit]} to {UNIT_ENDINGS[other_unit]} and name it {candidate}."
+            return (
+                candidate,
+                f"Wrong unit: convert the value from {UNIT_ENDINGS[unit]} to {UNIT_ENDINGS[other_unit]} and name it {candidate}.",
+            )
     near = difflib.get_close_matches(name, known, n=1, cutoff=0.6)
     if not near:
         near = [candidate for candidate in known if _stem(candidate)[0] == name][:1]

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import numpy as np
 
-from lamplighter.city.csvfile import Faults, read_table, write_table
-from lamplighter.city.directory import data_directory, find_city
+from lamplighter import __version__
+from lamplighter.city.csvfile import Faults, has_header, read_table, write_table
+from lamplighter.city.directory import cities_directory, data_directory, find_city, record_folder
 from lamplighter.city.faults import CityError, Fault
 from lamplighter.city.layout import AREAS, ASSETS, STREETS
 from lamplighter.city.manifest import FILE, Manifest, read_about, read_manifest, write_manifest
@@ -29,9 +30,11 @@ __all__ = [
     "data_directory",
     "digest",
     "find_city",
+    "is_built",
     "load",
     "read",
     "read_place",
+    "record_folder",
     "write",
 ]
 
@@ -152,6 +155,22 @@ def write(folder: Path, files: CityFiles, services: Sequence[Service]) -> None:
         for spec in service.tables:
             table = files.tables[service.name][spec.name]
             write_table(folder / service.name / f"{spec.name}.csv", table, [c.name for c in spec.columns])
+
+
+def is_built(name: str, services: Sequence[Service]) -> bool:
+    """Return whether a city stands in the data directory, built by this version for these services.
+
+    Looks at `city.toml` and at the headers of the tables, not at their rows: `check` does that.
+    """
+    folder = cities_directory() / name
+    if not (folder / FILE).is_file():
+        return False
+    manifest, faults = read_manifest(folder / FILE, services)
+    if manifest is None or faults or manifest.version != __version__:
+        return False
+    specs = [(f"{spec.name}.csv", spec) for spec in SHARED]
+    specs += [(f"{service.name}/{spec.name}.csv", spec) for service in services for spec in service.tables]
+    return all(has_header(folder / file, spec) for file, spec in specs)
 
 
 def attribution_lines(folder: Path) -> tuple[str, ...]:

@@ -57,7 +57,9 @@ def read_toml(path: Path, shown: str) -> Mapping[str, Any]:
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
-        fault = Fault(shown, None, "file", "missing", f"a TOML file at {path}", "Give the path of an existing city folder or recipe.")
+        fault = Fault(
+            shown, None, "file", "missing", f"a TOML file at {path}", "Give the path of an existing city folder or recipe."
+        )
         raise refuse(fault) from error
     except UnicodeDecodeError as error:
         raise refuse(Fault(shown, None, "text", "bytes that are not UTF-8", "UTF-8", "Save the file in UTF-8.")) from error
@@ -93,7 +95,9 @@ def _manifest(document: Mapping[str, Any], services: Sequence[Service]) -> tuple
     ]
     settings: dict[str, Any] = {}
     for service in services:
-        settings[service.name], wrong = read_settings(service.settings, _table(document, service.name, faults), FILE, service.name)
+        settings[service.name], wrong = read_settings(
+            service.settings, _table(document, service.name, faults), FILE, service.name
+        )
         faults += wrong
     if city is None or attribution is None:
         return None, tuple(faults)
@@ -130,7 +134,9 @@ def city_faults(city: _City, file: str) -> tuple[Fault, ...]:
         faults.append(Fault(file, None, "[city] format", str(city.format), str(FORMAT), remedy))
     for key, value, bound in (("lon0_deg", city.lon0_deg, 180), ("lat0_deg", city.lat0_deg, 90)):
         if not -bound <= value <= bound:
-            faults.append(Fault(file, None, f"[city] {key}", str(value), f"{-bound} to {bound}", "Degrees, WGS84; are the two swapped?"))
+            faults.append(
+                Fault(file, None, f"[city] {key}", str(value), f"{-bound} to {bound}", "Degrees, WGS84; are the two swapped?")
+            )
     return (*faults, *name_faults(city.name, file), *timezone_faults(city.timezone, file))
 
 

@@ -53,14 +53,23 @@ def _opened(path: Path) -> IO[bytes]:
 def elements(path: Path, shown: str, roots: tuple[str, ...]) -> Iterator[ElementTree.Element]:
     """Yield every element of an XML file as it ends, plain or gzipped; CityError on a missing, truncated or foreign file."""
     if not path.is_file():
-        raise refuse(Fault(shown, None, "file", "missing", f"a SUMO file with root <{roots[0]}>", "Give the path of an existing file."))
+        raise refuse(
+            Fault(shown, None, "file", "missing", f"a SUMO file with root <{roots[0]}>", "Give the path of an existing file.")
+        )
     try:
         with _opened(path) as stream:
             first = True
             for event, element in ElementTree.iterparse(stream, events=("start", "end")):
                 if first and element.tag not in roots:
                     raise refuse(
-                        Fault(shown, 1, "root element", f"<{element.tag}>", f"<{roots[0]}>", f"This is not such a SUMO file. {REMEDY_EXPORT}")
+                        Fault(
+                            shown,
+                            1,
+                            "root element",
+                            f"<{element.tag}>",
+                            f"<{roots[0]}>",
+                            f"This is not such a SUMO file. {REMEDY_EXPORT}",
+                        )
                     )
                 first = False
                 if event == "end":
@@ -71,7 +80,9 @@ def elements(path: Path, shown: str, roots: tuple[str, ...]) -> Iterator[Element
             Fault(shown, line, "XML", str(error), "a complete XML document", f"The file is cut short or damaged. {REMEDY_EXPORT}")
         ) from error
     except (EOFError, gzip.BadGzipFile) as error:
-        raise refuse(Fault(shown, None, "gzip", str(error), "a complete gzip file", f"The file is cut short. {REMEDY_EXPORT}")) from error
+        raise refuse(
+            Fault(shown, None, "gzip", str(error), "a complete gzip file", f"The file is cut short. {REMEDY_EXPORT}")
+        ) from error
 
 
 def net_edges(path: Path, shown: str) -> frozenset[str]:
@@ -92,7 +103,7 @@ def read_network(path: Path, shown: str) -> Network:
     try:
         sumolib: Any = importlib.import_module("sumolib")
     except ImportError as error:
-        raise CityError((), "Reading a road network needs sumolib: pip install 'lamplighter[simulators]'.") from error
+        raise CityError((), "Reading a road network needs sumolib: pip install 'lamplighter[sumo]'.") from error
     try:
         net: Any = sumolib.net.readNet(str(path), withInternal=True)
     except (KeyError, ValueError, AttributeError, xml.sax.SAXException) as error:
@@ -103,7 +114,9 @@ def read_network(path: Path, shown: str) -> Network:
     x, _, y = location.get("netOffset", "0,0").partition(",")
     projection = location.get("projParameter", "!")
     roads = [_road(edge) for edge in net.getEdges(withInternal=True) if edge.getFunction() in ("", "crossing")]
-    return Network(tuple(road for road in roads if _is_street(road)), "" if projection in ("!", "-") else projection, float(x), float(y))
+    return Network(
+        tuple(road for road in roads if _is_street(road)), "" if projection in ("!", "-") else projection, float(x), float(y)
+    )
 
 
 def _road(edge: Any) -> Road:

@@ -13,7 +13,11 @@ HEADINGS = {"streets": "Streets", "feeding": "Who feeds whom"}
 def readme(files: CityFiles, services: Sequence[Service], sections: Mapping[str, Sequence[str]]) -> str:
     """Return the page as Markdown. sections: heading key or service name to plain sentences."""
     manifest = files.manifest
-    kind = "SIMULATED: its streets are real, everything that stands and moves in them is made up." if manifest.simulated else "A real city."
+    kind = (
+        "SIMULATED: its streets are real, everything that stands and moves in them is made up."
+        if manifest.simulated
+        else "A real city."
+    )
     blocks = [
         f"# {manifest.title}",
         f"{kind} Built by lamplighter {manifest.version} from seed {manifest.seed}; the same seed gives the same bytes.",

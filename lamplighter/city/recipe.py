@@ -10,7 +10,7 @@ from typing import Any, cast
 from lamplighter.city.areas import FEWEST, MOST
 from lamplighter.city.faults import CityError, Fault, refuse, shortened, unknown_name
 from lamplighter.city.manifest import name_faults, read_toml, timezone_faults
-from lamplighter.city.scenario import Scenario, read_scenario
+from lamplighter.city.scenario import NOWHERE, Scenario, read_scenario
 from lamplighter.city.settings import read_settings
 from lamplighter.terms.service import Service
 
@@ -32,6 +32,8 @@ class _Source:
     net: str | None = None
     config: str | None = None
     grid: str | None = None
+    origin_lon_deg: float = field(default=NOWHERE[0], metadata={"low": -180.0, "high": 180.0})
+    origin_lat_deg: float = field(default=NOWHERE[1], metadata={"low": -85.0, "high": 85.0})
 
 
 @dataclass(frozen=True)
@@ -65,7 +67,9 @@ def read_recipe(path: Path, services: Sequence[Service]) -> Recipe:
         if name not in sections and name not in known:
             faults.append(Fault(path.name, None, f"[{name}]", "unknown", *unknown_name(name, [*sections, *known])))
         elif not isinstance(table, dict):
-            faults.append(Fault(path.name, None, name, shortened(table), f"a table [{name}]", "Write it as a table of keys and values."))
+            faults.append(
+                Fault(path.name, None, name, shortened(table), f"a table [{name}]", "Write it as a table of keys and values.")
+            )
     tables = {name: cast("dict[str, Any]", table) for name, table in document.items() if isinstance(table, dict)}
     values: dict[str, Any] = {}
     kinds: dict[str, type] = {"city": _City, "source": _Source, "attribution": _Attribution}
@@ -83,14 +87,17 @@ def read_recipe(path: Path, services: Sequence[Service]) -> Recipe:
     scenario = _scenario(source, path)
     settings = {name: values[name] for name in known}
     lines = values["attribution"].lines
-    return Recipe(path.name, city.name, city.title, city.timezone, city.seed, city.simulated, city.areas, lines, scenario, settings)
+    return Recipe(
+        path.name, city.name, city.title, city.timezone, city.seed, city.simulated, city.areas, lines, scenario, settings
+    )
 
 
 def _scenario(source: _Source, recipe: Path) -> Scenario:
     grid = source.grid if source.grid is None or source.grid.startswith("simbench:") else str(_located(source.grid, recipe))
+    origin = (source.origin_lon_deg, source.origin_lat_deg)
     if source.config is not None:
-        return read_scenario(_located(source.config, recipe), grid)
-    return Scenario(net=_located(str(source.net), recipe), grid=grid)
+        return read_scenario(_located(source.config, recipe), grid, origin)
+    return Scenario(net=_located(str(source.net), recipe), grid=grid, origin=origin)
 
 
 def _located(text: str, recipe: Path) -> Path:
@@ -100,9 +107,16 @@ def _located(text: str, recipe: Path) -> Path:
     # The package is located without being imported: its import changes the environment of the whole process.
     found = importlib.util.find_spec("sumo")
     if found is None or not found.submodule_search_locations:
-        fault = Fault(recipe.name, None, "[source]", text, "an installed SUMO", "Install it: pip install 'lamplighter[simulators]'.")
+        fault = Fault(recipe.name, None, "[source]", text, "an installed SUMO", "Install it: pip install 'lamplighter[sumo]'.")
         raise refuse(fault, "Nothing was built.")
     return Path(found.submodule_search_locations[0]) / text.removeprefix(IN_SUMO)
+
+
+def verify_name(name: str, timezone: str) -> None:
+    """Raise CityError unless a city may be called so and lie in that time zone."""
+    faults = (*name_faults(name, "command line"), *timezone_faults(timezone, "command line"))
+    if faults:
+        raise CityError(faults, "Nothing was built.")
 
 
 def settings_of(services: Sequence[Service]) -> dict[str, Any]:

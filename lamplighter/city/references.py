@@ -46,7 +46,9 @@ def _dangling(file: str, spec: TableSpec, table: Table, targets: Mapping[str, Ta
             wrong &= cells != ""
         remedy = f"Name a row that is in {named}, or add that row there."
         rows = np.flatnonzero(wrong).tolist()
-        faults.rows(rows, column.name, lambda row, c=cells: shortened(c[row].item()) + ", which is nowhere", f"a value of {named}", remedy)
+        faults.rows(
+            rows, column.name, lambda row, c=cells: shortened(c[row].item()) + ", which is nowhere", f"a value of {named}", remedy
+        )
     return faults.found
 
 
@@ -75,13 +77,31 @@ def _asset_faults(assets: Table, services: Sequence[Service]) -> list[Fault]:
     def whose(row: int) -> str:
         return f"{assets['kind'][row]} {assets['id'][row]}"
 
-    faults.rows(hungry, "fed_by", lambda row: f"empty: {whose(row)} is fed by no node", allowed, "Name the node it hangs on, or build the city again.")
+    faults.rows(
+        hungry,
+        "fed_by",
+        lambda row: f"empty: {whose(row)} is fed by no node",
+        allowed,
+        "Name the node it hangs on, or build the city again.",
+    )
     elsewhere = (fed_by != "") & ~np.isin(fed_by, feeding_ids)
     known = np.isin(fed_by, assets["id"])
     unknown = np.flatnonzero(elsewhere & ~known).tolist()
-    faults.rows(unknown, "fed_by", lambda row: f"{shortened(str(fed_by[row]))}: {whose(row)} hangs on what is nowhere", allowed, "Name a node that exists.")
+    faults.rows(
+        unknown,
+        "fed_by",
+        lambda row: f"{shortened(str(fed_by[row]))}: {whose(row)} hangs on what is nowhere",
+        allowed,
+        "Name a node that exists.",
+    )
     idle = np.flatnonzero(elsewhere & known).tolist()
-    faults.rows(idle, "fed_by", lambda row: f"{shortened(str(fed_by[row]))}: {whose(row)} hangs on what feeds nothing", allowed, "Name a node that feeds.")
+    faults.rows(
+        idle,
+        "fed_by",
+        lambda row: f"{shortened(str(fed_by[row]))}: {whose(row)} hangs on what feeds nothing",
+        allowed,
+        "Name a node that feeds.",
+    )
     return faults.found
 
 
@@ -116,5 +136,7 @@ def unknown_services(assets: Assets, services: Sequence[Service]) -> list[Fault]
     names = np.array([service.name for service in services], dtype=np.str_)
     wrong = np.flatnonzero(~np.isin(assets.service, names)).tolist()
     allowed = f"one of {', '.join(names.tolist())}"
-    faults.rows(wrong, "service", lambda row: shortened(str(assets.service[row])), allowed, "Mend the name, or install that service.")
+    faults.rows(
+        wrong, "service", lambda row: shortened(str(assets.service[row])), allowed, "Mend the name, or install that service."
+    )
     return faults.found

@@ -11,6 +11,8 @@ from lamplighter.city import source
 from lamplighter.city.faults import CityError, Fault, refuse, shortened
 from lamplighter.city.network import elements
 
+# The zero of a net without a geographic reference lies in the English Channel, where nobody takes it for the real place.
+NOWHERE = (0.0, 50.0)
 GRID_FILE = "source/grid.json"
 ALIASES = {"n": "net-file", "net": "net-file", "r": "route-files", "a": "additional-files", "b": "begin", "e": "end"}
 REMEDY = "Mend the path in the configuration; paths are relative to the configuration's own folder."
@@ -27,25 +29,31 @@ class Scenario:
     begin_s: float | None = None
     end_s: float | None = None
     grid: str | None = None
-    origin: tuple[float, float] | None = None
+    origin: tuple[float, float] = NOWHERE
 
 
-def read_scenario(config: Path, grid: str | None = None, origin: tuple[float, float] | None = None) -> Scenario:
+def read_scenario(config: Path, grid: str | None = None, origin: tuple[float, float] = NOWHERE) -> Scenario:
     """Return what a SUMO configuration (`.sumocfg`, also gzipped) names; CityError tells all that is wrong with it."""
     given: dict[str, str] = {}
-    root = None
-    for root in elements(config, config.name, ("configuration", "sumoConfiguration")):
-        if "value" in root.attrib:
-            given[ALIASES.get(root.tag, root.tag)] = root.attrib["value"]
+    for element in elements(config, config.name, ("configuration", "sumoConfiguration")):
+        if "value" in element.attrib:
+            given[ALIASES.get(element.tag, element.tag)] = element.attrib["value"]
     faults: list[Fault] = []
     if not given.get("net-file"):
         faults.append(Fault(config.name, None, "net-file", "missing", "the path of a SUMO net", "Name the network in <input>."))
     lists = {key: _paths(given.get(key, ""), config) for key in ("net-file", "route-files", "additional-files")}
     for key, paths in lists.items():
-        faults += [Fault(config.name, None, key, f"{path} (missing)", "files that exist", REMEDY) for path in paths if not path.is_file()]
-    begin_s, end_s = _seconds(given.get("begin"), "begin", config.name, faults), _seconds(given.get("end"), "end", config.name, faults)
+        faults += [
+            Fault(config.name, None, key, f"{path} (missing)", "files that exist", REMEDY) for path in paths if not path.is_file()
+        ]
+    begin_s, end_s = (
+        _seconds(given.get("begin"), "begin", config.name, faults),
+        _seconds(given.get("end"), "end", config.name, faults),
+    )
     if grid is not None and not grid.startswith("simbench:") and not Path(grid).is_file():
-        faults.append(Fault(grid, None, "file", "missing", "a pandapower JSON file or simbench:CODE", "Give the path of an existing file."))
+        faults.append(
+            Fault(grid, None, "file", "missing", "a pandapower JSON file or simbench:CODE", "Give the path of an existing file.")
+        )
     if faults:
         raise CityError(faults, "Nothing was imported.")
     return Scenario(lists["net-file"][0], lists["route-files"], lists["additional-files"], begin_s, end_s, grid, origin)
@@ -100,7 +108,9 @@ def _named(paths: Sequence[Path], key: str, folder: Path) -> list[str]:
 
 def _copy(path: Path, to: Path) -> None:
     if not path.is_file():
-        raise refuse(Fault(str(path), None, "file", "missing", "a file that exists", "Mend the path in the recipe or configuration."))
+        raise refuse(
+            Fault(str(path), None, "file", "missing", "a file that exists", "Mend the path in the recipe or configuration.")
+        )
     if path.suffix != ".gz":
         shutil.copyfile(path, to)
         return

@@ -36,7 +36,9 @@ def read_settings(kind: type, table: Mapping[str, Any], file: str, section: str)
     for name, field in fields.items():
         required = field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
         if required and name not in table:
-            faults.append(Fault(file, None, f"[{section}] {name}", "missing", _in_words(hints[name]), "Add the key; it has no default."))
+            faults.append(
+                Fault(file, None, f"[{section}] {name}", "missing", _in_words(hints[name]), "Add the key; it has no default.")
+            )
     if faults:
         return None, tuple(faults)
     try:
@@ -47,7 +49,11 @@ def read_settings(kind: type, table: Mapping[str, Any], file: str, section: str)
 
 def write_settings(settings: Any) -> dict[str, Any]:
     """Return a settings value as a TOML table, every key with its value (absent ones left out)."""
-    return {field.name: _plain(getattr(settings, field.name)) for field in dataclasses.fields(settings) if getattr(settings, field.name) is not None}
+    return {
+        field.name: _plain(getattr(settings, field.name))
+        for field in dataclasses.fields(settings)
+        if getattr(settings, field.name) is not None
+    }
 
 
 def _plain(value: Any) -> Any:
@@ -105,4 +111,6 @@ def _outside(value: Any, metadata: Mapping[str, Any], file: str, shown: str) -> 
     if not isinstance(value, int | float) or ((low is None or value >= low) and (high is None or value <= high)):
         return None
     allowed = f"{'any' if low is None else low} to {'any' if high is None else high}"
-    return Fault(file, None, shown, str(value), allowed, "Choose a value within the bounds; check the unit at the end of the key.")
+    return Fault(
+        file, None, shown, str(value), allowed, "Choose a value within the bounds; check the unit at the end of the key."
+    )

@@ -16,7 +16,15 @@ from lamplighter.terms.columns import BoolArray, FloatArray, TextArray
 
 # Without a `lit` attribute every street and path inside the built-up area counts as lit, save these classes.
 UNLIT = ("bridleway", "ford", "motorway", "motorway_link", "raceway", "track", "unsurfaced")
-LIT_TAGS = {"yes": True, "24/7": True, "automatic": True, "sunset-sunrise": True, "dusk-dawn": True, "limited": True, "interval": True}
+LIT_TAGS = {
+    "yes": True,
+    "24/7": True,
+    "automatic": True,
+    "sunset-sunrise": True,
+    "dusk-dawn": True,
+    "limited": True,
+    "interval": True,
+}
 UNLIT_TAGS = {"no": False, "disused": False}
 LANE_WIDTH_M = 3.2  # SUMO's default where a net states no lane width
 
@@ -46,24 +54,13 @@ def _carriageway(road: Road) -> tuple[float, int]:
     return sum(lanes), len(lanes)
 
 
-def georeference(network: Network, shown: str, origin: tuple[float, float] | None) -> tuple[FloatArray, FloatArray]:
+def georeference(network: Network, shown: str, origin: tuple[float, float]) -> tuple[FloatArray, FloatArray]:
     """Return longitude and latitude of every shape point of the network, one road after the other.
 
     origin: (lon, lat) of the network's own zero, used where the net carries no projection.
     """
     points = np.array([point for road in network.roads for point in road.shape_m], dtype=np.float64)
     if not network.projection:
-        if origin is None:
-            raise refuse(
-                Fault(
-                    shown,
-                    None,
-                    "location projParameter",
-                    "no geographic reference",
-                    "a projection such as UTM",
-                    "Convert the net with netconvert --proj.utm, or state where its zero lies with --origin LON,LAT.",
-                )
-            )
         return unproject(points[:, 0], points[:, 1], around(*origin))
     east, north = points[:, 0] - network.offset_x_m, points[:, 1] - network.offset_y_m
     known = from_parameters(network.projection)
@@ -165,18 +162,15 @@ def drawn_length_m(streets: Streets) -> FloatArray:
     return total[streets.shape_offsets[1:] - 1] - total[streets.shape_offsets[:-1]]
 
 
-def street_lines(streets: Streets, has_reference: bool) -> tuple[str, ...]:
+def street_lines(streets: Streets) -> tuple[str, ...]:
     """Return what a city's README says of its streets, with figures."""
     once, lengths = counted_once(streets), drawn_length_m(streets) / 1000
     words = {"motor": "carriageways", "cycle": "cycle paths", "foot": "footpaths", "crossing": "crossings"}
     parts = [f"{lengths[once & (streets.kind == kind)].sum():.1f} km {word}" for kind, word in words.items()]
     lit = lengths[once & streets.lit].sum()
     paths = lengths[once & streets.lit & (streets.kind != "crossing")].sum()
-    lines = (
+    return (
         f"{len(streets)} rows, one per direction of travel: {', '.join(parts)} (a street with two directions counts once).",
         f"Lit: {lit:.1f} km, of which {paths:.1f} km are streets and paths and {lit - paths:.1f} km crossings. Where the source has no "
         f"`lit` attribute, every street and path counts as lit but for these classes: {', '.join(UNLIT)}.",
     )
-    if has_reference:
-        return lines
-    return (*lines, "The road network carries no geographic reference; the map shows it at the origin that was stated on import.")
