@@ -1,0 +1,398 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The ledger: published RFC 6962 roots and proofs, and a file that cannot be changed, cut or torn unseen."""
+
+import hashlib
+import inspect
+import random
+import re
+import resource
+import signal
+import subprocess
+import sys
+import time
+import zlib
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from lamplighter.cli.verify import verify as command
+from lamplighter.ledger import (
+    Checkpoint,
+    EntryRefusedError,
+    Ledger,
+    LedgerDamagedError,
+    LedgerInUseError,
+    LedgerUnwritableError,
+    OperatorAct,
+    ReleaseMade,
+    RunStart,
+    Tree,
+    Verifier,
+    Witness,
+    commitment,
+    opens,
+    verify,
+    verify_consistency,
+    verify_inclusion,
+)
+from lamplighter.ledger.entries import decode, encode
+from lamplighter.ledger.store import _HEAD, MAGIC, scan
+from lamplighter.ledger.tree import leaf_hash, node_hash
+
+# The leaves, roots and proofs that implementations of Certificate Transparency are checked against.
+LEAVES = [
+    bytes.fromhex(h) for h in ("", "00", "10", "2021", "3031", "40414243", "5051525354555657", "606162636465666768696a6b6c6d6e6f")
+]
+ROOTS = [
+    "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855",
+    "6e340b9cffb37a989ca544e6bb780a2c78901d3fb33738768511a30617afa01d",
+    "fac54203e7cc696cf0dfcb42c92a1d9dbaf70ad9e621f4bd8d98662f00e3c125",
+    "aeb6bcfe274b70a14fb067a5e5578264db0fa9b51af5e0ba159158f329e06e77",
+    "d37ee418976dd95753c1c73862b9398fa2a2cf9b4ff0fdfe8b30cd95209614b7",
+    "4e3bbb1f7b478dcfe71fb631631519a3bca12c9aefca1612bfce4c13a86264d4",
+    "76e67dadbcdf1e10e1b74ddc608abd2f98dfb16fbce75277b5232a127f2087ef",
+    "ddb89be403809e325750d3d263cd78929c2942b7942a34b77e122c9594a74c8c",
+    "5dc9da79a70659a9ad559cb701ded9a2ab9d823aad2f4960cfe370eff4604328",
+]
+INCLUSION_0_8 = [
+    "96a296d224f285c67bee93c30f8a309157f0daa35dc5b87e410b78630a09cfc7",
+    "5f083f0a1a33ca076a95279832580db3e0ef4584bdff1f54c8a360f50de3031e",
+    "6b47aaf29ee3c2af9af889bc1fb9254dabd31177f16232dd6aab035ca39bf6e4",
+]
+CONSISTENCY_6_8 = [
+    "0ebc5d3437fbe2db158b9f126a1d118e308181031d0a949f8dededebc558ef6a",
+    "ca854ea128ed050b41b35ffc1b87b8eb2bde461e9e3b5596ece6b9d5975a0ae0",
+    "d37ee418976dd95753c1c73862b9398fa2a2cf9b4ff0fdfe8b30cd95209614b7",
+]
+
+
+def tree_of(leaves):
+    tree = Tree()
+    for leaf in leaves:
+        tree.append(leaf)
+    return tree
+
+
+def slow_root(leaves):
+    if len(leaves) < 2:
+        return leaf_hash(leaves[0]) if leaves else hashlib.sha256(b"").digest()
+    split = max(1 << n for n in range(20) if 1 << n < len(leaves))
+    return node_hash(slow_root(leaves[:split]), slow_root(leaves[split:]))
+
+
+def act(number):
+    return OperatorAct(1_768_302_000 + number, "operator", "hand_back", "water", f"area {number}")
+
+
+def test_published_roots_and_proofs():
+    tree = tree_of(LEAVES)
+    assert [tree.root(size).hex() for size in range(9)] == ROOTS
+    assert [step.hex() for step in tree.inclusion(0, 8)] == INCLUSION_0_8
+    assert [step.hex() for step in tree.consistency(6, 8)] == CONSISTENCY_6_8
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(1, 70), st.data())
+def test_every_proof_holds_and_every_changed_proof_fails(size, data):
+    leaves = [f"{n}".encode() for n in range(size)]
+    tree = tree_of(leaves)
+    root = slow_root(leaves)
+    assert tree.root() == root
+    index, old = data.draw(st.integers(0, size - 1)), data.draw(st.integers(1, size))
+    path = tree.inclusion(index, size)
+    assert verify_inclusion(leaves[index], index, size, path, root)
+    assert not verify_inclusion(b"other", index, size, path, root)
+    assert not verify_inclusion(leaves[index], index, size, (*path, root), root)
+    if path:
+        assert not verify_inclusion(leaves[index], index, size, path[:-1], root)
+        assert not verify_inclusion(leaves[index], index, size, (bytes(32), *path[1:]), root)
+    proof = tree.consistency(old, size)
+    roots = (slow_root(leaves[:old]), root)
+    assert verify_consistency((old, size), roots, proof)
+    assert not verify_consistency((old, size), (bytes(32), root), proof)
+    assert not verify_consistency((old, size), (roots[0], bytes(32)), proof)
+    assert not verify_consistency((old, size), roots, (*proof, bytes(32)))
+    if proof:
+        assert not verify_consistency((old, size), roots, proof[:-1])
+
+
+def test_proofs_beyond_the_tree_are_refused():
+    tree = tree_of(LEAVES)
+    for ask in (
+        lambda: tree.root(9),
+        lambda: tree.inclusion(8, 8),
+        lambda: tree.consistency(0, 8),
+        lambda: tree.consistency(3, 9),
+    ):
+        with pytest.raises(ValueError, match="the tree has 8 leaves"):
+            ask()
+
+
+def test_what_is_written_is_there_after_reopening_and_sound(tmp_path):
+    with Ledger.open(tmp_path) as ledger:
+        assert ledger.append(RunStart(1, "r1", "adlershof", ("adaptive", "baseline"), (1, 2, 3), "abcdef1")) == 0
+        first = ledger.checkpoint()
+        assert ledger.append(act(1), act(2)) == 2
+        second = ledger.checkpoint()
+        assert verify_consistency((1, 3), (first.root, second.root), ledger.consistency(1, 3))
+        assert verify_inclusion(ledger.leaf(2), 2, 3, ledger.inclusion(2), second.root)
+    with Ledger.open(tmp_path) as ledger:
+        assert list(ledger.entries(1)) == [act(1), act(2)]
+        assert ledger.checkpoints() == (first, second)
+        assert ledger.root() == second.root
+    verdict = verify(tmp_path, kept=[first])
+    assert (verdict.entries, verdict.checkpoints, verdict.faults) == (3, 2, ())
+
+
+@pytest.mark.parametrize(
+    "entry",
+    [
+        OperatorAct(1, "mayor", "hand_back", "water", "a"),
+        OperatorAct(1, "operator", "look_at_someone", "water", "a"),
+        OperatorAct(-1, "operator", "stop", "water", "a"),
+        OperatorAct(1, "operator", "stop", "water", "a\nb"),
+        OperatorAct(1, "operator", "stop", "w" * 65, "a"),
+        RunStart(1, "r", "c", (), (), "not a hash"),
+    ],
+)
+def test_what_is_no_entry_is_not_written(tmp_path, entry):
+    with Ledger.open(tmp_path) as ledger:
+        with pytest.raises(EntryRefusedError, match="Nothing was written"):
+            ledger.append(act(1), entry)
+        assert len(ledger) == 0
+
+
+def test_an_entry_has_one_form_only():
+    data = encode(act(1))
+    assert decode(data) == act(1)
+    for other in (
+        data.replace(b":", b": ", 1),
+        b" " + data,
+        data[:-1] + b',"plate":"B-XY 1"}',
+        data.replace(b'"operator"', b'"\\u006fperator"'),
+    ):
+        with pytest.raises(EntryRefusedError):
+            decode(other)
+
+
+def written(folder, entries=6):
+    with Ledger.open(folder) as ledger:
+        for number in range(entries):
+            ledger.append(act(number))
+            if number % 2:
+                ledger.checkpoint()
+    return (folder / "ledger.log").read_bytes()
+
+
+def test_a_write_torn_at_any_byte_keeps_what_was_acknowledged(tmp_path):
+    data = written(tmp_path, 3)
+    with Ledger.open(tmp_path) as ledger:
+        ledger.append(act(99))
+    longer = (tmp_path / "ledger.log").read_bytes()
+    for cut in range(len(data), len(longer)):
+        (tmp_path / "ledger.log").write_bytes(longer[:cut])
+        with Ledger.open(tmp_path) as ledger:
+            assert len(ledger) == 3
+            assert ledger.append(act(100)) == 3
+        assert verify(tmp_path).sound
+    for cut in range(len(longer) - len(data)):
+        (tmp_path / "ledger.log").write_bytes(data + bytes(cut))
+        with Ledger.open(tmp_path) as ledger:
+            assert len(ledger) == 3
+
+
+def test_any_changed_byte_is_found(tmp_path):
+    data = written(tmp_path)
+    path = tmp_path / "ledger.log"
+    for at in range(0, len(data), 7):
+        path.write_bytes(data[:at] + bytes([data[at] ^ 0x04]) + data[at + 1 :])
+        assert not verify(tmp_path).sound, at
+
+
+def test_a_changed_middle_is_not_mended_by_opening(tmp_path):
+    data = written(tmp_path)
+    path = tmp_path / "ledger.log"
+    broken = data[:60] + b"#" + data[61:]
+    path.write_bytes(broken)
+    with pytest.raises(LedgerDamagedError, match=r"byte \d+: .*after 0 whole records.*Nothing was touched"):
+        Ledger.open(tmp_path)
+    assert path.read_bytes() == broken
+
+
+def forged(folder, numbers):
+    """Rewrite the ledger with other entries and right checksums, keeping the old checkpoints where they stood."""
+    found = scan((folder / "ledger.log").read_bytes())
+    out, count = [MAGIC], 0
+    for record in found.records:
+        content, code = record.content, b"E" if record.kind == "entry" else b"C"
+        if record.kind == "entry":
+            if count in numbers and numbers[count] is None:
+                count += 1
+                continue
+            content = encode(numbers.get(count, decode(content)))
+            count += 1
+        out.append(_HEAD.pack(code, len(content), zlib.crc32(code + content)) + content)
+    (folder / "ledger.log").write_bytes(b"".join(out))
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({2: act(50)}, "checkpoint of size 4 .*: its root is not the root of the entries before it; an entry between 2 and 3"),
+        ({5: None}, "checkpoint of size 6 .*entries were taken out"),
+    ],
+)
+def test_a_forger_without_the_key_is_found_and_the_first_broken_place_named(tmp_path, change, said):
+    written(tmp_path)
+    forged(tmp_path, change)
+    faults = verify(tmp_path).faults
+    assert faults
+    assert re.search(said, faults[0])
+
+
+def test_a_forger_with_the_key_is_found_by_a_kept_checkpoint(tmp_path):
+    written(tmp_path / "true")
+    kept = Ledger.open(tmp_path / "true").checkpoints()[1]
+    false = tmp_path / "false"
+    false.mkdir()
+    for name in ("ledger.key", "ledger.pub"):
+        (false / name).write_bytes((tmp_path / "true" / name).read_bytes())
+    with Ledger.open(false) as ledger:
+        for number in (0, 1, 77, 3, 4):
+            ledger.append(act(number))
+        ledger.checkpoint()
+    assert verify(false).sound
+    assert "could have rewritten both" in verify(false).checked[-1]
+    assert "is no beginning of this ledger; an entry among the first 4" in verify(false, kept=[kept]).faults[0]
+
+
+def test_a_witness_signs_only_what_continues(tmp_path):
+    with Ledger.open(tmp_path) as ledger:
+        witness = Witness("library", Ed25519PrivateKey.generate(), ledger.verifier)
+        ledger.append(act(1))
+        first = witness.cosign(ledger.checkpoint(), ())
+        assert len(first.signatures) == 2
+        ledger.record_cosigned(first)
+        ledger.append(act(2), act(3))
+        later = ledger.checkpoint()
+        with pytest.raises(ValueError, match="does not continue the one of size 1"):
+            witness.cosign(later, (bytes(32), bytes(32)))
+        witness.cosign(later, ledger.consistency(1, 3))
+        unsigned = Checkpoint(later.origin, later.size, later.root)
+        with pytest.raises(ValueError, match="not signed by lamplighter; not cosigned"):
+            witness.cosign(unsigned, ())
+    assert verify(tmp_path).sound
+    assert Checkpoint.parse(first.note) == first
+    with pytest.raises(ValueError, match="no signed checkpoint"):
+        Checkpoint.parse(b"hello")
+
+
+def test_a_verifier_key_round_trips_and_a_wrong_one_is_refused(tmp_path):
+    with Ledger.open(tmp_path, "city.example/log") as ledger:
+        text = ledger.verifier.text
+    assert Verifier.parse(text).text == text
+    with pytest.raises(ValueError, match="does not belong to the key"):
+        Verifier.parse(text.replace("city", "town"))
+    with pytest.raises(ValueError, match="is no verifier key"):
+        Verifier.parse("nonsense")
+
+
+def test_a_commitment_opens_only_to_its_own_table():
+    columns = {"asset": np.arange(5), "dimming_level": np.full(5, 0.7)}
+    salt, digest = commitment(columns)
+    assert opens(columns, salt, digest)
+    assert not opens(columns | {"dimming_level": np.full(5, 0.6)}, salt, digest)
+    assert not opens(columns, bytes(32), digest)
+    assert commitment(columns)[1] != digest, "equal tables must not show as equal"
+
+
+def test_a_second_process_is_told_who_holds_the_ledger(tmp_path):
+    with Ledger.open(tmp_path) as ledger:
+        with pytest.raises(LedgerInUseError, match=r"in use by process \d+\. Stop that process"):
+            Ledger.open(tmp_path)
+        ledger.append(act(1))
+
+
+def test_a_full_disk_loses_nothing_acknowledged_and_is_resumed(tmp_path):
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    ignored = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    try:
+        with Ledger.open(tmp_path) as ledger:
+            ledger.append(*(act(n) for n in range(20)))
+            size = (tmp_path / "ledger.log").stat().st_size
+            resource.setrlimit(resource.RLIMIT_FSIZE, (size + 150, before[1]))
+            with pytest.raises(LedgerUnwritableError, match=r"The 20 entries before are safe\. Free space"):
+                ledger.append(act(20), act(21))
+            assert len(ledger) == 20
+            resource.setrlimit(resource.RLIMIT_FSIZE, before)
+            assert ledger.append(act(20)) == 20
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+        signal.signal(signal.SIGXFSZ, ignored)
+    verdict = verify(tmp_path)
+    assert (verdict.entries, verdict.faults) == (21, ())
+
+
+CHILD = f"""
+import sys
+from pathlib import Path
+from lamplighter.ledger import Ledger, OperatorAct
+{inspect.getsource(act)}
+with Ledger.open(Path(sys.argv[1])) as ledger:
+    while True:
+        index = ledger.append(act(len(ledger)))
+        if index % 5 == 0:
+            ledger.checkpoint()
+        sys.stdout.write(str(index) + chr(10))
+        sys.stdout.flush()
+"""
+
+
+def test_kill_9_at_any_time_loses_no_acknowledged_entry(tmp_path):
+    dice = random.Random(3)
+    kept = []
+    for _ in range(8):
+        child = subprocess.Popen([sys.executable, "-c", CHILD, str(tmp_path)], stdout=subprocess.PIPE, text=True)
+        assert child.stdout is not None
+        first = child.stdout.readline()
+        time.sleep(dice.uniform(0, 0.2))
+        child.send_signal(signal.SIGKILL)
+        lines = [first, *child.stdout.read().splitlines(keepends=True)]
+        child.wait()
+        child.stdout.close()
+        acknowledged = max(int(line) for line in lines if line.endswith("\n"))
+        with Ledger.open(tmp_path) as ledger:
+            assert len(ledger) > acknowledged
+            assert [entry.at_s - 1_768_302_000 for entry in ledger.entries()] == list(range(len(ledger)))
+            kept.append(ledger.checkpoint())
+    assert verify(tmp_path, kept=kept).sound
+
+
+def test_the_command_says_what_it_checked_and_where_it_broke(tmp_path):
+    data = written(tmp_path / "ledger")
+    with Ledger.open(tmp_path / "ledger") as ledger:
+        (tmp_path / "kept").write_bytes(ledger.checkpoints()[0].note)
+    said = CliRunner().invoke(command, [str(tmp_path), "--checkpoint", str(tmp_path / "kept")])
+    assert said.exit_code == 0, said.output
+    assert "The ledger is sound: 6 entries" in said.output
+    assert "1 checkpoints kept elsewhere" in said.output
+    (tmp_path / "ledger" / "ledger.log").write_bytes(data[:-200] + b"\x00" + data[-199:])
+    said = CliRunner().invoke(command, [str(tmp_path)])
+    assert said.exit_code == 1
+    assert "is broken after entry" in said.output
+    assert CliRunner().invoke(command, [str(tmp_path / "none")]).exit_code == 2
+    (tmp_path / "kept").write_bytes(b"x")
+    said = CliRunner().invoke(command, [str(tmp_path), "--checkpoint", str(tmp_path / "kept")])
+    assert said.exit_code == 2
+    assert "no signed checkpoint" in said.output
+
+
+def test_the_budget_entry_travels_whole(tmp_path):
+    entry = ReleaseMade(1, "zone-hours", "2026", 20_000, "0" * 64)
+    with Ledger.open(tmp_path) as ledger:
+        ledger.append(entry)
+        assert next(ledger.entries()) == entry
