@@ -52,7 +52,7 @@ class _Segments:
     x_m: FloatArray  # (n, 3): first point, last point, middle
     y_m: FloatArray
     length_m: FloatArray
-    lanes: FloatArray
+    lanes: IntArray
 
 
 def how_many(streets: Streets) -> int:
@@ -77,7 +77,7 @@ def _segments(streets: Streets, place: Place) -> _Segments:
     middle = (first + last) // 2
     lengths = np.where(counted_once(streets) & (streets.kind != "crossing"), drawn_length_m(streets), 0.0)
     columns = np.stack([first, last, middle], axis=1)
-    return _Segments(x[columns], y[columns], lengths, streets.lanes.astype(np.float64))
+    return _Segments(x[columns], y[columns], lengths, streets.lanes)
 
 
 Box = tuple[float, float, float, float]
@@ -99,13 +99,13 @@ def _split(box: Box, rows: IntArray, count: int, segments: _Segments) -> list[Bo
     return [*_split(low, below, count // 2, segments), *_split(high, above, count - count // 2, segments)]
 
 
-def _cut(along: FloatArray, length_m: FloatArray, lanes: FloatArray, share: float) -> float:
+def _cut(along: FloatArray, length_m: FloatArray, lanes: IntArray, share: float) -> float:
     """Return where to cut: near the given share of street length, severing few lanes."""
     order = np.argsort(along[:, 2], kind="stable")
     reached = np.cumsum(length_m[order]) / max(float(length_m.sum()), 1.0)
     wanted = np.linspace(share - SLACK_SHARE, share + SLACK_SHARE, CANDIDATES)
     places = np.clip(np.searchsorted(reached, wanted), 0, len(order) - 1)
-    cuts = np.round(along[order[places], 2], 1)
+    cuts = np.rint(np.asarray(along[order[places], 2], dtype=np.float64) * 10) / 10
     severed = ((along[:, 0][:, None] < cuts) != (along[:, 1][:, None] < cuts)) * lanes[:, None]
     cost = severed.sum(axis=0) + np.abs(wanted - share) * 100  # one hundredth off the share weighs as much as a lane
     return float(cuts[int(np.argmin(cost))])

@@ -5,7 +5,7 @@ import errno
 import fcntl
 import os
 import shutil
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
@@ -103,7 +103,7 @@ def _make(
     progress("reading the road network", 0.0)
     source = bring(recipe.scenario, folder)
     network = read_network(folder / "sumo" / "net.xml", recipe.scenario.net.name)
-    lon_deg, lat_deg = georeference(network, recipe.scenario.net.name, recipe.scenario.origin)
+    lon_deg, lat_deg = georeference(network, recipe.scenario.net.name, recipe.scenario.origin_deg)
     place = centre_of(lon_deg, lat_deg, recipe.timezone)
     progress("dividing the city into areas", 0.1)
     streets = streets_of(network, lon_deg, lat_deg)
@@ -148,7 +148,7 @@ def _within(progress: Progress, name: str, start: float, width: float) -> Progre
 
 
 def _nowhere(scenario: Scenario) -> str:
-    lon_deg, lat_deg = scenario.origin
+    lon_deg, lat_deg = scenario.origin_deg
     return (
         f"The road network carries no geographic reference: its zero is shown at {lon_deg:g} east, {lat_deg:g} north, "
         "as stated on import, and the background of the map means nothing."
@@ -194,7 +194,7 @@ def _placed(assets: Assets, partition: Partition, areas: Areas, place: Place) ->
 
 
 @contextmanager
-def _alone(folder: Path) -> Iterator[None]:
+def _alone(folder: Path) -> Generator[None]:
     """Hold the lock on one city's place; CityError where another process builds it now."""
     lock = folder.with_name(f".{folder.name}.lock")
     with lock.open("a") as held:
@@ -214,7 +214,7 @@ def _alone(folder: Path) -> Iterator[None]:
 
 
 @contextmanager
-def _aside(folder: Path) -> Iterator[Path]:
+def _aside(folder: Path) -> Generator[Path]:
     """Give an empty folder beside the city's place, and take it away again whatever happens."""
     made = folder.with_name(f".{folder.name}.building")
     shutil.rmtree(made, ignore_errors=True)  # left by a build that was killed; the lock says that none is running

@@ -23,8 +23,8 @@ class Slip(NamedTuple):
     """A column whose every value lies like this is probably in another unit."""
 
     ending: str
-    below: float | None
-    above: float | None
+    low: float | None
+    high: float | None
     looks_like: str
 
 
@@ -123,7 +123,7 @@ def _slips(file: str, table: Mapping[str, AnyArray]) -> list[Fault]:
         if slip is None or len(positive) == 0:
             continue
         middle = float(np.median(positive))
-        if (slip.below is not None and middle < slip.below) or (slip.above is not None and middle > slip.above):
+        if (slip.low is not None and middle < slip.low) or (slip.high is not None and middle > slip.high):
             unit = name.removesuffix("_per_s").rpartition("_")[2] if slip.ending != "speed_m_s" else "m_s"
             remedy = f"If so, convert the column; its name says that it is in {unit}."
             found.append(

@@ -4,7 +4,7 @@
 import csv
 import gc
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import islice
@@ -56,7 +56,7 @@ class Faults:
 
 
 @contextmanager
-def _no_garbage_collection() -> Iterator[None]:
+def _no_garbage_collection() -> Generator[None]:
     # Millions of young strings make the collector walk them again and again; none of them forms a cycle.
     was_on = gc.isenabled()
     gc.disable()
@@ -111,7 +111,7 @@ def has_header(path: Path, spec: TableSpec) -> bool:
     if not path.is_file():
         return False
     with path.open(newline="", encoding="utf-8-sig") as stream:
-        names = next(csv.reader(stream), [])
+        names = next(csv.reader(stream), list[str]())
     known = {column.name: column.optional for column in spec.columns}
     return set(names) <= set(known) and all(optional or name in names for name, optional in known.items())
 
@@ -122,7 +122,7 @@ def _read_cells(
     """Fill `cells` (by column) and `bad` (row and text of cells that cannot be read); return the number of rows."""
     with path.open(newline="", encoding="utf-8-sig") as stream:
         reader = csv.reader(stream, strict=True)
-        header = next(reader, [])
+        header = next(reader, list[str]())
         wanted = _header(header, spec, faults)
         cells.update({column.name: [] for column in wanted.values()})
         rows = 0

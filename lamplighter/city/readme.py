@@ -23,9 +23,7 @@ def readme(files: CityFiles, services: Sequence[Service], sections: Mapping[str,
         f"{kind} Built by lamplighter {manifest.version} from seed {manifest.seed}; the same seed gives the same bytes.",
         "## Attribution",
         _bullets(manifest.attribution or ("The source of the road network stated none.",)),
-        f"Made-up assets and tables are derived from the road network and fall under its terms. {len(files.streets)} street rows, "
-        f"{len(files.assets)} assets, {len(files.areas.name)} areas. Local metres count from {manifest.place.lon0_deg} east, "
-        f"{manifest.place.lat0_deg} north (WGS84); local time is {manifest.place.timezone}.",
+        _in_figures(files),
     ]
     titles = {**HEADINGS, **{service.name: service.title for service in services}}
     for key, lines in sections.items():
@@ -44,6 +42,15 @@ def readme(files: CityFiles, services: Sequence[Service], sections: Mapping[str,
         f"After editing by hand, `lamplighter city check {manifest.name}` tells all that is wrong.",
     ]
     return "\n\n".join(blocks) + "\n"
+
+
+def _in_figures(files: CityFiles) -> str:
+    place = files.manifest.place
+    return (
+        "Made-up assets and tables are derived from the road network and fall under its terms. "
+        f"{len(files.streets)} street rows, {len(files.assets)} assets, {len(files.areas.name)} areas. Local metres count from "
+        f"{place.lon0_deg} east, {place.lat0_deg} north (WGS84); local time is {place.timezone}."
+    )
 
 
 def _bullets(lines: Sequence[str]) -> str:

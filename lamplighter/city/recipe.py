@@ -97,7 +97,7 @@ def _scenario(source: _Source, recipe: Path) -> Scenario:
     origin = (source.origin_lon_deg, source.origin_lat_deg)
     if source.config is not None:
         return read_scenario(_located(source.config, recipe), grid, origin)
-    return Scenario(net=_located(str(source.net), recipe), grid=grid, origin=origin)
+    return Scenario(net=_located(str(source.net), recipe), grid=grid, origin_deg=origin)
 
 
 def _located(text: str, recipe: Path) -> Path:

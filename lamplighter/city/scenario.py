@@ -20,7 +20,7 @@ REMEDY = "Mend the path in the configuration; paths are relative to the configur
 
 @dataclass(frozen=True)
 class Scenario:
-    """The inputs of a city. begin_s and end_s are seconds of the scenario's day, None where it is open; origin is the
+    """The inputs of a city. begin_s and end_s are seconds of the scenario's day, None where it is open; origin_deg is the
     longitude and latitude of the net's zero, for a net without a geographic reference; grid: `simbench:CODE` or a path."""
 
     net: Path
@@ -29,10 +29,10 @@ class Scenario:
     begin_s: float | None = None
     end_s: float | None = None
     grid: str | None = None
-    origin: tuple[float, float] = NOWHERE
+    origin_deg: tuple[float, float] = NOWHERE
 
 
-def read_scenario(config: Path, grid: str | None = None, origin: tuple[float, float] = NOWHERE) -> Scenario:
+def read_scenario(config: Path, grid: str | None = None, origin_deg: tuple[float, float] = NOWHERE) -> Scenario:
     """Return what a SUMO configuration (`.sumocfg`, also gzipped) names; CityError tells all that is wrong with it."""
     given: dict[str, str] = {}
     for element in elements(config, config.name, ("configuration", "sumoConfiguration")):
@@ -56,7 +56,7 @@ def read_scenario(config: Path, grid: str | None = None, origin: tuple[float, fl
         )
     if faults:
         raise CityError(faults, "Nothing was imported.")
-    return Scenario(lists["net-file"][0], lists["route-files"], lists["additional-files"], begin_s, end_s, grid, origin)
+    return Scenario(lists["net-file"][0], lists["route-files"], lists["additional-files"], begin_s, end_s, grid, origin_deg)
 
 
 def _paths(value: str, config: Path) -> tuple[Path, ...]:

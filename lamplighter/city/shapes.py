@@ -2,6 +2,7 @@
 """Shapes of streets and areas as well-known text (OGC 06-103r4, clause 7), which every map program reads."""
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 import numpy as np
 
@@ -14,7 +15,7 @@ def line_texts(offsets: IntArray, lon_deg: FloatArray, lat_deg: FloatArray) -> l
     """Return each line as LINESTRING text; row i has the points offsets[i] to offsets[i+1]."""
     points = [f"{x:.{DECIMALS}f} {y:.{DECIMALS}f}" for x, y in zip(lon_deg.tolist(), lat_deg.tolist(), strict=True)]
     bounds = offsets.tolist()
-    return [f"LINESTRING ({', '.join(points[a:b])})" for a, b in zip(bounds, bounds[1:], strict=False)]
+    return [f"LINESTRING ({', '.join(points[a:b])})" for a, b in pairwise(bounds)]
 
 
 def parse_lines(texts: Sequence[str]) -> tuple[IntArray, FloatArray, FloatArray, list[int]]:

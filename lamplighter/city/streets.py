@@ -169,8 +169,9 @@ def street_lines(streets: Streets) -> tuple[str, ...]:
     parts = [f"{lengths[once & (streets.kind == kind)].sum():.1f} km {word}" for kind, word in words.items()]
     lit = lengths[once & streets.lit].sum()
     paths = lengths[once & streets.lit & (streets.kind != "crossing")].sum()
-    return (
-        f"{len(streets)} rows, one per direction of travel: {', '.join(parts)} (a street with two directions counts once).",
-        f"Lit: {lit:.1f} km, of which {paths:.1f} km are streets and paths and {lit - paths:.1f} km crossings. Where the source has no "
-        f"`lit` attribute, every street and path counts as lit but for these classes: {', '.join(UNLIT)}.",
+    total = f"{len(streets)} rows, one per direction of travel: {', '.join(parts)} (a street with two directions counts once)."
+    light = (
+        f"Lit: {lit:.1f} km, of which {paths:.1f} km are streets and paths and {lit - paths:.1f} km crossings. Where the source "
+        f"has no `lit` attribute, every street and path counts as lit but for these classes: {', '.join(UNLIT)}."
     )
+    return total, light

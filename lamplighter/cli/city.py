@@ -3,9 +3,10 @@
 
 import json
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import cast
 
 import click
 import numpy as np
@@ -37,7 +38,7 @@ class Origin(click.ParamType[tuple[float, float]]):
     def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> tuple[float, float]:
         """Return longitude and latitude, or fail with what is allowed."""
         if isinstance(value, tuple):
-            return float(value[0]), float(value[1])
+            return cast("tuple[float, float]", value)
         try:
             lon, lat = (float(part) for part in str(value).split(","))
         except ValueError:
@@ -56,7 +57,7 @@ def group() -> None:
 
 
 @contextmanager
-def _told() -> Iterator[None]:
+def _told() -> Generator[None]:
     """Turn what a person can mend into a table of faults and an exit code."""
     try:
         yield
@@ -86,7 +87,7 @@ def print_faults(console: Console, faults: Sequence[Fault]) -> None:
 
 
 @contextmanager
-def _bar(title: str) -> Iterator[Callable[[str, float], None]]:
+def _bar(title: str) -> Generator[Callable[[str, float], None]]:
     columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeElapsedColumn())
     with Progress(*columns, console=Console(stderr=True)) as bar:
         task = bar.add_task(title, total=1.0)
