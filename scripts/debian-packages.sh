@@ -17,6 +17,7 @@ library() { # is a shared library on the loader's path?
     ldconfig=$(command -v ldconfig || echo /sbin/ldconfig)
     "$ldconfig" -p 2>/dev/null | grep -q "[[:space:]]$1 "
 }
+browser() { program chromium || program chromium-browser; }
 program() { command -v "$1" >/dev/null 2>&1; }
 daemon() { program "$1" || [ -x "/usr/sbin/$1" ]; } # /usr/sbin is not on everybody's path
 python_venv() { "${PYTHON:-python3}" -c "import ensurepip, venv" 2>/dev/null; }
@@ -42,7 +43,7 @@ need libexpat1 "SUMO's tools link it" library libexpat.so.1
 need zlib1g "SUMO's engine links it" library libz.so.1
 if [ "$purpose" = test ]; then
     need git "the tidy test asks it which files are tracked" program git
-    need chromium "the page is tested in it" program chromium
+    need chromium "the page is tested in it" browser
     need fonts-dejavu-core "so that the page's text is drawn" some_font
     need mosquitto "the MQTT connector is tested against it" daemon mosquitto
 fi
@@ -67,7 +68,12 @@ fi
 echo "installing: $missing"
 export DEBIAN_FRONTEND=noninteractive
 # shellcheck disable=SC2086 # the words of $install and $as_root are meant to split
-$as_root apt-get update -qq && $as_root $install >/dev/null || {
+$as_root apt-get update -qq
+if ! apt-cache show chromium >/dev/null 2>&1; then # Ubuntu's name for it
+    install=$(printf '%s' "$install" | sed 's/ chromium\( \|$\)/ chromium-browser\1/')
+fi
+# shellcheck disable=SC2086 # as above
+$as_root $install >/dev/null || {
     echo "apt-get failed. To see why, run: ${as_root:+$as_root }apt-get update && ${as_root:+$as_root }$install" >&2
     exit 1
 }
