@@ -20,7 +20,8 @@ UNITS = (
     "s ms us min h d m mm km m2 km2 deg rad m_s m_s2 km_h m_h veh pcu veh_h pcu_h veh_s pcu_s veh_m veh_km s_veh s_trip "
     "persons a ka v kv mv w kw mw wh kwh mwh var kvar mvar va kva mva ohm ohm_km f nf_km uf_km ns_km hz c k kwh_d kwh_a "
     "w_m kw_h lx lm klm lm_w cd cd_m2 cd_lm cd_klm lx_cd per_s per_h per_m per_km per_veh eur eur_mwh ct_kwh bytes kb mb "
-    "gb g kg pu share ratio percent count"
+    "gb g kg pu share ratio percent count "
+    "m3 m3_h m3_s l_s bar kpa"
 ).split()
 FLOATS = re.compile(r"(float|FloatArray|NDArray\[np\.float(64|32)\])( \| None)?( = .*)?$|(tuple|list|Sequence)\[float\b")
 # ... or it is a pure number, or stands in the unit of the row that it belongs to, under one of these names.
