@@ -10,13 +10,13 @@ from lamplighter.terms.decision import Proposals
 from lamplighter.terms.service import Layer, Service
 from lamplighter.terms.snapshot import Snapshot
 
-from .adaptive import adaptive
-from .baseline import baseline
-from .build import build, synthetic
-from .interlock import INTERLOCKS
-from .outcomes import outcomes
-from .terms import ACTIONS, KINDS, OUTCOMES, PUMP, QUANTITIES, REASONS, TABLES, Settings
-from .wire import decode, encode
+from tests.water.adaptive import adaptive
+from tests.water.baseline import baseline
+from tests.water.build import build, synthetic
+from tests.water.interlock import INTERLOCKS
+from tests.water.outcomes import outcomes
+from tests.water.terms import ACTIONS, KINDS, OUTCOMES, PUMP, QUANTITIES, REASONS, TABLES, Settings
+from tests.water.wire import decode, encode
 
 
 @dataclass(frozen=True)

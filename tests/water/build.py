@@ -9,7 +9,7 @@ from lamplighter.terms.asset import Assets
 from lamplighter.terms.city import BuildContext, Built, CityData, Place, Streets
 from lamplighter.terms.service import Synthetic
 
-from .terms import PUMP, QUANTITIES, Settings
+from tests.water.terms import PUMP, QUANTITIES, Settings
 
 
 def build(context: BuildContext) -> Built:

@@ -12,7 +12,7 @@ from lamplighter.terms.outcome import OutcomeRows
 from lamplighter.terms.reading import Message, Reading
 from lamplighter.terms.simulation import Advance, Simulated, SimulationStart, World
 
-from .wire import ROW
+from tests.water.wire import ROW
 
 
 class Pumps:
