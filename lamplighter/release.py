@@ -12,10 +12,9 @@ import math
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from statistics import NormalDist
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
-import opendp.prelude as dp
 
 from lamplighter.ledger import Ledger, ReleaseMade
 from lamplighter.terms.columns import AnyArray, BoolArray, IntArray, TextArray
@@ -119,8 +118,8 @@ def _check(table: ZoneHours, now_s: float) -> None:
         )
     if not 23 <= shape[1] <= 25 or table.begin_s % HOUR_S or not 1 <= table.days <= DAYS_MAX:
         raise ReleaseRefusedError(
-            f"release {table.name}: holds {shape[1]} hours from {table.begin_s} s, summed over {table.days} days; allowed are whole "
-            f"hours of one day (23 to 25), summed over 1 to {DAYS_MAX} days"
+            f"release {table.name}: holds {shape[1]} hours from {table.begin_s} s, summed over {table.days} days; "
+            f"allowed are whole hours of one day (23 to 25), summed over 1 to {DAYS_MAX} days"
         )
     if len(np.unique(table.zone)) != len(table.zone):
         raise ReleaseRefusedError(f"release {table.name}: a zone is listed twice; a person would be counted twice with it")
@@ -132,16 +131,19 @@ def _check(table: ZoneHours, now_s: float) -> None:
     due_s = table.begin_s + (table.days - 1) * 24 * HOUR_S + shape[1] * HOUR_S + SETTLE_S
     if now_s < due_s:
         raise ReleaseRefusedError(
-            f"release {table.name}: is due at {datetime.fromtimestamp(due_s, UTC):%Y-%m-%d %H:%M} UTC, {SETTLE_S // HOUR_S} hours "
-            "after its last hour, and not before. Nothing was released"
+            f"release {table.name}: is due at {datetime.fromtimestamp(due_s, UTC):%Y-%m-%d %H:%M} UTC, "
+            f"{SETTLE_S // HOUR_S} hours after its last hour, and not before. Nothing was released"
         )
 
 
 def _noised(counts: IntArray, sigma: float, days: int) -> IntArray:
+    # Loaded when noise is drawn (it takes most of a second); its functions are built with types no checker can follow.
+    import opendp.prelude
+
+    dp: Any = opendp.prelude
     dp.enable_features("contrib")
-    opendp = cast(Any, dp)  # OpenDP builds its functions with types that a checker cannot follow
-    space = opendp.vector_domain(opendp.atom_domain(T=int)), opendp.l2_distance(T=float)
-    mechanism = opendp.m.make_gaussian(*space, scale=sigma)
+    space = dp.vector_domain(dp.atom_domain(T=int)), dp.l2_distance(T=float)
+    mechanism = dp.m.make_gaussian(*space, scale=sigma)
     cost = float(mechanism.map(days * math.sqrt(TOUCHED_MAX)))
     if cost > RHO_MILLIONTHS / 1e6:
         raise ReleaseRefusedError(
