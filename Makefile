@@ -89,9 +89,12 @@ lint: $(STAMPS)/lamplighter
 format: $(STAMPS)/lamplighter
 	@$(BIN)/ruff check --fix --quiet . ; $(BIN)/ruff format --quiet .
 
-# pytest's closing line is the last that make prints
-test: packages-test install lint
-	@exec $(BIN)/python -m pytest -q -n 2 --dist loadfile $(PYTEST)
+# Tests run even where style, contracts or types fail, so that one run tells all; it fails then all the same. pytest's
+# closing line is the last one printed.
+test: packages-test install
+	@$(MAKE) --no-print-directory lint; lint=$$?; \
+	    $(BIN)/python -m pytest -q -n 2 --dist loadfile $(PYTEST); tests=$$?; \
+	    test $$lint = 0 || exit $$lint; exit $$tests
 
 # the same properties as in the tests, with a hundred times as many examples, and what is marked for the night
 campaign: install
