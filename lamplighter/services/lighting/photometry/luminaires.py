@@ -6,7 +6,6 @@ densities) under a smooth cut-off, scaled so that its integral is the rated flux
 requirements of EN 13201-2 for the roads the optic is meant for; the figures below are the result.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 
@@ -16,7 +15,7 @@ from lamplighter.services.lighting.photometry.distribution import Distribution, 
 from lamplighter.terms.columns import FloatArray
 
 C_STEP_DEG, GAMMA_STEP_DEG = 5.0, 2.5
-RATED_FLUX_LM = (1000, 1500, 2000, 2500, 3000, 4000, 5000, 6000, 7500, 9000, 11000, 13500, 16000, 20000, 25000, 32000)
+RATED_FLUX_LM = (600, 800, 1000, 1500, 2000, 2500, 3000, 4000, 5000, 6000, 7500, 9000, 11000, 13500, 16000, 20000, 25000, 32000)
 EFFICACY_LM_W = 130.0  # of a whole luminaire with its gear, rated: usual for LED street lights of the early 2020s
 GEAR_W = 3.0  # what the gear takes whatever the light (driver, surge protection, node)
 
@@ -56,3 +55,44 @@ def shape(lobes: tuple[Lobe, ...], cut_deg: float) -> FloatArray:
     dimmed[:, gamma_deg[0] > 90.0] = 0.0
     dimmed[-1] = dimmed[0]
     return dimmed * (1000.0 / flux_lm(dimmed, GAMMA_STEP_DEG))
+
+
+OPTICS = {
+    optic.name: optic
+    for optic in (
+        Optic(
+            "street",
+            "one row of luminaires beside two or three lanes",
+            (Lobe(13.42, 73.61, 29.01, 1.0), Lobe(18.86, 46.72, 11.74, 0.79), Lobe(61.77, 32.15, 11.42, 0.38)),
+            79.2,
+        ),
+        Optic(
+            "avenue",
+            "two rows, opposite or staggered, along wide carriageways",
+            (Lobe(5.23, 68.12, 50.15, 1.0), Lobe(12.15, 40.48, 20.46, 0.8), Lobe(73.73, 5.61, 11.3, 0.29)),
+            79.1,
+        ),
+        Optic(
+            "path",
+            "low columns beside paths and narrow residential streets",
+            (Lobe(6.94, 63.18, 71.74, 1.0), Lobe(18.37, 64.38, 9.67, 0.65), Lobe(68.2, 49.86, 1.65, 0.15)),
+            72.0,
+        ),
+    )
+}
+
+
+def rated_power_w(rated_flux_lm: FloatArray) -> FloatArray:
+    """Return the power of luminaires at full output, gear included, to a tenth of a watt."""
+    return np.round(GEAR_W + (rated_flux_lm / EFFICACY_LM_W) * (1.0 - GEAR_W / 60.0), 1)
+
+
+@cache
+def luminaire(optic: str, flux_rated_lm: float) -> Distribution:
+    """Return one of our luminaires; ValueError names the optics there are."""
+    if optic not in OPTICS:
+        raise ValueError(f"optic {optic!r} is not known; known are {', '.join(OPTICS)}")
+    made = OPTICS[optic]
+    candela = shape(made.lobes, made.cut_deg) * (flux_rated_lm / 1000.0)
+    power_w = float(rated_power_w(np.array([flux_rated_lm]))[0])
+    return Distribution(f"{optic} {flux_rated_lm:.0f} lm", candela, C_STEP_DEG, GAMMA_STEP_DEG, power_w)

@@ -47,23 +47,27 @@ def _mesh(x: FloatArray, y: FloatArray) -> FloatArray:
     return np.stack([np.repeat(x, len(y)), np.tile(y, len(x))], axis=1)
 
 
-def coefficients(road: RoadField, light: Distribution, surface: str) -> Coefficients:
-    """Return what every point, observer and glare position of a field gets; ValueError for an unknown surface."""
+def coefficients(road: RoadField, light: Distribution, surface: str, output: FloatArray | None = None) -> Coefficients:
+    """Return what every point, observer and glare position of a field gets; ValueError for an unknown surface.
+
+    output: share of its full flux that each luminaire of `field.lamps_of` gives (1 for all unless stated).
+    """
     mount = np.array([road.height_m, np.radians(road.tilt_deg)])
     steps = np.array([light.c_step_deg, light.gamma_step_deg])
     table, lamps = light.intensity_cd, _columns(road)
+    share = np.ones(len(lamps)) if output is None else output
     r_road = (rtables.surface(surface), rtables.TAN_GAMMA, rtables.BETA_DEG)
     x, across, centres = field.grid_x(road), field.luminance_y(road), field.lane_centre_y(road)
     points = _mesh(x, across)
     seen = [
-        kernels.luminance(points, np.array([-field.OBSERVER_BEFORE_M, y]), lamps, (table, steps), mount, r_road).sum(axis=1)
+        kernels.luminance(points, np.array([-field.OBSERVER_BEFORE_M, y]), lamps, (table, steps), mount, r_road) @ share
         for y in centres
     ]
-    on_road = kernels.illuminance(_mesh(x, field.illuminance_y(road)), lamps, table, steps, mount).sum(axis=1)
-    strips = [kernels.illuminance(_mesh(x, y), lamps, table, steps, mount).sum(axis=1).mean() for y in field.strips_y(road)]
+    on_road = kernels.illuminance(_mesh(x, field.illuminance_y(road)), lamps, table, steps, mount) @ share
+    strips = [np.mean(kernels.illuminance(_mesh(x, y), lamps, table, steps, mount) @ share) for y in field.strips_y(road)]
     first_eye = -(road.height_m - field.EYE_HEIGHT_M) / field.SCREEN_TAN
     eyes_x = first_eye + np.arange(len(x)) * road.spacing_m / len(x)
-    veils = [kernels.veil(_mesh(eyes_x, np.array([y])), lamps, table, steps, mount).sum(axis=1) for y in centres]
+    veils = [kernels.veil(_mesh(eyes_x, np.array([y])), lamps, table, steps, mount) @ share for y in centres]
     return Coefficients(
         luminance_cd_m2=np.stack(seen).reshape(road.lanes, len(x), len(across)),
         illuminance_lx=on_road.reshape(len(x), -1),

@@ -1,0 +1,174 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The nouns and actions of street lighting: asset kinds, quantities, actions, reasons, tables, outcomes and settings."""
+
+from dataclasses import dataclass, field
+
+from lamplighter.services.lighting.photometry.classes import CLASSES
+from lamplighter.services.lighting.photometry.field import ARRANGEMENTS
+from lamplighter.services.lighting.photometry.luminaires import OPTICS
+from lamplighter.services.lighting.photometry.rtables import SURFACES
+from lamplighter.terms.asset import AssetKind
+from lamplighter.terms.decision import Action, ActionColumn
+from lamplighter.terms.outcome import Outcome
+from lamplighter.terms.quantity import Quantity
+from lamplighter.terms.service import Layer, Record
+from lamplighter.terms.table import ColumnSpec, TableSpec
+
+LUMINAIRE = "luminaire"
+SEGMENT = "segment"
+CABINET = "cabinet"
+CELL = "cell"
+COUNTER = "counter"  # assets of this kind, whoever owns them, stand on the street whose flow they report
+FLOW = "flow_veh_h"
+
+BOUNDARY_S = 900  # dimming changes at quarter-hours only
+CADENCE_S = 60
+LEASE_S = 1800.0
+CELL_LAMPS_MIN = 64  # fewer lamps that change together would tell where somebody walks
+LEVEL_STEP = 0.005
+LEVEL_MIN = 0.10  # the least output that gear holds steadily; also the bound that keeps a lit street from going dark
+STEPS = 4  # step 0 is the design class, step k is k classes below it
+
+KINDS = (
+    AssetKind(CELL, "64 or more lamps that change together"),
+    AssetKind(CABINET, "a pillar that feeds and meters some tens of lamps", needs_power=True, power_p90_kw=2.0),
+    AssetKind(SEGMENT, "a stretch of street or path with one lighting class and one row pattern of lamps"),
+    AssetKind(LUMINAIRE, "one lamp on its column"),
+)
+
+QUANTITIES = (
+    Quantity("dimming_level", "1", LEVEL_STEP, 0.0, 1.0, "instant", CADENCE_S, SEGMENT, "share of full output that its lamps report"),
+    Quantity("p_kw", "kW", 0.001, 0.0, 500.0, "mean", CADENCE_S, CABINET, "power drawn by the cabinet's lamps"),
+    Quantity("q_kvar", "kvar", 0.001, -500.0, 500.0, "mean", CADENCE_S, CABINET, "reactive power drawn, capacitive is negative"),
+    Quantity("cell_energy_kwh", "kWh", 0.001, 0.0, 1000.0, "total", BOUNDARY_S, CELL, "energy of the cell's lamps in a quarter-hour"),
+    Quantity("cell_dimming_level", "1", LEVEL_STEP, 0.0, 1.0, "mean", BOUNDARY_S, CELL, "share of full output of all the cell's lamps"),
+)
+
+RECORD = (
+    Record("cell_energy_kwh", "asset", BOUNDARY_S, "sum"),
+    Record("cell_dimming_level", "asset", BOUNDARY_S, "mean"),
+)
+
+DIM = "dim"
+ACTIONS = (
+    Action(
+        DIM,
+        SEGMENT,
+        (
+            ActionColumn("dimming_level", LEVEL_MIN, 1.0, "share of full output"),
+            ActionColumn("ramp_s", 0.0, 120.0, "time in which the lamps move there"),
+        ),
+        lease_max_s=LEASE_S,
+        change_min_s=BOUNDARY_S - CADENCE_S,
+        doc="Give all lamps of a segment this output until the lease ends; then their own calendar holds again.",
+    ),
+)
+
+TRAFFIC, DESIGN, CLOCK, QUIET, HELD = range(5)
+REASONS = (
+    "the class that the counted traffic needs now",
+    "the design class: no count to rely on, or traffic as busy as it was designed for",
+    "the design class of a path, trimmed to what the class needs",
+    "the class of a path in the quiet hours of the night",
+    "brighter than its own class, because its cell keeps one step",
+)
+
+_SEGMENT = ColumnSpec("segment", "text", "the segment", refers_to="segments.id")
+
+SEGMENTS = TableSpec(
+    "segments",
+    "Stretches of street or path: what their lamps look like and which class they were designed for.",
+    (
+        ColumnSpec("id", "text", "asset id", refers_to="assets"),
+        ColumnSpec("name", "text", "street name, may be empty"),
+        ColumnSpec("highway", "text", "road class of the source; streets are alike where it is the same"),
+        ColumnSpec("lighting_class", "text", "design class", one_of=CLASSES),
+        ColumnSpec("arrangement", "text", "rows of luminaires", one_of=ARRANGEMENTS),
+        ColumnSpec("optic", "text", "family of luminaire", one_of=tuple(OPTICS)),
+        ColumnSpec("surface", "text", "r-table of the road surface", one_of=SURFACES),
+        ColumnSpec("length_m", "float", "length", low=0.0, high=100000.0),
+        ColumnSpec("spacing_m", "float", "between luminaires of one row", low=3.0, high=200.0),
+        ColumnSpec("width_m", "float", "carriageway or path", low=0.5, high=60.0),
+        ColumnSpec("lanes", "int", "lanes over the whole width", low=1, high=12),
+        ColumnSpec("height_m", "float", "of the luminaires", low=2.0, high=40.0),
+        ColumnSpec("overhang_m", "float", "luminaire beyond its kerb, towards the road", low=-10.0, high=10.0),
+        ColumnSpec("tilt_deg", "float", "of the luminaires", low=-30.0, high=45.0),
+        ColumnSpec("rated_flux_lm", "float", "per luminaire", low=100.0, high=200000.0),
+        ColumnSpec("rated_power_w", "float", "per luminaire", low=1.0, high=3000.0),
+        ColumnSpec("maintenance_ratio", "float", "maintenance factor", low=0.3, high=1.0),
+        ColumnSpec("luminaires", "int", "how many", low=1, high=10000),
+        ColumnSpec("volume_weight", "int", "weight of traffic volume in the design class", low=-1, high=1),
+        ColumnSpec("flow_max_veh_h", "float", "largest flow of the busier direction, 0 for paths", low=0.0, high=20000.0),
+        ColumnSpec("cabinet", "text", "the cabinet that feeds it", refers_to="cabinets.id"),
+        ColumnSpec("cell", "text", "the cell it changes with", refers_to="cells.id"),
+    ),
+    ("id",),
+)
+SEGMENT_STREETS = TableSpec(
+    "segment_streets",
+    "Which streets (one per direction) a segment lights.",
+    (_SEGMENT, ColumnSpec("street", "text", "id of the street", refers_to="streets")),
+    ("segment", "street"),
+)
+LUMINAIRES = TableSpec(
+    "luminaires",
+    "Lamps, in the order in which they stand along their segment.",
+    (ColumnSpec("id", "text", "asset id", refers_to="assets"), _SEGMENT, ColumnSpec("place", "int", "order along the segment", low=0)),
+    ("id",),
+)
+CABINETS = TableSpec(
+    "cabinets",
+    "Pillars that feed and meter lamps.",
+    (
+        ColumnSpec("id", "text", "asset id", refers_to="assets"),
+        ColumnSpec("cell", "text", "the cell its lamps belong to", refers_to="cells.id"),
+        ColumnSpec("rated_power_kw", "float", "of all its lamps at full output", low=0.0, high=500.0),
+    ),
+    ("id",),
+)
+CELLS = TableSpec(
+    "cells",
+    "Groups of lamps that change together.",
+    (
+        ColumnSpec("id", "text", "asset id", refers_to="assets"),
+        ColumnSpec("luminaires", "int", "how many lamps", low=1),
+    ),
+    ("id",),
+)
+TABLES = (CELLS, CABINETS, SEGMENTS, SEGMENT_STREETS, LUMINAIRES)
+
+ENERGY, BELOW, OVER = range(3)
+OUTCOMES = (
+    Outcome("lighting_energy_kwh", "sum", "lower", "energy that the street lights drew", chart=True),
+    Outcome(
+        "minutes_below_class_min", "sum", "lower", "minutes, summed over segments, with less light than the class needs", chart=True
+    ),
+    Outcome("minutes_over_lit_min", "sum", "lower", "minutes, summed over paths, with more than 1.5 times the light of the class"),
+)
+
+LAYERS = (
+    Layer("Lamps", LUMINAIRE, "point", "luminaire_dimming_level", 0.0, 1.0, "sequential", "share of full output of each lamp"),
+    Layer("Lit streets", SEGMENT, "street", "dimming_level", 0.0, 1.0, "sequential", "share of full output along the street"),
+    Layer("Cabinets", CABINET, "point", "p_kw", 0.0, 3.0, "sequential", "power drawn by the lamps of one cabinet"),
+)
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What a city may set for its street lights.
+
+    quiet_from_h to quiet_to_h: local hours in which paths are quiet (one class less). lamp_fault_share: simulated
+    cities only, share of lamps that are dead from the start.
+    """
+
+    surface: str = "R3"
+    maintenance_ratio: float = field(default=0.8, metadata={"low": 0.3, "high": 1.0})
+    flow_max_per_lane_veh_h: float = field(default=900.0, metadata={"low": 100.0, "high": 2400.0})
+    dusk_elevation_deg: float = field(default=-3.0, metadata={"low": -8.0, "high": 3.0})
+    quiet_from_h: float = field(default=23.0, metadata={"low": 18.0, "high": 24.0})
+    quiet_to_h: float = field(default=5.0, metadata={"low": 0.0, "high": 8.0})
+    lamp_fault_share: float = field(default=0.005, metadata={"low": 0.0, "high": 0.2})
+
+    def __post_init__(self) -> None:
+        if self.surface not in SURFACES:
+            raise ValueError(f"surface is {self.surface!r}, known are {', '.join(SURFACES)}")
