@@ -10,9 +10,8 @@ from pathlib import Path
 import click
 from rich.console import Console
 
-from lamplighter.city.build import build
-from lamplighter.city.directory import cities_directory, recipes
-from lamplighter.city.recipe import read_recipe
+from lamplighter.city.build import build_named
+from lamplighter.city.directory import cities_directory
 from lamplighter.cli import results_file
 from lamplighter.cli.evaluate import ARMS, progress_bar
 from lamplighter.cli.tables import evaluation_table
@@ -78,10 +77,9 @@ def demo_city() -> Path:
     services = discover()
     folder = cities_directory() / CITY
     if not is_current(folder):
-        recipe = read_recipe(recipes()[CITY], services)
         with progress_bar(Console(stderr=True)) as bar:
             task = bar.add_task("building Adlershof (once)", total=1.0)
-            build(recipe, folder, services, None, lambda what, share: bar.update(task, description=what, completed=share))
+            build_named(CITY, services, lambda what, share: bar.update(task, description=what, completed=share))
     return folder
 
 

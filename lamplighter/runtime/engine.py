@@ -17,8 +17,8 @@ from lamplighter.runtime.drawing import about, explained, layer_values, merged_s
 from lamplighter.runtime.loop import Tick
 from lamplighter.runtime.recorder import Recorder
 from lamplighter.runtime.series import Point, SeriesKeeper
-from lamplighter.runtime.shadow import Shadow
 from lamplighter.runtime.settings import record_folder
+from lamplighter.runtime.shadow import Shadow
 from lamplighter.runtime.simulation import SimulatorError
 from lamplighter.runtime.telling import tell
 from lamplighter.runtime.view import DecisionLine, Explanation, Scene, Series, ServiceState, View

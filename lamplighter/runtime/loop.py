@@ -54,7 +54,7 @@ class Tick:
 
 def open_run(service: Service, city: CityData, adaptive: bool) -> ServiceRun:
     """Prepare one service for its first tick, all its assets in one arm."""
-    size = city.span.stop - city.span.start
+    size: int = city.span.stop - city.span.start
     prepared = service.prepare(city)
     return ServiceRun(
         service=service,

@@ -1,27 +1,33 @@
 # SPDX-License-Identifier: Apache-2.0
 """From ticks to the record: roll-ups by area, outcomes, counts of decisions, and commitments in the ledger."""
 
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 
-from lamplighter import ledger
 from lamplighter.evidence.totals import OutcomeTotals
 from lamplighter.history import History, RollUp, by_area
 from lamplighter.history.tables import TEXT_MAX
+from lamplighter.ledger import Entry, Ledger, LedgerUnwritableError, OperatorAct, PermitsCommitted, RunStart, commitment
 from lamplighter.runtime.cityrun import RunPlan
 from lamplighter.runtime.loop import ServiceRun, Tick
 from lamplighter.runtime.telling import changed_rows
 from lamplighter.runtime.view import Scene
 from lamplighter.terms.city import CityData
-from lamplighter.terms.columns import AnyArray
+from lamplighter.terms.columns import AnyArray, IntArray
+from lamplighter.terms.decision import Permits
 from lamplighter.terms.quantity import Quantity
 from lamplighter.terms.service import Service
 
 WINDOW_S = 900
 KEEP_EVERY_S = 3600
+ENTRIES_MAX = 256
+NOTE_EVERY_S = 1.0
+NO_COMMIT = "0" * 40  # an installed copy does not know its commit
 
 DecisionKey = tuple[str, str, str, str, str]  # service, kind, action, reason, area
 
@@ -41,7 +47,13 @@ class Recorder:
     def __init__(self, folder: Path, services: Sequence[Service], cities: Mapping[str, CityData], run: str) -> None:
         """Open the history and the ledger in `folder`; HistoryInUseError where another process holds them."""
         self._history = History.open(folder / "history")
-        self._ledger = ledger.open_ledger(folder / "ledger")
+        try:
+            self._ledger = Ledger.open(folder / "ledger")
+        except BaseException:
+            self._history.close()
+            raise
+        self._entries: list[Entry] = []
+        self._noted = time.monotonic()
         self._run, self._services = run, tuple(services)
         self._window: _Window | None = None
         self._kept_s = 0.0
@@ -67,12 +79,14 @@ class Recorder:
             "begin_s": int(plan.begin_s),
         }
         self._write("runs", {name: np.array([value]) for name, value in one.items()})
-        self._ledger.run_started(plan.begin_s, scene.name, plan.seed, dict(plan.arms))
+        arms = tuple(f"{service}-{arm}" for service, arm in plan.arms.items())
+        self._note(RunStart(int(plan.begin_s), self._run, scene.name, arms, (plan.seed,), NO_COMMIT))
 
     def operator_act(self, now_s: float, service: str, arm: str) -> None:
         """Note an operator's act under its role."""
         self._count(now_s, (service, "operator", "set_arm", arm, self._areas[0]), 1)
-        self._ledger.operator_act(now_s, "operator", service, arm)
+        act: Literal["choose_adaptive", "hand_back"] = "choose_adaptive" if arm == "adaptive" else "hand_back"
+        self._note(OperatorAct(int(now_s), "operator", act, service, "all"))
 
     def tick(self, run: ServiceRun, done: Tick) -> None:
         """Take up one tick: sums and counts only; rows are written when their window is closed."""
@@ -86,10 +100,32 @@ class Recorder:
             if len(rows):
                 because = permit.proposals.because[rows]
                 self._count_rows(run, done, "permit", permit.proposals.action, permit.proposals.asset[rows], because)
-                self._ledger.permits(done.now_s, run.service.name, permit)
+                self._commit(done.now_s, run.service.name, permit, rows)
         for table in done.verdict.refusals:
             if len(table):
                 self._count_refusals(run, done, table.action, table.asset, [table.rules[int(r)].name for r in table.rule])
+
+    def _commit(self, now_s: float, service: str, permit: Permits, rows: IntArray) -> None:
+        """Put a salted commitment of what changed into the ledger; the rows themselves and the salt are kept nowhere."""
+        table = permit.proposals
+        columns: dict[str, AnyArray] = {"asset": table.asset[rows], **{name: c[rows] for name, c in table.values.items()}}
+        _, digest = commitment(columns)
+        self._note(PermitsCommitted(int(now_s), service, table.action, len(rows), digest))
+
+    def _note(self, entry: Entry) -> None:
+        """Write entries together: each write waits for the disk."""
+        self._entries.append(entry)
+        if len(self._entries) >= ENTRIES_MAX or time.monotonic() - self._noted >= NOTE_EVERY_S:
+            self._write_entries()
+
+    def _write_entries(self) -> None:
+        entries, self._entries, self._noted = self._entries, [], time.monotonic()
+        try:
+            if entries:
+                self._ledger.append(*entries)
+        except LedgerUnwritableError as error:
+            self._entries = entries[-ENTRIES_MAX:]
+            self.fault = str(error)
 
     def _count_rows(self, run: ServiceRun, done: Tick, kind: str, action: str, asset: AnyArray, because: AnyArray) -> None:
         areas = self._area[asset]
@@ -166,6 +202,7 @@ class Recorder:
             self._close_window(now_s + 2 * WINDOW_S)
             self._window = None
         self._history.close()
+        self._write_entries()
         self._ledger.close()
 
 
