@@ -140,15 +140,18 @@ def _not_called(*_: Any) -> Any:
 
 def service(name: str, made: Callable[[BuildContext], Built], settings: type, **given: Any) -> Service:
     """Return a service that a city can build; everything else about it is absent."""
-    silent = dict.fromkeys(
-        ("prepare", "start", "decode", "encode", "adaptive", "baseline", "outcomes", "explain", "synthetic", "describe"),
-        _not_called,
-    )
-    empty = dict.fromkeys(
-        ("quantities", "actions", "reasons", "tables", "reads", "after", "interlocks", "outcome_names", "layers"), ()
-    )
-    fixed = {"title": name.title(), "doc": name, "cadence_s": 60, "fresh_s": 120.0, "simulator": "", "commands": ""}
-    return Service(**{"name": name, "build": made, "settings": settings, **fixed, **silent, **empty, **given})
+    deciding = ("prepare", "start", "decode", "encode", "adaptive", "baseline", "outcomes", "explain", "synthetic", "describe")
+    tables = ("quantities", "actions", "reasons", "tables", "reads", "after", "interlocks", "outcome_names", "layers")
+    usual: dict[str, Any] = {
+        "title": name.title(),
+        "doc": name,
+        "cadence_s": 60,
+        "fresh_s": 120.0,
+        "simulator": "",
+        "commands": "",
+    }
+    usual |= dict.fromkeys(deciding, _not_called) | dict.fromkeys(tables, ())
+    return Service(**(usual | {"name": name, "build": made, "settings": settings} | given))
 
 
 def _quantity(name: str, of: str) -> Quantity:
@@ -176,21 +179,19 @@ SERVICES = (LAMPS, MAINS)
 
 def small_recipe(net: Path, **given: Any) -> Recipe:
     """Return a recipe for the small town."""
-    return Recipe(
-        **{
-            "file": "town.toml",
-            "name": "town",
-            "title": 'Town "on the Spree"',
-            "timezone": "Europe/Berlin",
-            "seed": 7,
-            "simulated": True,
-            "areas": 4,
-            "attribution": ("Made for tests.",),
-            "scenario": Scenario(net),
-            "settings": {"lamps": LampSettings(), "mains": GridSettings()},
-            **given,
-        }
-    )
+    usual: dict[str, Any] = {
+        "file": "town.toml",
+        "name": "town",
+        "title": 'Town "on the Spree"',
+        "timezone": "Europe/Berlin",
+        "seed": 7,
+        "simulated": True,
+        "areas": 4,
+        "attribution": ("Made for tests.",),
+        "scenario": Scenario(net),
+        "settings": {"lamps": LampSettings(), "mains": GridSettings()},
+    }
+    return Recipe(**(usual | given))
 
 
 def quiet(what: str, share: float) -> None:

@@ -27,6 +27,7 @@ from tests.city_small import (
     LAMPS,
     MAINS,
     SERVICES,
+    GridSettings,
     LampSettings,
     build_lamps,
     build_stations,
@@ -183,15 +184,9 @@ def test_a_build_that_would_not_pass_its_own_check_is_refused(tmp_path: Path) ->
     net = tmp_path / "source" / "town.net.xml"
     with pytest.raises(CityError, match="is fed by no node"):
         build(small_recipe(net), tmp_path / "town", (LAMPS, BARE_MAINS), None, quiet)
-    bright = dataclasses.replace(small_recipe(net), settings={"lamps": LampSettings(power_w=4000), "mains": None})
+    bright = small_recipe(net, settings={"lamps": LampSettings(power_w=4000), "mains": GridSettings()})
     with pytest.raises(CityError) as caught:
-        build(
-            dataclasses.replace(bright, settings=bright.settings | {"mains": MAINS.settings()}),
-            tmp_path / "town",
-            SERVICES,
-            None,
-            quiet,
-        )
+        build(bright, tmp_path / "town", SERVICES, None, quiet)
     assert caught.value.faults[0].key == "power_w"
     assert digest(tmp_path / "town") == before
 
@@ -227,7 +222,7 @@ def test_adlershof_is_built_from_the_installed_sumo(tmp_path: Path, repository: 
     assert "ODbL" in page
     assert "EPL-2.0" in page
     with_lamps = build(
-        dataclasses.replace(recipe, settings={"lamps": LampSettings(), "mains": MAINS.settings()}),
+        dataclasses.replace(recipe, settings={"lamps": LampSettings(), "mains": GridSettings()}),
         tmp_path / "b",
         SERVICES,
         None,

@@ -20,7 +20,7 @@ from lamplighter.terms.city import Place, Streets
 from lamplighter.terms.columns import FloatArray, IntArray
 
 FEWEST, MOST = 4, 9
-STREET_KM_PER_AREA = 8.0  # about 15 hectares of dense city
+STREET_KM_PER_AREA = 8.0  # about one and a half square kilometres of a European suburb
 SLACK_SHARE = 0.06  # how far a cut may move from the exact share
 CANDIDATES = 25
 MARGIN_M = 150.0  # beyond the outermost street, so that what stands beside it still lies in an area

@@ -82,7 +82,7 @@ def find_recipe(name_or_path: str) -> Path:
 
 def record_folder(name: str) -> Path:
     """Return the folder for what runs of a city record: beside the cities, so that a rebuilt city keeps its record."""
-    return data_directory() / "runs" / name
+    return data_directory() / "records" / name
 
 
 def previous(folder: Path) -> Path:

@@ -66,7 +66,7 @@ def load(folder: Path, services: Sequence[Service]) -> dict[str, CityData]:
 
     Streets, assets and vocabulary are shared: the same frozen arrays for every service.
     """
-    files, faults = read(folder, services)
+    files, faults = read(folder, services, whole=False)
     serious = tuple(fault for fault in faults if not fault.warning)
     if files is None or serious:
         raise CityError(serious, NOT_STARTED)
@@ -91,12 +91,14 @@ def load(folder: Path, services: Sequence[Service]) -> dict[str, CityData]:
     }
 
 
-def read(folder: Path, services: Sequence[Service]) -> tuple[CityFiles | None, tuple[Fault, ...]]:
-    """Return what the folder's tables say (None where that cannot be told) and all that is wrong with them."""
+def read(folder: Path, services: Sequence[Service], whole: bool = True) -> tuple[CityFiles | None, tuple[Fault, ...]]:
+    """Return what the folder's tables say (None where that cannot be told) and all that is wrong with them.
+
+    whole: these are all services there are; a city may also be loaded for some of its services alone."""
     if not folder.is_dir():
         fault = Fault(str(folder), None, "folder", "missing", "a city folder", "Build it with `lamplighter city build NAME`.")
         return None, (fault,)
-    manifest, found = read_manifest(folder / FILE, services)
+    manifest, found = read_manifest(folder / FILE, services, whole)
     faults = list(found)
     shared: dict[str, Table] = {}
     for spec in SHARED:

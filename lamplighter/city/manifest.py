@@ -67,22 +67,26 @@ def read_toml(path: Path, shown: str) -> Mapping[str, Any]:
         raise refuse(Fault(shown, None, "TOML", str(error), "valid TOML (toml.io)", "Mend the line that is named.")) from error
 
 
-def read_manifest(path: Path, services: Sequence[Service]) -> tuple[Manifest | None, tuple[Fault, ...]]:
-    """Return the manifest (None where it cannot be used) and all that is wrong with it."""
+def read_manifest(path: Path, services: Sequence[Service], whole: bool = True) -> tuple[Manifest | None, tuple[Fault, ...]]:
+    """Return the manifest (None where it cannot be used) and all that is wrong with it.
+
+    whole: these are all services there are, so the table of any other is a fault."""
     try:
         document = read_toml(path, FILE)
     except CityError as error:
         return None, error.faults
-    return _manifest(document, services)
+    faults: list[Fault] = []
+    if whole:
+        known = ["city", "attribution", "source", *(service.name for service in services)]
+        faults += [
+            Fault(FILE, None, f"[{name}]", "unknown", *unknown_name(name, known)) for name in document if name not in known
+        ]
+    manifest, found = _manifest(document, services)
+    return manifest, (*faults, *found)
 
 
 def _manifest(document: Mapping[str, Any], services: Sequence[Service]) -> tuple[Manifest | None, tuple[Fault, ...]]:
-    known = {service.name: service for service in services}
-    faults: list[Fault] = [
-        Fault(FILE, None, f"[{name}]", "unknown", *unknown_name(name, ["city", "attribution", "source", *known]))
-        for name in document
-        if name not in ("city", "attribution", "source") and name not in known
-    ]
+    faults: list[Fault] = []
     city, wrong = read_settings(_City, _table(document, "city", faults), FILE, "city")
     faults += wrong
     attribution, wrong = read_settings(_Attribution, _table(document, "attribution", faults), FILE, "attribution")
