@@ -140,10 +140,11 @@ def _generic(
     since_s = snapshot.now_s - in_force.since_s[local]
     soon = in_force.active[local] & differs & (since_s < action.change_min_s) & own
     failed.add(CHANGE, soon, since_s, action.change_min_s)
-    _, first = np.unique(table.asset, return_index=True)
-    again = np.ones(len(table), np.bool_)
-    again[first] = False
-    failed.add(ONCE, again, 2.0, 1.0)
+    if not bool((np.diff(table.asset) > 0).all()):
+        _, first = np.unique(table.asset, return_index=True)
+        again = np.ones(len(table), np.bool_)
+        again[first] = False
+        failed.add(ONCE, again, 2.0, 1.0)
     return sound
 
 
