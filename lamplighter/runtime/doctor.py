@@ -26,12 +26,13 @@ CORES_MIN = 2
 FREE_MIN_GB = 2.0
 PACKAGE = Path(lamplighter.__file__).parent
 
-NeededFor = Literal["demo", "tests", "connectors", "scale-out"]
+NeededFor = Literal["demo", "tests", "connectors", "imports", "scale-out"]
 
 # Extra of the package, the distributions that it brings, and what is not to be had without it.
 EXTRAS: tuple[tuple[str, tuple[str, ...], NeededFor], ...] = (
     ("sumo", ("eclipse-sumo", "libsumo", "sumolib", "traci"), "demo"),
-    ("grid", ("pandapower", "simbench"), "tests"),
+    ("grid", ("pandapower", "simbench"), "imports"),
+    ("projections", ("pyproj",), "imports"),
     ("mqtt", ("paho-mqtt",), "connectors"),
     ("scale", ("ray",), "scale-out"),
 )
