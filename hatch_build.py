@@ -6,6 +6,7 @@ Where the built page is already newer than all its sources nothing is done, and 
 built page, so installing from it asks for no Node.
 """
 
+import json
 import os
 import shutil
 import subprocess
@@ -78,7 +79,22 @@ def build(root: Path) -> None:
             )
     if not (static / "index.html").is_file():
         raise RuntimeError(f"building the page ended well but left no {static / 'index.html'}: see outDir in vite.config")
+    (static / "licences.txt").write_text(licences(frontend), encoding="utf-8")
     os.utime(static / "index.html")  # it is newer than its sources now, even where the build kept an old file
+
+
+def licences(frontend: Path) -> str:
+    """Return the licence texts of every library that the built page carries, as their licences ask."""
+    packages: dict[str, dict[str, Any]] = json.loads((frontend / "package-lock.json").read_text(encoding="utf-8"))["packages"]
+    parts = ["The page carries these libraries, each under its own licence.\n"]
+    for place, package in sorted(packages.items()):
+        if place and not package.get("dev"):
+            texts = [file for file in sorted((frontend / place).glob("*")) if file.name.lower().startswith(("licen", "copying"))]
+            title = f"{place.rpartition('node_modules/')[2]} {package['version']} ({package.get('license', 'see its source')})"
+            parts.append(
+                f"{title}\n{'-' * len(title)}\n" + "\n".join(file.read_text(errors="replace") for file in texts if file.is_file())
+            )
+    return "\n".join(parts)
 
 
 def node_program() -> Path:

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The page is built where it is older than its sources, and nowhere else."""
 
+import json
 import os
 from pathlib import Path
 
@@ -59,3 +60,20 @@ def test_failure_names_the_step_and_leaves_no_half_built_page(checkout: Path) ->
     with pytest.raises(RuntimeError, match=r"`npm ci --no-audit` in .*frontend ended with"):
         hatch_build.build(checkout)
     assert not (checkout / "lamplighter" / "web" / "static").exists()
+
+
+def test_licences_of_what_the_page_carries_are_told(checkout: Path) -> None:
+    packages = {
+        "": {"name": "page"},
+        "node_modules/drawing": {"version": "1.2.3", "license": "MIT"},
+        "node_modules/compiler": {"version": "4.5.6", "license": "MIT", "dev": True},
+    }
+    (checkout / "frontend" / "package-lock.json").write_text(json.dumps({"packages": packages}))
+    for name in ("drawing", "compiler"):
+        folder = checkout / "frontend" / "node_modules" / name
+        folder.mkdir(parents=True)
+        (folder / "LICENSE.md").write_text(f"You may use {name}.")
+    told = hatch_build.licences(checkout / "frontend")
+    assert "drawing 1.2.3 (MIT)" in told
+    assert "You may use drawing." in told
+    assert "compiler" not in told
