@@ -223,7 +223,21 @@ DETECTORS = TableSpec(
     ("id",),
 )
 
-TABLES = (INTERSECTIONS, SIGNAL_GROUPS, INTERGREENS, STAGES, PROGRAMMES, MOVEMENTS, DETECTORS)
+FLOWS = TableSpec(
+    "flows",
+    "Who travels where: one way through the district per row (absent trips: an imported scenario brings its own).",
+    (
+        ColumnSpec("flow", "int", "number; the route `f<number>` in sumo/demand.rou.xml", low=0, high=1_000_000),
+        ColumnSpec("mode", "text", "who travels", one_of=("car", "truck", "bus", "tram", "bicycle", "person")),
+        ColumnSpec("per_day", "float", "trips on a working day", low=0, high=200000),
+        ColumnSpec("profile", "text", "how they spread over the day", one_of=("motor", "active", "timetable")),
+        ColumnSpec("from_street", "text", "first street (edge id)"),
+        ColumnSpec("to_street", "text", "last street (edge id)"),
+    ),
+    ("flow",),
+)
+
+TABLES = (INTERSECTIONS, SIGNAL_GROUPS, INTERGREENS, STAGES, PROGRAMMES, MOVEMENTS, DETECTORS, FLOWS)
 
 
 def numbers(cell: str) -> tuple[int, ...]:

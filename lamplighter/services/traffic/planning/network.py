@@ -16,7 +16,10 @@ import numpy as np
 from lamplighter.terms.columns import BoolArray, FloatArray
 
 MOTOR, CYCLE, FOOT, MIXED, RAIL = "motor", "cycle", "foot", "mixed", "rail"
-_RAIL_CLASSES = {"tram", "rail_urban", "rail", "rail_electric", "rail_fast", "subway", "cable_car"}
+_RAIL_CLASSES = frozenset({"tram", "rail_urban", "rail", "rail_electric", "rail_fast", "subway", "cable_car"})
+_MOTOR_CLASSES = frozenset({"passenger", "private", "taxi", "bus", "coach", "delivery", "truck", "trailer", "motorcycle", "moped",
+                            "evehicle", "hov", "emergency", "authority", "army", "vip"})  # fmt: skip
+_CLASSES = _RAIL_CLASSES | _MOTOR_CLASSES | {"bicycle", "pedestrian"}
 _TURNS = {"s": "straight", "l": "left", "L": "left", "r": "right", "R": "right", "t": "u_turn"}
 _VIA = re.compile(r"_(\d+)_(\d+)$")
 
@@ -27,11 +30,14 @@ class NetworkError(ValueError):
 
 @dataclass(frozen=True)
 class Lane:
-    """One lane. kind: who may use it (`mixed`: cycles and people on foot); shape_m (n, 2) metres."""
+    """One lane. kind: who mainly uses it (`mixed`: cycles and people on foot); shape_m (n, 2) metres.
+
+    classes: SUMO's vehicle classes that may use it.
+    """
 
     id: str
     kind: str
-    cycles: bool
+    classes: frozenset[str]
     length_m: float
     speed_m_s: float
     width_m: float
@@ -100,7 +106,7 @@ class RoadNetwork:
     connections: tuple[Connection, ...]
     signals: tuple[Signal, ...]
     junction_xy_m: Mapping[str, tuple[float, float]]
-    crossing_sides: Mapping[str, tuple[str, ...]]  # crossing edge -> walking areas at its ends
+    walkways: tuple[tuple[str, str], ...]  # parts that people on foot go between: streets, walking areas, crossings
     origin_m: tuple[float, float]
     projection: str
 
@@ -129,7 +135,7 @@ def read_network(path: Path) -> RoadNetwork:
         connections,
         tuple(_signal(t, connections, junctions) for t in _first_programmes(root)),
         {key: (float(j.get("x", "0")), float(j.get("y", "0"))) for key, j in junctions.items()},
-        _crossing_sides(root),
+        _walkways(root, edges),
         (-float(offset[0]), -float(offset[1])),
         location.get("projParameter", "!") if location is not None else "!",
     )
@@ -152,28 +158,19 @@ def _shape(text: str) -> FloatArray:
 
 def _lane(element: ET.Element, function: str) -> Lane:
     allow, disallow = set(element.get("allow", "").split()), set(element.get("disallow", "").split())
-    if not allow and not disallow:
-        classes = {"passenger", "bicycle", "pedestrian"} if function == "normal" else {"passenger", "bicycle"}
-    elif allow:
-        classes = allow
-    else:
-        classes = {"passenger", "bicycle", "pedestrian"} - disallow
-    if "all" in allow:
-        classes = {"passenger", "bicycle", "pedestrian"}
-    motor = bool(classes - _RAIL_CLASSES - {"bicycle", "pedestrian", "ship", "wheelchair", "scooter"})
+    classes = _CLASSES if not allow or "all" in allow else frozenset(allow)
+    classes = classes - disallow if not allow else classes
     if function in ("crossing", "walkingarea"):
-        kind = FOOT
-    elif motor:
+        kind, classes = FOOT, frozenset({"pedestrian"})
+    elif classes & _MOTOR_CLASSES:
         kind = MOTOR
     elif "bicycle" in classes:
         kind = MIXED if "pedestrian" in classes else CYCLE
-    elif classes & _RAIL_CLASSES:
-        kind = RAIL
     else:
-        kind = FOOT
+        kind = RAIL if classes & _RAIL_CLASSES else FOOT
     width = float(element.get("width", "3.2"))
     length, speed = float(element.get("length", "0.1")), float(element.get("speed", "13.89"))
-    return Lane(element.get("id", ""), kind, "bicycle" in classes, length, speed, width, _shape(element.get("shape", "0,0 0,0")))
+    return Lane(element.get("id", ""), kind, classes, length, speed, width, _shape(element.get("shape", "0,0 0,0")))
 
 
 def _edge(element: ET.Element) -> Edge:
@@ -214,7 +211,7 @@ def _connections(
         if crossing:
             junction, number = end[1:].rsplit("_c", 1)
             rows = len(junctions[junction].findall("request")) if junction in junctions else 0
-            count = sum(1 for name in junctions[junction].get("intLanes", "").split() if "_c" in name[len(junction):])
+            count = sum(1 for name in junctions[junction].get("intLanes", "").split() if "_c" in name[len(junction) :])
             lane = to.lanes[0]
             request, path, kind, turn = rows - count + int(number), lane.shape_m, FOOT, "cross"
         else:
@@ -227,7 +224,7 @@ def _connections(
                 path = np.stack([lane.shape_m[-1], to.lanes[to_lane].shape_m[0]])
         begin = (end, 0) if crossing else (start, from_lane)
         found.append(
-            Connection(*begin, end, to_lane, turn, c.get("tl", ""), link, kind, lane.cycles and not crossing, junction,
+            Connection(*begin, end, to_lane, turn, c.get("tl", ""), link, kind, "bicycle" in lane.classes and not crossing, junction,
                        request, lane.width_m, lane.speed_m_s, path)
         )  # fmt: skip
     return tuple(found)
@@ -239,19 +236,15 @@ def _least(one: str, other: str) -> str:
     return max(one, other, key=order.index)
 
 
-def _crossing_sides(root: ET.Element) -> dict[str, tuple[str, ...]]:
-    sides: dict[str, list[str]] = {}
+def _walkways(root: ET.Element, edges: Mapping[str, Edge]) -> tuple[tuple[str, str], ...]:
+    """Return the pairs (walking area, what it touches), each once."""
+    pairs: dict[tuple[str, str], None] = {}
     for c in root.iterfind("connection"):
-        start, end = c.get("from", ""), c.get("to", "")
-        if _is_part(end, "_c") and _is_part(start, "_w"):
-            sides.setdefault(end, []).append(start)
-        if _is_part(start, "_c") and _is_part(end, "_w"):
-            sides.setdefault(start, []).append(end)
-    return {key: tuple(dict.fromkeys(value)) for key, value in sides.items()}
-
-
-def _is_part(edge: str, mark: str) -> bool:
-    return edge.startswith(":") and re.search(mark + r"\d+$", edge) is not None
+        ends = c.get("from", ""), c.get("to", "")
+        for area, other in (ends, ends[::-1]):
+            if area in edges and other in edges and edges[area].function == "walkingarea":
+                pairs[(area, other)] = None
+    return tuple(pairs)
 
 
 def _signal(logic: ET.Element, connections: tuple[Connection, ...], junctions: Mapping[str, ET.Element]) -> Signal:

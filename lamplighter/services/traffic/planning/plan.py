@@ -14,11 +14,12 @@ from lamplighter.terms.columns import BoolArray, FloatArray
 GREEN_MIN_S = 5.0  # RiLSA 2015, 2.7: no green below 5 s, cars and people on foot alike
 WALK_SHARE = 0.5  # on foot one reaches the middle of the crossing within green (RiLSA 2015, 2.7)
 CYCLE_MAX_S = 120.0  # RiLSA 2015, 2.6: 120 s at most; 30 s at least
-CYCLE_MIN_S = 50.0
+CYCLE_MIN_S = 75.0
 CYCLE_LONE_S = 70.0  # a crossing on its own: nobody should wait a full minute for one
 RED_MAX_S = 120.0
 RED_MAX_FOOT_S = 90.0
-START_LOST_S = 1.0  # of each intergreen, yellow driven through and slow starts nearly cancel
+START_LOST_S = 2.0  # at the start of each green, beyond the change itself
+PEAK_RATIO = 1.15  # the busiest quarter of an hour over the hour
 SATURATION_PCU_H = {"straight": 1900.0, "left": 1700.0, "right": 1650.0, "u_turn": 1400.0, "cross": 0.0}
 PERMISSIVE_SHARE = 0.35  # of the saturation flow, for those who give way
 
@@ -59,9 +60,7 @@ class Plan:
 def plan_signal(network: RoadNetwork, signal: Signal, flow_pcu_h: FloatArray | None) -> Plan:
     """Derive one intersection. flow_pcu_h (c,): expected flow of each connection; None keeps the programme's own greens."""
     stage_plan = plan_stages(network, signal)
-    members = tuple(
-        tuple(p for p, c in enumerate(signal.connections) if c.link in group.links) for group in stage_plan.groups
-    )
+    members = tuple(tuple(p for p, c in enumerate(signal.connections) if c.link in group.links) for group in stage_plan.groups)
     mended = [*stage_plan.mended]
     times = _times(signal, stage_plan, members)
     lone = _is_lone(signal)
@@ -185,7 +184,7 @@ def lane_ratios(plan: Plan, flow_pcu_h: FloatArray) -> FloatArray:
 
 
 def _webster_greens_s(plan: Plan, changes_s: FloatArray, least_s: FloatArray, flow_pcu_h: FloatArray) -> FloatArray:
-    ratio = webster.stage_ratios(_served(plan), np.minimum(lane_ratios(plan, flow_pcu_h), 0.9))
+    ratio = webster.stage_ratios(_served(plan), np.minimum(lane_ratios(plan, flow_pcu_h) * PEAK_RATIO, 0.9))
     lost_s = float(_vehicle_lost_s(plan).sum())
     floor_s = float(least_s.sum() + changes_s.sum())
     shortest_s = max(floor_s, CYCLE_LONE_S if plan.lone_crossing else CYCLE_MIN_S)

@@ -209,7 +209,9 @@ def _grouped(base: list[set[int]], origin: list[int], links: _Links, mended: lis
     """Join atoms of one approach that show the same in every stage, and mark who gives way where."""
     count = len(links.atoms)
     yielding = [_yielding(stage, links) for stage in base]
-    shown = ["".join("g" if a in y else "G" if a in s else "r" for s, y in zip(base, yielding, strict=True)) for a in range(count)]
+    shown = [
+        "".join("g" if a in y else "G" if a in s else "r" for s, y in zip(base, yielding, strict=True)) for a in range(count)
+    ]
     joined: dict[tuple[tuple[str, ...], str], list[int]] = {}
     for a in range(count):
         joined.setdefault((links.keys[links.atoms[a][0]], shown[a]), []).extend(links.atoms[a])

@@ -32,7 +32,9 @@ def stage_ratios(served: BoolArray, group_ratio: FloatArray) -> FloatArray:
         ),
     )
     if solved.x is None:
-        raise ValueError(f"no stage serves a group with a flow ratio above 0 (stages {served.shape[1]}, groups {served.shape[0]})")
+        raise ValueError(
+            f"no stage serves a group with a flow ratio above 0 (stages {served.shape[1]}, groups {served.shape[0]})"
+        )
     return np.round(np.asarray(solved.x, dtype=np.float64), 9)
 
 
