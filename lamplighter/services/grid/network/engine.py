@@ -16,6 +16,8 @@ from lamplighter.terms.columns import FloatArray, IntArray
 
 Method = Literal["iterative_current", "newton_raphson"]
 CUT_OFF_PU = 0.0
+ESTIMATE_TOLERANCE_PU = 1e-5  # a fiftieth of what the best meter can tell
+ESTIMATE_ITERATIONS = 100
 
 
 @dataclass(frozen=True)
@@ -199,6 +201,8 @@ def estimate_state(estimator: Estimator, meters: Meters) -> Flow:
     result = estimator.model.calculate_state_estimation(
         update_data={pgm.ComponentType.sym_voltage_sensor: volts, pgm.ComponentType.sym_power_sensor: power},
         calculation_method=pgm.CalculationMethod.iterative_linear,
+        error_tolerance=ESTIMATE_TOLERANCE_PU,
+        max_iterations=ESTIMATE_ITERATIONS,
         output_component_types=[pgm.ComponentType.node, pgm.ComponentType.line, pgm.ComponentType.transformer],
     )
     return _flow(result)

@@ -1,0 +1,149 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What does not change while a city runs: its grid as columns, where each asset stands in them, and the names."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from lamplighter.services.grid.network.engine import Estimator, open_estimator
+from lamplighter.services.grid.network.model import ABSENT, Grid, read_grid
+from lamplighter.services.grid.network.sharing import attach_rows, points_below, sums_below
+from lamplighter.services.grid.terms import Settings
+from lamplighter.terms.city import CityData
+from lamplighter.terms.columns import AnyArray, BoolArray, FloatArray, IntArray, TextArray
+from lamplighter.terms.snapshot import Column, Snapshot
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """Shared data of deciding, checking and explaining. Rows are rows of the tree, *_at positions in the own run.
+
+    station_row (s,): row of each station's busbar; row_station (n,): station above (or at) each row, ABSENT at
+    medium voltage; energy_share (n,): a row's share of its station's expected energy, by class; sigma_kw (n,): how
+    far the power through the branch above a row may be from its estimate (one standard deviation), given the
+    station's meter; entry_*: how much of a group can flow through a low-voltage branch; attach: row below which a
+    group draws; area (k,): area of each own asset, ABSENT where none.
+    """
+
+    city: CityData
+    grid: Grid
+    settings: Settings
+    estimator: Estimator | None
+    station_at: IntArray
+    line_at: IntArray
+    group_at: IntArray
+    meter_at: IntArray
+    station_row: IntArray
+    row_station: IntArray
+    energy_share: FloatArray
+    sigma_kw: FloatArray
+    attach: IntArray
+    entry_row: IntArray
+    entry_group: IntArray
+    entry_kw: FloatArray
+    installed_kw: FloatArray
+    area: IntArray
+    street: TextArray
+
+    @property
+    def size(self) -> int:
+        """Return the number of the service's own assets."""
+        return self.city.span.stop - self.city.span.start
+
+
+def _at(city: CityData, ids: TextArray) -> IntArray:
+    return city.assets.positions(ids) - city.span.start
+
+
+def _row_station(grid: Grid) -> tuple[IntArray, IntArray]:
+    """Return the busbar's row of each station, and the station of each row."""
+    tree = grid.tree
+    busbar = tree.row[grid.station_busbar]
+    own = np.full(len(tree.node), ABSENT, np.int64)
+    own[busbar[busbar != ABSENT]] = np.flatnonzero(busbar != ABSENT)
+    for row in range(len(tree.node)):  # parents stand before children
+        if own[row] == ABSENT and tree.parent[row] != ABSENT:
+            own[row] = own[tree.parent[row]]
+    return busbar, own
+
+
+def _shares(grid: Grid, row_station: IntArray) -> FloatArray:
+    """Return each row's share of its station's expected energy, by connections and class."""
+    tree, nodes = grid.tree, grid.nodes
+    energy = np.zeros(len(tree.node))
+    linked = tree.row != ABSENT
+    energy[tree.row[linked]] = (nodes.household_kwh + nodes.commerce_kwh)[linked]
+    below = row_station != ABSENT
+    many = np.bincount(row_station[below], minlength=len(grid.station_id)).astype(np.float64)
+    total = np.bincount(row_station[below], weights=energy[below], minlength=len(grid.station_id))
+    blank = total[row_station] <= 0.0
+    return np.where(below, np.where(blank, 1.0 / np.maximum(many[row_station], 1.0), energy / np.maximum(total[row_station], 1e-9)), 0.0)
+
+
+def _sigma(grid: Grid, row_station: IntArray, sigma_connection_kw: float) -> FloatArray:
+    """Return the error of the power through each branch when a station's meter is split by class: s sqrt(n (1 - n/N))."""
+    tree = grid.tree
+    own = np.zeros(len(tree.node))
+    linked = tree.row != ABSENT
+    own[tree.row[linked]] = grid.nodes.connections[linked]
+    low = row_station != ABSENT
+    below = sums_below(tree.parent, np.where(low, own, 0.0))
+    total = np.bincount(row_station[low], weights=own[low], minlength=len(grid.station_id))[row_station]
+    share = np.where(low & (total > 0), below / np.maximum(total, 1e-9), 1.0)
+    return np.where(low, sigma_connection_kw * np.sqrt(np.maximum(below * (1.0 - share), 0.0)), 0.0)
+
+
+def prepare(city: CityData) -> Prepared:
+    """Return what every later call is handed. GridError tells what is wrong with the tables."""
+    settings: Settings = city.settings
+    grid = read_grid(city.tables)
+    station_row, row_station = _row_station(grid)
+    rows, entry_group, entry_kw = points_below(grid)
+    areas = {name: number for number, name in enumerate(city.areas)}
+    span = city.span
+    names = dict(zip(city.streets.id.tolist(), city.streets.name.tolist(), strict=True))
+    streets = [names.get(street) or street for street in city.assets.street[span].tolist()]
+    small = len(grid.nodes.id) <= settings.estimate_nodes_max
+    return Prepared(
+        city=city,
+        grid=grid,
+        settings=settings,
+        estimator=open_estimator(grid) if small else None,
+        station_at=_at(city, grid.station_id),
+        line_at=_at(city, grid.branches.id[: grid.branches.lines]),
+        group_at=_at(city, grid.groups.id),
+        meter_at=_at(city, grid.meter_id),
+        station_row=station_row,
+        row_station=row_station,
+        energy_share=_shares(grid, row_station),
+        sigma_kw=_sigma(grid, row_station, settings.sigma_connection_kw),
+        attach=attach_rows(grid),
+        entry_row=rows,
+        entry_group=entry_group,
+        entry_kw=entry_kw,
+        installed_kw=grid.groups.points * grid.groups.p_point_kw,
+        area=np.array([areas.get(name, ABSENT) for name in city.assets.area[span].tolist()], dtype=np.int64),
+        street=np.array(streets, dtype=np.str_),
+    )
+
+
+def lines_of(prepared: Prepared) -> dict[str, AnyArray]:
+    """Return for the map both ends of each line: asset (city position), lon1_deg, lat1_deg, lon2_deg, lat2_deg."""
+    nodes, branches = prepared.grid.nodes, prepared.grid.branches
+    near, far = branches.from_node[: branches.lines], branches.to_node[: branches.lines]
+    return {
+        "asset": prepared.line_at + prepared.city.span.start,
+        "lon1_deg": nodes.lon_deg[near],
+        "lat1_deg": nodes.lat_deg[near],
+        "lon2_deg": nodes.lon_deg[far],
+        "lat2_deg": nodes.lat_deg[far],
+    }
+
+
+def latest(snapshot: Snapshot, name: str, at: IntArray, within_s: float) -> tuple[FloatArray, BoolArray]:
+    """Return the latest value (k,) of a quantity at own positions, and whether it is fresh."""
+    column: Column | None = snapshot.latest.get(name)
+    if column is None:
+        return np.zeros(len(at)), np.zeros(len(at), np.bool_)
+    fresh = column.present[at] & (snapshot.now_s - column.known_at_s[at] <= within_s)
+    return np.where(fresh, column.value[at], 0.0), fresh
