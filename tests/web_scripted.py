@@ -308,7 +308,7 @@ class Scripted:
         values = tuple(self._layer(layer, now_s) for service in scene.services for layer in service.layers)
         states = tuple(
             ServiceState(
-                one.name, self._arms[one.name], int(np.sum(scene.assets.service == one.name)), 128, 5321, 7, 991_231, 3, now_s
+                one.name, self._arms[one.name], int(np.sum(scene.assets.service == one.name)), 12, 5321, 7, 991_231, 3, now_s
             )
             for one in scene.services
         )

@@ -36,6 +36,9 @@ UNIT_WORDS = {
     "w": "W",
 }
 
+# Physics' own letters, for people who do not speak them.
+SYMBOL_WORDS = {"p": "power", "q": "reactive power", "u": "voltage", "i": "amperage"}
+
 
 def words_and_unit(name: str) -> tuple[str, str]:
     """Return what a name says and its unit: ("vehicle delay", "s per trip") of "vehicle_delay_s_per_trip"."""
@@ -47,5 +50,5 @@ def words_and_unit(name: str) -> tuple[str, str]:
     unit = " ".join(end for end in ends if end)
     if len(ends) == 2 and "per" not in unit and all(ends):  # `veh_h` is vehicles per hour, `s_trip` seconds per trip
         unit = f"{ends[0]} per {ends[1]}" if ends[1] in ("trip", "veh") else f"{ends[0]}/{ends[1]}"
-    words = " ".join(parts[:first])
+    words = " ".join(SYMBOL_WORDS.get(part, part) for part in parts[:first])
     return (words, unit)

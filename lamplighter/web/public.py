@@ -2,6 +2,7 @@
 """For everybody: the page itself, its files, and the decisions as a stream of text."""
 
 import asyncio
+import functools
 import gzip
 import mimetypes
 from collections.abc import AsyncGenerator
@@ -77,10 +78,16 @@ def _static(request: Request[Any, Any, Any], name: str, cache: str) -> Response[
     if not path.is_relative_to(STATIC.resolve()) or not path.is_file():
         raise NotFoundException(f"the page has no file {name!r}; a page that was rebuilt wants to be loaded again")
     media_type = _TYPES.get(path.suffix) or mimetypes.guess_type(path.name)[0] or "application/octet-stream"
-    content, headers = path.read_bytes(), {"Cache-Control": cache, "Vary": "Accept-Encoding"}
+    headers = {"Cache-Control": cache, "Vary": "Accept-Encoding"}
+    content = path.read_bytes()
     if "gzip" in request.headers.get("accept-encoding", ""):
-        content, headers["Content-Encoding"] = gzip.compress(content, 6, mtime=0), "gzip"
+        content, headers["Content-Encoding"] = _packed(path, path.stat().st_mtime_ns), "gzip"
     return Response(content, media_type=media_type, headers=headers)
 
 
 HANDLERS = (page, favicon, static_file, events)
+
+
+@functools.lru_cache(maxsize=64)
+def _packed(path: Path, _changed_ns: int) -> bytes:
+    return gzip.compress(path.read_bytes(), 6, mtime=0)

@@ -51,7 +51,9 @@ def build_app(engine: Engine, stopping: Callable[[], bool] = lambda: False) -> L
         lifespan=[looking],
         before_request=_known_host,
         response_headers=[ResponseHeader(name=name, value=value) for name, value in guard.HEADERS.items()],
-        compression_config=CompressionConfig(backend="gzip", minimum_size=1000, exclude=["^/events$"]),
+        compression_config=CompressionConfig(
+            backend="gzip", minimum_size=1000, exclude=["^/$", "^/assets/", "^/favicon", "^/events$"]
+        ),
         openapi_config=OpenAPIConfig(
             title="lamplighter",
             version=lamplighter.__version__,
