@@ -16,12 +16,12 @@ from lamplighter.terms.columns import BoolArray, FloatArray, IntArray
 QUANTILES = (0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95)
 DAY_S = 86400
 FADE = 0.4  # weight of a measurement against the next newer one
-BEHIND_MAX = 4  # a level rests on so many steps at most
+BEHIND_MAX = 4  # a lift rests on so many steps at most
 SLOT_MIN = 4  # values below which a slot borrows the slot of all days
 RIDGE = 20.0  # pulls the factor of a series with little history towards 0, which is the plain profile
 
-Basis = Literal["level", "profile", "nothing"]
-BASES: tuple[Basis, ...] = ("level", "profile", "nothing")
+Basis = Literal["recent", "profile", "nothing"]
+BASES: tuple[Basis, ...] = ("recent", "profile", "nothing")
 
 
 @dataclass(frozen=True)
@@ -52,15 +52,18 @@ class Series:
 
 @dataclass(frozen=True)
 class Profile:
-    """What was learned: median and spread (slots, k), known (slots, k), factor (h, k), error (h, quantiles, k)."""
+    """What was learned, in each series' own unit: middle and spread (slots, k), where known (slots, k).
+
+    carry_per_step (h, k): share of the recent lift that is left; error_per_step (h, quantiles, k) in spreads.
+    """
 
     step_s: int
     holidays: frozenset[int]
-    median: FloatArray
-    spread: FloatArray
+    middle_per_slot: FloatArray
+    spread_per_slot: FloatArray
     known: BoolArray
-    factor: FloatArray
-    error: FloatArray
+    carry_per_step: FloatArray
+    error_per_step: FloatArray
     low: float
 
 
@@ -69,7 +72,7 @@ class Forecast:
     """Quantiles of the steps from begin_s on: value (h, quantiles, k) where present (h, k).
 
     basis (k,): position in BASES of what it rests on; newest_s (k,): local time of the newest measurement used, where
-    `basis` is "level"; missing_share (k,): share of the last steps that were missing.
+    `basis` is "recent"; missing_share (k,): share of the last steps that were missing.
     """
 
     begin_s: int
@@ -112,32 +115,32 @@ def fit(history: Series, ahead: int, holidays: frozenset[int] = frozenset(), low
         inflation[each] = np.sqrt((counts + 1) / np.maximum(counts - 1, 1))
     spread = np.maximum(spread, _least_spread(median, known))
     residual = np.where(history.present, (history.value - median[slot]) / spread[slot] * inflation[slot], 0.0)
-    level, _ = _levels(residual, history.present)
-    factor, error = _carry(residual, history.present, level, ahead)
+    lift, _ = _lifts(residual, history.present)
+    factor, error = _carry(residual, history.present, lift, ahead)
     return Profile(history.step_s, holidays, median, spread, known, factor, error, low)
 
 
 def predict(profile: Profile, recent: Series) -> Forecast:
     """Return the forecast of the steps after `recent`, which needs to hold only the last BEHIND_MAX steps."""
-    if recent.step_s != profile.step_s or recent.value.shape[1] != profile.median.shape[1]:
+    if recent.step_s != profile.step_s or recent.value.shape[1] != profile.middle_per_slot.shape[1]:
         raise ValueError(
             f"recent has step {recent.step_s} s and {recent.value.shape[1]} series; the profile was fitted with "
-            f"step {profile.step_s} s and {profile.median.shape[1]} series"
+            f"step {profile.step_s} s and {profile.middle_per_slot.shape[1]} series"
         )
-    ahead = len(profile.factor)
+    ahead = len(profile.carry_per_step)
     tail = min(BEHIND_MAX, len(recent.value))
     value, present = recent.value[len(recent.value) - tail :], recent.present[len(recent.value) - tail :]
     begin_s = recent.end_s - tail * recent.step_s
     behind = slots(begin_s, recent.step_s, tail, profile.holidays)
     usable = present & profile.known[behind]
-    residual = np.where(usable, (value - profile.median[behind]) / profile.spread[behind], 0.0)
-    level, found = _levels(residual, usable)
-    level_now, any_now = (
-        (level[-1], found[-1]) if tail else (np.zeros(recent.value.shape[1]), np.zeros(recent.value.shape[1], bool))
+    residual = np.where(usable, (value - profile.middle_per_slot[behind]) / profile.spread_per_slot[behind], 0.0)
+    lift, found = _lifts(residual, usable)
+    lift_now, any_now = (
+        (lift[-1], found[-1]) if tail else (np.zeros(recent.value.shape[1]), np.zeros(recent.value.shape[1], bool))
     )
     slot = slots(recent.end_s, recent.step_s, ahead, profile.holidays)
-    shift = (profile.factor * level_now[None, :])[:, None, :] + profile.error
-    quantiles = profile.median[slot][:, None, :] + profile.spread[slot][:, None, :] * shift
+    shift = (profile.carry_per_step * lift_now[None, :])[:, None, :] + profile.error_per_step
+    quantiles = profile.middle_per_slot[slot][:, None, :] + profile.spread_per_slot[slot][:, None, :] * shift
     known = profile.known[slot]
     steps = np.arange(tail, dtype=np.int64)[:, None]
     newest = begin_s + recent.step_s * np.max(np.where(usable, steps, 0), axis=0, initial=0)
@@ -180,13 +183,14 @@ def _median(value: FloatArray, use: BoolArray) -> tuple[FloatArray, IntArray]:
     count = _counted(use)
     if len(value) == 0:
         return np.zeros(value.shape[1]), count
-    ordered = np.sort(np.where(use, value, np.inf), axis=0)
+    ordered: FloatArray = np.sort(np.where(use, value, np.inf), axis=0)
     lower, upper = np.maximum(count - 1, 0) // 2, count // 2
     middle: FloatArray = 0.5 * (
         np.take_along_axis(ordered, lower[None, :], axis=0)[0]
         + np.take_along_axis(ordered, np.minimum(upper, len(value) - 1)[None, :], axis=0)[0]
     )
-    return np.where(count > 0, middle, 0.0), count
+    middle[count == 0] = 0.0
+    return middle, count
 
 
 def _least_spread(median: FloatArray, known: BoolArray) -> FloatArray:
@@ -195,7 +199,7 @@ def _least_spread(median: FloatArray, known: BoolArray) -> FloatArray:
     return np.maximum(0.05 * height, 1e-9)[None, :]
 
 
-def _levels(residual: FloatArray, present: BoolArray) -> tuple[FloatArray, BoolArray]:
+def _lifts(residual: FloatArray, present: BoolArray) -> tuple[FloatArray, BoolArray]:
     """Faded mean (n, k) of the last BEHIND_MAX residuals up to each step, and whether there was any."""
     total, weight = np.zeros_like(residual), np.zeros_like(residual)
     for back in range(min(BEHIND_MAX, len(residual))):
@@ -205,12 +209,12 @@ def _levels(residual: FloatArray, present: BoolArray) -> tuple[FloatArray, BoolA
     return total / np.maximum(weight, 1e-12), weight > 0
 
 
-def _carry(residual: FloatArray, present: BoolArray, level: FloatArray, ahead: int) -> tuple[FloatArray, FloatArray]:
-    """Per horizon the factor (h, k) that carries the level forward, and the quantiles (h, q, k) of what is then left."""
+def _carry(residual: FloatArray, present: BoolArray, lift: FloatArray, ahead: int) -> tuple[FloatArray, FloatArray]:
+    """Per horizon the factor (h, k) that carries the lift forward, and the quantiles (h, q, k) of what is then left."""
     series = residual.shape[1]
     factor, error = np.zeros((ahead, series)), np.zeros((ahead, len(QUANTILES), series))
     clipped = np.clip(residual, -6.0, 6.0)
-    base = np.clip(level, -6.0, 6.0)
+    base = np.clip(lift, -6.0, 6.0)
     for step in range(ahead):
         size = len(residual) - step - 1
         if size < 1:
@@ -219,7 +223,7 @@ def _carry(residual: FloatArray, present: BoolArray, level: FloatArray, ahead: i
         use = present[step + 1 :] & present[:size]
         before, after = np.where(use, base[:size], 0.0), np.where(use, clipped[step + 1 :], 0.0)
         factor[step] = np.clip((before * after).sum(axis=0) / ((before**2).sum(axis=0) + RIDGE), 0.0, 1.0)
-        error[step] = _quantiles(residual[step + 1 :] - factor[step] * level[:size], use)
+        error[step] = _quantiles(residual[step + 1 :] - factor[step] * lift[:size], use)
     return factor, error
 
 

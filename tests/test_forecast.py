@@ -80,7 +80,7 @@ def test_missing_values_are_used_nowhere_and_reported():
     assert gone.missing_share[0] == 1.0
     assert gone.value[:, MEDIAN, 0] == pytest.approx(rhythm(1)[:6] + 0, abs=8) or gone.value.max() < 400
     some = predict(profile, series(value[:24], present[:24]))
-    assert BASES[some.basis[0]] == "level"
+    assert BASES[some.basis[0]] == "recent"
     assert some.newest_s[0] == MONDAY_S + 23 * 3600
 
 

@@ -118,8 +118,8 @@ class OutcomeTotals:
         for column, values, bad, allowed in tests:
             if bad.any():
                 row = int(np.flatnonzero(bad)[0])
-                known = 0 <= rows.outcome[row] < len(self.outcomes)
-                name = self.outcomes[rows.outcome[row]].name if known else "unknown"
+                position = int(rows.outcome[row])
+                name = self.outcomes[position].name if 0 <= position < len(self.outcomes) else "unknown"
                 raise ValueError(
                     f"outcome {name}: row {row} has {column} {values[row]}, allowed is {allowed}; "
                     f"nothing of these {len(rows.value)} rows was counted"
