@@ -151,7 +151,8 @@ def service(name: str, made: Callable[[BuildContext], Built], settings: type, **
         "commands": "",
     }
     usual |= dict.fromkeys(deciding, _not_called) | dict.fromkeys(tables, ())
-    return Service(**(usual | {"name": name, "build": made, "settings": settings} | given))
+    usual |= {"name": name, "build": made, "settings": settings}
+    return Service(**(usual | given))
 
 
 def _quantity(name: str, of: str) -> Quantity:

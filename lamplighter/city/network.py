@@ -3,9 +3,11 @@
 
 import gzip
 import importlib
+import math
 import xml.sax
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import IO, Any
 from xml.etree import ElementTree
@@ -122,7 +124,7 @@ def read_network(path: Path, shown: str) -> Network:
 def _road(edge: Any) -> Road:
     crossing = edge.getFunction() == "crossing"
     lanes: list[Any] = edge.getLanes()
-    shape = lanes[0].getShape() if crossing else edge.getShape()
+    shape: list[tuple[float, float]] = lanes[0].getShape() if crossing else _centre_line(edge.getRawShape(), edge.getShape())
     junction = edge.getID()[1:].rsplit("_", 1)[0]  # a crossing has no ends of its own; it lies on its junction
     return Road(
         id=str(edge.getID()),
@@ -138,6 +140,53 @@ def _road(edge: Any) -> Road:
         permissions=tuple(frozenset(map(str, lane.getPermissions())) for lane in lanes),
         shape_m=tuple((float(p[0]), float(p[1])) for p in shape),
     )
+
+
+Line = Sequence[tuple[float, float]]
+SHORTEST_M = 0.5  # of a centre line; below that, cutting it has left nothing of the street
+
+
+def _centre_line(axis: Line, lanes: Line) -> list[tuple[float, float]]:
+    """Return the part of a street's axis that lies between its stop lines.
+
+    axis: the line from intersection to intersection that both directions share; lanes: the middle of one direction's
+    lanes, which ends at the stop lines. Where the two do not run along each other, the lanes' own line is returned.
+    """
+    from_m, to_m = _along(axis, lanes[0]), _along(axis, lanes[-1])
+    if to_m - from_m < SHORTEST_M:
+        return [(p[0], p[1]) for p in lanes]
+    line = [_at(axis, from_m)]
+    passed_m = 0.0
+    for a, b in pairwise(axis):
+        passed_m += math.dist(a, b)
+        if from_m < passed_m < to_m:
+            line.append((b[0], b[1]))
+    return [*line, _at(axis, to_m)]
+
+
+def _along(line: Line, point: tuple[float, float]) -> float:
+    """Return how far along a line the place nearest to a point lies, in metres."""
+    nearest_m, best_m, passed_m = math.inf, 0.0, 0.0
+    for (ax, ay), (bx, by) in pairwise(line):
+        length_m = math.hypot(bx - ax, by - ay)
+        share = ((point[0] - ax) * (bx - ax) + (point[1] - ay) * (by - ay)) / length_m**2 if length_m else 0.0
+        share = min(max(share, 0.0), 1.0)
+        away_m = math.hypot(ax + share * (bx - ax) - point[0], ay + share * (by - ay) - point[1])
+        if away_m < nearest_m:
+            nearest_m, best_m = away_m, passed_m + share * length_m
+        passed_m += length_m
+    return best_m
+
+
+def _at(line: Line, along_m: float) -> tuple[float, float]:
+    passed_m = 0.0
+    for (ax, ay), (bx, by) in pairwise(line):
+        length_m = math.hypot(bx - ax, by - ay)
+        if passed_m + length_m >= along_m and length_m:
+            share = (along_m - passed_m) / length_m
+            return ax + share * (bx - ax), ay + share * (by - ay)
+        passed_m += length_m
+    return line[-1]
 
 
 def _is_street(road: Road) -> bool:

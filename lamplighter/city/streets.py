@@ -94,7 +94,7 @@ def centre_of(lon_deg: FloatArray, lat_deg: FloatArray, timezone: str) -> Place:
 def streets_of(network: Network, lon_deg: FloatArray, lat_deg: FloatArray) -> Streets:
     """Return the network's roads as a table in the net's own order, areas still empty.
 
-    length_m is the length a vehicle drives (between stop lines). lon_deg, lat_deg: as `georeference` returned them.
+    length_m is the length a vehicle drives, shape the street's axis, both between the stop lines. lon_deg, lat_deg: as `georeference` returned them.
     """
     roads = network.roads
     widths = [_carriageway(road) for road in roads]
@@ -152,7 +152,7 @@ def counted_once(streets: Streets) -> BoolArray:
 
 
 def drawn_length_m(streets: Streets) -> FloatArray:
-    """Return the length (n,) of each street's shape in metres, from intersection to intersection."""
+    """Return the length (n,) of each street's shape in metres, from stop line to stop line."""
     lat0 = float(streets.shape_lat_deg.mean()) if len(streets) else 0.0
     east = streets.shape_lon_deg * (math.pi / 180 * 6371008.8 * math.cos(math.radians(lat0)))
     north = streets.shape_lat_deg * (math.pi / 180 * 6371008.8)
