@@ -54,13 +54,17 @@ def assets(services: Sequence[Service]) -> str:
                 for c in spec.columns
             ]  # fmt: skip
             head = ("column", "type", "least", "most", "one of / refers to", "optional", "what it is")
-            text += f"\n### `{service.name}/{spec.name}.csv`\n\n{spec.doc} Unique by {', '.join(spec.key)}.\n\n{table(head, rows)}"
+            text += (
+                f"\n### `{service.name}/{spec.name}.csv`\n\n{spec.doc} Unique by {', '.join(spec.key)}.\n\n{table(head, rows)}"
+            )
     return text
 
 
 def actions(services: Sequence[Service]) -> str:
     """What may be asked of a box, and what keeps it safe."""
-    text = "# Actions and interlocks\n\nEvery proposal passes the checks that no service can opt out of, then the service's own.\n\n"
+    text = (
+        "# Actions and interlocks\n\nEvery proposal passes the checks that no service can opt out of, then the service's own.\n\n"
+    )
     text += table(("check", "unit", "what it holds"), [(rule.name, rule.unit, rule.doc) for rule in safety.GENERIC])
     for service in services:
         rows = [
@@ -89,12 +93,15 @@ def outcomes(services: Sequence[Service]) -> str:
 def record(_: Sequence[Service]) -> str:
     """What is written down, and what never is."""
     text = "# The record plane\n\nNothing finer than these floors is ever written, logged, exported or sent to a browser.\n\n"
-    text += table(("group", "shortest window, s", "fewest members"), [(k, f.window_min_s, f.members_min) for k, f in FLOORS.items()])
+    text += table(
+        ("group", "shortest window, s", "fewest members"), [(k, f.window_min_s, f.members_min) for k, f in FLOORS.items()]
+    )
     text += f"\nThe gate's own constants: windows of {privacy.RECORD_WINDOW_MIN_S} s or more, cells of {privacy.RECORD_CELL_LAMPS_MIN} lamps "
     text += f"or more, cells of {privacy.RECORD_CELL_CONNECTIONS_MIN} connections or more.\n"
     for spec in TABLES.values():
         columns = ", ".join(f"`{name}`" for name, _ in spec.columns)
-        text += f"\n## `{spec.name}`\n\n{spec.doc}; kept at most {spec.keep_max_s / 86400:.0f} days. Columns: {columns}.\n"
+        days = f"{spec.keep_max_s / 86400:.0f}"
+        text += f"\n## `{spec.name}`\n\n{spec.doc}; kept at most {days} days. Columns: {columns}.\n"
     return text
 
 

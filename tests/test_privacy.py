@@ -100,8 +100,9 @@ def test_what_is_admitted_encodes_back_to_the_same_frames(values: list[tuple[int
 
 
 def test_every_bit_of_a_frame_is_spoken_for() -> None:
-    assert FRAME.itemsize == sum(FRAME.fields[name][0].itemsize for name in FRAME.names or ())  # type: ignore[index]
-    assert all(kind.kind in "iu" for kind, _ in (FRAME.fields or {}).values())
+    columns = [FRAME[name] for name in FRAME.names or ()]
+    assert FRAME.itemsize == sum(column.itemsize for column in columns)
+    assert all(column.kind in "iu" for column in columns)
 
 
 def test_the_record_floors_are_what_the_page_promises() -> None:

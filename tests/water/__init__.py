@@ -9,7 +9,6 @@ from lamplighter.terms.columns import FloatArray
 from lamplighter.terms.decision import Proposals
 from lamplighter.terms.service import Layer, Service
 from lamplighter.terms.snapshot import Snapshot
-
 from tests.water.adaptive import adaptive
 from tests.water.baseline import baseline
 from tests.water.build import build, synthetic

@@ -8,7 +8,6 @@ import numpy as np
 from lamplighter.terms.asset import Assets
 from lamplighter.terms.city import BuildContext, Built, CityData, Place, Streets
 from lamplighter.terms.service import Synthetic
-
 from tests.water.terms import PUMP, QUANTITIES, Settings
 
 

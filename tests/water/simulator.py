@@ -11,7 +11,6 @@ from lamplighter.terms.columns import AnyArray
 from lamplighter.terms.outcome import OutcomeRows
 from lamplighter.terms.reading import Message, Reading
 from lamplighter.terms.simulation import Advance, Simulated, SimulationStart, World
-
 from tests.water.wire import ROW
 
 
