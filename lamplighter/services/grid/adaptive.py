@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from lamplighter.services.grid.network.estimate import FRESH_S, METER_SHARE, Estimate, charging_at_nodes, estimate
+from lamplighter.services.grid.network.estimate import FRESH_S, METER_SHARE, Estimate, estimate
 from lamplighter.services.grid.network.model import ABSENT
 from lamplighter.services.grid.network.prepared import Prepared, latest
 from lamplighter.services.grid.network.sharing import share, sums_below
@@ -31,15 +31,21 @@ from lamplighter.terms.snapshot import Snapshot
 SPARE_POINTS = 2.0  # room for cars that plug in before the next decision
 CARE_RATIO = 1.15  # the margins of the safety check, and some: what is proposed should not be refused for a rounding
 U_DROP_PU = 0.025  # how far voltage may fall below the estimate when all that is granted is drawn
-LOSS_ROUNDS = 2
+FLOOR_ROUNDS = 4
+DUE_H = 1.0  # energy wanted within two hours is due in one on average
+UNTOLD_KW = 6.0  # per public point of a group that is too small to say what it wants
+LOSS_METERED = 0.9  # of the losses of homes alone, so much is surely in the station's meter
 
 
 @dataclass(frozen=True)
 class Wish:
-    """What the groups want (g,): points that want power, most they can use, and which may be steered now."""
+    """What the groups want (g,): points that want power (and room for new ones), most they can use, what is due soon,
+    what is guaranteed by law, which may be steered now, and the limit that each box says it obeys."""
 
     wanting: FloatArray
     wanted_kw: FloatArray
+    due_kw: FloatArray
+    guaranteed_kw: FloatArray
     steered: BoolArray
     reported_kw: FloatArray
 
@@ -57,7 +63,17 @@ def wishes(snapshot: Snapshot, prepared: Prepared, found: Estimate) -> Wish:
     wanting = np.where(told, np.minimum(wanting, groups.points), groups.points)
     room = np.minimum(wanting + SPARE_POINTS, groups.points)
     steered = (prepared.attach != ABSENT) & found.known[groups.station] & found.reported & limit_told
-    return Wish(np.maximum(room, 1.0), room * groups.p_point_kw, steered, np.where(limit_told, limit, prepared.installed_kw))
+    soon, soon_told = latest(snapshot, "energy_soon_kwh", prepared.group_at, FRESH_S)
+    private = groups.access == "private"
+    due = np.where(soon_told, soon / DUE_H, np.where(private, 0.0, wanting * UNTOLD_KW))
+    return Wish(
+        wanting=np.maximum(room, 1.0),
+        wanted_kw=room * groups.p_point_kw,
+        due_kw=np.minimum(due, wanting * groups.p_point_kw),
+        guaranteed_kw=np.where(private, wanting * np.minimum(prepared.settings.guaranteed_point_kw, groups.p_point_kw), 0.0),
+        steered=steered,
+        reported_kw=np.where(limit_told, limit, prepared.installed_kw),
+    )
 
 
 def headrooms(prepared: Prepared, found: Estimate) -> FloatArray:
@@ -122,7 +138,7 @@ def _down(parent: IntArray, own: FloatArray) -> FloatArray:
 
 
 def losses_above(prepared: Prepared, found: Estimate, given_kw: FloatArray) -> FloatArray:
-    """Return the added losses (n,) in and below each branch when `given_kw` (g,) is drawn instead of what is drawn now."""
+    """Return the losses (n,) in and below each branch when `given_kw` (g,) is drawn, less those that the meter has in it."""
     tree = prepared.grid.tree
     draws = np.zeros(len(tree.node))
     on = prepared.attach != ABSENT
@@ -131,9 +147,9 @@ def losses_above(prepared: Prepared, found: Estimate, given_kw: FloatArray) -> F
     rows, group = prepared.entry_row, prepared.entry_group
     then[rows] = 0.0
     np.add.at(then, rows, np.minimum(given_kw[group], prepared.entry_kw))
-    now = sums_below(tree.parent, charging_at_nodes(prepared, found.charging_kw)[tree.node])
     low_u = np.maximum(found.u_pu - U_DROP_PU, 0.5)
-    added = tree.r_pu * ((found.base_kw + then) ** 2 - (found.base_kw + now) ** 2) / low_u**2
+    homes = np.maximum(found.base_kw, 0.0)
+    added = tree.r_pu * ((homes + then) ** 2 / low_u**2 - LOSS_METERED * homes**2)
     return sums_below(tree.parent, np.maximum(added, 0.0))
 
 
@@ -149,33 +165,48 @@ def fair_limits(prepared: Prepared, found: Estimate, wish: Wish) -> tuple[FloatA
     np.add.at(taken, attach, np.where(prepared.attach == ABSENT, 0.0, np.minimum(fixed, found.charging_kw + 4 * groups.p_point_kw)))
     room = headroom - sums_below(prepared.grid.tree.parent, taken)
     wanted = np.where(wish.steered, np.minimum(np.minimum(wish.wanted_kw, cable), voltage), 0.0)
-    given, stopped = _guaranteed_first(prepared, room, attach, wish.wanting, wanted)
-    for _ in range(LOSS_ROUNDS):
-        lossy = room - losses_above(prepared, found, given)
-        given, stopped = _guaranteed_first(prepared, lossy, attach, wish.wanting, wanted)
+    first, _ = share(prepared.grid.tree.parent, room, attach, wish.wanting, wanted)
+    room = room - losses_above(prepared, found, first)
+    given, stopped = _with_floors(prepared, room, attach, wish, wanted)
     because = _reasons(prepared, stopped, given, (wish.wanted_kw, cable, voltage))
     return given, because
 
 
-def _guaranteed_first(
-    prepared: Prepared, room: FloatArray, attach: IntArray, wanting: FloatArray, wanted: FloatArray
+def _below(prepared: Prepared, attach: IntArray, given: FloatArray) -> FloatArray:
+    """Return what groups draw (g,) as sums over the tree (n,)."""
+    own = np.zeros(len(prepared.grid.tree.node))
+    np.add.at(own, attach, given)
+    return sums_below(prepared.grid.tree.parent, own)
+
+
+def _with_floors(
+    prepared: Prepared, room: FloatArray, attach: IntArray, wish: Wish, wanted: FloatArray
 ) -> tuple[FloatArray, IntArray]:
-    """Share fairly; where private points would fall below their guaranteed power, public charging waits."""
-    parent, groups = prepared.grid.tree.parent, prepared.grid.groups
-    given, stopped = share(parent, room, attach, wanting, wanted)
-    private = groups.access == "private"
-    floor = np.minimum(wanting * prepared.settings.guaranteed_point_kw, wanted)
-    short = private & (given < floor - 1e-6)
-    if not bool(short.any()) or bool(private.all()):
+    """Share fairly, but energy due soon first, then the guaranteed power of private points, then the rest by points.
+
+    Floors are themselves shared max-min fair, so they never ask for more than there is.
+    """
+    parent = prepared.grid.tree.parent
+    given, stopped = share(parent, room, attach, wish.wanting, wanted)
+    due, guaranteed = np.minimum(wish.due_kw, wanted), np.minimum(wish.guaranteed_kw, wanted)
+    if not bool((given < np.maximum(due, guaranteed) - 1e-6).any()):
         return given, stopped
-    hit = np.zeros(len(prepared.grid.station_id), np.bool_)
-    hit[groups.station[short]] = True
-    waits = ~private & hit[groups.station]
-    first, stopped_first = share(parent, room, attach, wanting, np.where(waits, 0.0, wanted))
-    taken = np.zeros(len(room))
-    np.add.at(taken, attach, first)
-    rest, stopped_rest = share(parent, room - sums_below(parent, taken), attach, wanting, np.where(waits, wanted, 0.0))
-    return first + rest, np.where(waits, stopped_rest, stopped_first)
+    floor, _ = share(parent, room, attach, wish.wanting, due)
+    more, _ = share(parent, room - _below(prepared, attach, floor), attach, wish.wanting, np.maximum(guaranteed - floor, 0.0))
+    floor = floor + more
+    held = given < floor - 1e-6
+    for _ in range(FLOOR_ROUNDS):
+        taken = np.where(held, floor, 0.0)
+        left = room - _below(prepared, attach, taken)
+        rest, stopped_rest = share(parent, left, attach, wish.wanting, np.where(held, 0.0, wanted))
+        short = ~held & (rest < floor - 1e-6)
+        given = np.where(held, floor, rest)
+        if not bool(short.any()):
+            break
+        held |= short
+    else:  # no round left to give more than the floors, which are always within the headroom
+        given = floor
+    return given, np.where(held, stopped, stopped_rest)
 
 
 def _reasons(prepared: Prepared, stopped: IntArray, given: FloatArray, bounds: tuple[FloatArray, FloatArray, FloatArray]) -> IntArray:
@@ -205,7 +236,7 @@ def adaptive(snapshot: Snapshot, state: None, prepared: Prepared) -> tuple[tuple
     raised = wish.reported_kw + prepared.settings.ramp_kw_min
     because = np.where(limit > raised, RAMP, because)
     limit = whole_points(np.minimum(limit, raised), wish.wanting - SPARE_POINTS)
-    floor = np.minimum((wish.wanting - SPARE_POINTS) * prepared.settings.guaranteed_point_kw, wish.wanted_kw)
+    floor = np.where(limit > 0, np.minimum(wish.guaranteed_kw, wish.wanted_kw), wish.guaranteed_kw)
     bound = np.isin(because, (CABLE, TRANSFORMER, VOLTAGE, MEDIUM_VOLTAGE))
     because = np.where(bound & (limit < floor - POINT_MIN_KW) & (prepared.grid.groups.access == "private"), BELOW_GUARANTEE, because)
     rows = np.flatnonzero(wish.steered & snapshot.adaptive[prepared.group_at])

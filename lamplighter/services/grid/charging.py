@@ -115,7 +115,8 @@ def plug_in_public(points: Points, seed: int, minute: int, factor: FloatArray) -
     comes = (draw < PUBLIC_ARRIVALS_H / 60.0 * factor[points.group[public]]) & ~points.plugged[public]
     where = public[comes]
     points.plugged[where] = True
-    points.lacks_kwh[where] = np.clip(energy[comes], 3.0, 45.0)
+    # Nobody asks a public point for more than it could give at full power in four fifths of the stay.
+    points.lacks_kwh[where] = np.minimum(np.clip(energy[comes], 3.0, 45.0), 0.8 * stay[comes] * points.most_kw[where])
     points.leaves_s[where] = minute * 60.0 + stay[comes] * 3600.0
 
 

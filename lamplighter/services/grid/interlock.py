@@ -24,6 +24,7 @@ FOLLOWS_AFTER_S = 60.0  # by the next window a box has been asked, has obeyed an
 ARRIVALS = 4.0  # points of a group that nobody steers that may start within a lease
 METER_SHARE = 0.005  # class 0.5, share of the rating
 SWEEPS = 4
+LOSS_CERTAIN = 0.9  # voltage above rated makes losses a little smaller
 SETTLED_KW = 0.5
 U_COLLAPSED = 0.5
 
@@ -143,7 +144,12 @@ def _homes(snapshot: Snapshot, prepared: Prepared) -> tuple[FloatArray, FloatArr
     low = prepared.row_station != ABSENT
     station = np.where(low, prepared.row_station, 0)
     share = np.where(low, prepared.energy_share, 0.0)
-    return homes[station] * share, reactive[station] * share
+    spread_kw, spread_kvar = homes[station] * share, reactive[station] * share
+    # The meter has counted the losses of the cables already; the sweep adds them again. What homes alone lose is certain.
+    through = _gather(grid.tree.parent, np.where(low, spread_kw, 0.0))
+    lost = np.where(low & (grid.tree.is_line), grid.tree.r_pu * through**2, 0.0)
+    homes = homes - np.where(fresh, LOSS_CERTAIN * np.bincount(station, weights=lost, minlength=len(p)), 0.0)
+    return homes[station] * share, spread_kvar
 
 
 def _through(prepared: Prepared, most_kw: FloatArray) -> FloatArray:
