@@ -18,7 +18,7 @@ from lamplighter.terms.table import Table
 SERVICE_NAME = "lighting"
 SETBACK_M = 6.0  # no lamp nearer to the middle of a junction
 PATH_SETBACK_M = 2.0
-CONFLICT_M = 60.0  # shorter stretches cannot be judged by luminance from 60 m away: C class (EN 13201-2:2015, clause 5)
+CONFLICT_M = 60.0  # shorter stretches cannot be judged by luminance from 60 m away: C class
 PATH_WIDTH_MIN_M = 1.5
 JITTER_SHARE = 0.10
 COLUMN_BESIDE_M = 0.5
@@ -94,7 +94,9 @@ def _segment(stretch: Stretch, streets: Streets, settings: Settings, jitter: flo
             count += more
             break
     else:
-        made = design.plan(road, name, max(float(np.ceil(free_m / count * 2.0) / 2.0), 3.0), settings.surface, settings.maintenance_ratio)
+        made = design.plan(
+            road, name, max(float(np.ceil(free_m / count * 2.0) / 2.0), 3.0), settings.surface, settings.maintenance_ratio
+        )
     lamp_x_m, lamp_y_m = _lamps_along(stretch, made, (begin, end), count)
     return Segment(stretch, road, name, made, lamp_x_m, lamp_y_m)
 
@@ -234,7 +236,9 @@ def _report(segments: list[Segment], short: int, groups: grouping.Groups) -> tup
     heights = np.array([s.plan.road.height_m for s in segments])
     power = luminaires.rated_power_w(flux)
     named = sorted({s.lighting_class for s in segments})
-    split = ", ".join(f"{name} {sum(s.stretch.length_m for s in segments if s.lighting_class == name) / 1000:.1f} km" for name in named)
+    split = ", ".join(
+        f"{name} {sum(s.stretch.length_m for s in segments if s.lighting_class == name) / 1000:.1f} km" for name in named
+    )
     failing = sum(not s.plan.meets for s in segments)
     return (
         f"{lamps} lamps were made up along {km:.1f} km of lit streets and paths, in {len(segments)} segments (both directions "
@@ -243,7 +247,9 @@ def _report(segments: list[Segment], short: int, groups: grouping.Groups) -> tup
         f"Mounting heights {heights.min():g} to {heights.max():g} m, spacing {spacing.min():g} to {spacing.max():g} m (median "
         f"{np.median(spacing):g}), lamps of {power.min():.0f} to {power.max():.0f} W (median {np.median(power):.0f}), {power.sum() / 1000:.1f} kW in all.",
         "Luminaires are of lamplighter's own making; each is the next product step above what its class needs.",
-        f"{failing} segments miss a criterion of their class even at full output." if failing else "Every segment meets its class at full output.",
+        f"{failing} segments miss a criterion of their class even at full output."
+        if failing
+        else "Every segment meets its class at full output.",
         f"{groups.cabinets} cabinets and {groups.cells} cells of 64 or more lamps that change together.",
     )
 

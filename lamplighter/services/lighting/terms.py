@@ -37,11 +37,17 @@ KINDS = (
 )
 
 QUANTITIES = (
-    Quantity("dimming_level", "1", LEVEL_STEP, 0.0, 1.0, "instant", CADENCE_S, SEGMENT, "share of full output that its lamps report"),
+    Quantity(
+        "dimming_level", "1", LEVEL_STEP, 0.0, 1.0, "instant", CADENCE_S, SEGMENT, "share of full output that its lamps report"
+    ),
     Quantity("p_kw", "kW", 0.001, 0.0, 500.0, "mean", CADENCE_S, CABINET, "power drawn by the cabinet's lamps"),
     Quantity("q_kvar", "kvar", 0.001, -500.0, 500.0, "mean", CADENCE_S, CABINET, "reactive power drawn, capacitive is negative"),
-    Quantity("cell_energy_kwh", "kWh", 0.001, 0.0, 1000.0, "total", BOUNDARY_S, CELL, "energy of the cell's lamps in a quarter-hour"),
-    Quantity("cell_dimming_level", "1", LEVEL_STEP, 0.0, 1.0, "mean", BOUNDARY_S, CELL, "share of full output of all the cell's lamps"),
+    Quantity(
+        "cell_energy_kwh", "kWh", 0.001, 0.0, 1000.0, "total", BOUNDARY_S, CELL, "energy of the cell's lamps in a quarter-hour"
+    ),
+    Quantity(
+        "cell_dimming_level", "1", LEVEL_STEP, 0.0, 1.0, "mean", BOUNDARY_S, CELL, "share of full output of all the cell's lamps"
+    ),
 )
 
 RECORD = (
@@ -113,7 +119,11 @@ SEGMENT_STREETS = TableSpec(
 LUMINAIRES = TableSpec(
     "luminaires",
     "Lamps, in the order in which they stand along their segment.",
-    (ColumnSpec("id", "text", "asset id", refers_to="assets"), _SEGMENT, ColumnSpec("place", "int", "order along the segment", low=0)),
+    (
+        ColumnSpec("id", "text", "asset id", refers_to="assets"),
+        _SEGMENT,
+        ColumnSpec("place", "int", "order along the segment", low=0),
+    ),
     ("id",),
 )
 CABINETS = TableSpec(
@@ -141,9 +151,15 @@ ENERGY, BELOW, OVER = range(3)
 OUTCOMES = (
     Outcome("lighting_energy_kwh", "sum", "lower", "energy that the street lights drew", chart=True),
     Outcome(
-        "minutes_below_class_min", "sum", "lower", "minutes, summed over segments, with less light than the class needs", chart=True
+        "minutes_below_class_min",
+        "sum",
+        "lower",
+        "minutes, summed over segments, with less light than the class needs",
+        chart=True,
     ),
-    Outcome("minutes_over_lit_min", "sum", "lower", "minutes, summed over paths, with more than 1.5 times the light of the class"),
+    Outcome(
+        "minutes_over_lit_min", "sum", "lower", "minutes, summed over paths, with more than 1.5 times the light of the class"
+    ),
 )
 
 LAYERS = (

@@ -16,8 +16,8 @@ from lamplighter.terms.columns import FloatArray
 Arrangement = Literal["single", "opposite", "staggered"]
 ARRANGEMENTS: tuple[Arrangement, ...] = ("single", "opposite", "staggered")
 
-EYE_HEIGHT_M = 1.5  # EN 13201-3:2015, 8.4
-OBSERVER_BEFORE_M = 60.0  # EN 13201-3:2015, 8.4
+EYE_HEIGHT_M = 1.5  # EN 13201-3:2015, position of the observer
+OBSERVER_BEFORE_M = 60.0  # EN 13201-3:2015, position of the observer
 GLARE_AHEAD_M = 500.0  # EN 13201-3:2015, 8.5
 SCREEN_TAN = 1.0 / 2.75  # the vehicle's roof hides what is more than 20 degrees up
 BEHIND_HEIGHTS, AHEAD_HEIGHTS, ASIDE_HEIGHTS = 5.0, 12.0, 5.0

@@ -73,7 +73,9 @@ def _words(path: Path) -> _Words:
         raise PhotometryError(f"{path}: no line TILT=; this is not an IES LM-63 file (EULUMDAT .ldt must be converted first)")
     kind = lines[tilt].strip().upper().removeprefix("TILT=")
     if kind != "NONE":
-        raise PhotometryError(f"{path}, line {tilt + 1}: TILT={kind[:20]}; only TILT=NONE is read (road luminaires have no other)")
+        raise PhotometryError(
+            f"{path}, line {tilt + 1}: TILT={kind[:20]}; only TILT=NONE is read (road luminaires have no other)"
+        )
     word: list[str] = []
     where: list[int] = []
     for number, line in enumerate(lines[tilt + 1 :], start=tilt + 2):
@@ -110,7 +112,7 @@ def _angles(words: _Words, start: int, count: int, what: str) -> FloatArray:
 
 
 def _whole_turn(path: str, c_deg: FloatArray, planes: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """Return C angles 0 to 360 and their planes, unfolded by the symmetry that the last angle declares (LM-63, 5.13)."""
+    """Return C angles 0 to 360 and their planes, unfolded by the symmetry that the last angle declares."""
     last = float(c_deg[-1])
     if float(c_deg[0]) == 90.0 and last == 270.0:
         c_deg, planes = c_deg - 90.0, planes

@@ -11,12 +11,8 @@ import numpy as np
 
 from lamplighter.terms.columns import FloatArray, frozen
 
-TAN_GAMMA = frozen(
-    np.array([0, 0.25, 0.5, 0.75, 1, 1.25, 1.5, 1.75, 2, *np.arange(2.5, 12.01, 0.5)], dtype=np.float64)
-)
-BETA_DEG = frozen(
-    np.array([0, 2, 5, 10, 15, 20, 25, 30, 35, 40, 45, 60, 75, 90, 105, 120, 135, 150, 165, 180], dtype=np.float64)
-)
+TAN_GAMMA = frozen(np.array([0, 0.25, 0.5, 0.75, 1, 1.25, 1.5, 1.75, 2, *np.arange(2.5, 12.01, 0.5)], dtype=np.float64))
+BETA_DEG = frozen(np.array([0, 2, 5, 10, 15, 20, 25, 30, 35, 40, 45, 60, 75, 90, 105, 120, 135, 150, 165, 180], dtype=np.float64))
 
 _R1 = """
 655 655 655 655 655 655 655 655 655 655 655 655 655 655 655 655 655 655 655 655

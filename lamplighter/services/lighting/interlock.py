@@ -1,0 +1,317 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What must never happen with street lights: small pure checks, the clause beside each.
+
+The class check sums the light of every grid point, observer and glare position of a field again, from coefficients per
+point and at the very output that would be sent; it knows nothing of the decider's closed form.
+"""
+
+import math
+
+import numpy as np
+from numba import njit
+
+from lamplighter.services.lighting.layout import Layout, quiet
+from lamplighter.services.lighting.photometry import classes
+from lamplighter.services.lighting.terms import (
+    BOUNDARY_S,
+    CADENCE_S,
+    CELL_LAMPS_MIN,
+    DIM,
+    FLOW,
+    LEVEL_MIN,
+    LEVEL_STEP,
+    STEPS,
+)
+from lamplighter.terms.columns import BoolArray, FloatArray, IntArray, frozen
+from lamplighter.terms.decision import Findings, Proposals, Rule
+from lamplighter.terms.service import Interlock
+from lamplighter.terms.snapshot import Snapshot
+
+RAMP_DOWN_MIN_S, RAMP_UP_MAX_S = 30.0, 30.0
+COUNT_AGE_MAX_S = 1200.0
+CLOSE = 1e-6
+
+# Requirements in one table (class, criterion): Lav, Uo, Ul, fTI, REI, Eav, Emin, Emin/Eav, Eav at most.
+_REQUIRED = frozen(
+    np.stack(
+        [
+            classes.LUMINANCE_CD_M2,
+            classes.UNIFORMITY,
+            classes.LENGTHWISE,
+            classes.GLARE_PERCENT,
+            classes.EDGE,
+            classes.ILLUMINANCE_LX,
+            classes.ILLUMINANCE_MIN_LX,
+            classes.ILLUMINANCE_UNIFORMITY,
+            classes.ILLUMINANCE_MAX_LX,
+        ],
+        axis=1,
+    )
+)
+
+
+def _local(proposals: Proposals, layout: Layout) -> IntArray:
+    """Return the position in `segments` of each proposal's asset (the gate has checked that it is a segment)."""
+    place = np.full(layout.size, 0, dtype=np.int64)
+    place[layout.segments.asset - layout.start] = np.arange(len(layout.segments.asset))
+    return place[proposals.asset - layout.start]
+
+
+def quarter_hour(snapshot: Snapshot, tables: tuple[Proposals, ...], layout: Layout) -> Findings:
+    """Lamps change at quarter-hours only: what follows counts by the minute would show who passes."""
+    del layout
+    past_s = np.full(len(tables[0]), snapshot.now_s % BOUNDARY_S)
+    return Findings(past_s < CADENCE_S, past_s, np.full(len(past_s), float(CADENCE_S)))
+
+
+def never_off(snapshot: Snapshot, tables: tuple[Proposals, ...], layout: Layout) -> Findings:
+    """No command may put a street in the dark, at any hour: less than the least steady output is refused."""
+    del snapshot, layout
+    level = tables[0].values["dimming_level"]
+    return Findings(level >= LEVEL_MIN - CLOSE, level, np.full(len(level), LEVEL_MIN))
+
+
+def ramp(snapshot: Snapshot, tables: tuple[Proposals, ...], layout: Layout) -> Findings:
+    """Light fades slowly and returns quickly, judged against the output that the lamps report."""
+    table = tables[0]
+    own = table.asset - layout.start
+    reported = snapshot.latest.get("dimming_level")
+    seen = np.ones(len(table)) if reported is None else np.where(reported.present[own], reported.value[own], 1.0)
+    change = table.values["dimming_level"] - seen
+    ramp_s = table.values["ramp_s"]
+    down, up = change < -LEVEL_STEP / 2, change > LEVEL_STEP / 2
+    ok = ~(down & (ramp_s < RAMP_DOWN_MIN_S)) & ~(up & (ramp_s > RAMP_UP_MAX_S))
+    return Findings(ok, ramp_s, np.where(down, RAMP_DOWN_MIN_S, RAMP_UP_MAX_S))
+
+
+def cell_size(snapshot: Snapshot, tables: tuple[Proposals, ...], layout: Layout) -> Findings:
+    """Fewer lamps than a cell needs are never commanded: their switching could lead to a walker's door."""
+    del snapshot
+    lamps = layout.cell_lamps[layout.segments.cell[_local(tables[0], layout)]].astype(np.float64)
+    return Findings(lamps >= CELL_LAMPS_MIN, lamps, np.full(len(lamps), float(CELL_LAMPS_MIN)))
+
+
+def _together(snapshot: Snapshot, table: Proposals, layout: Layout) -> tuple[FloatArray, BoolArray, IntArray]:
+    """Return what would hold: output (s,) proposed or in force, whether any holds (s,), and the cell of each row (n,)."""
+    own = layout.segments.asset - layout.start
+    force = snapshot.in_force[DIM]
+    level = np.where(force.active[own], force.values["dimming_level"][own], 1.0)
+    held = force.active[own].copy()
+    rows = _local(table, layout)
+    level[rows] = table.values["dimming_level"]
+    held[rows] = True
+    return level, held, layout.segments.cell[rows]
+
+
+def one_step(snapshot: Snapshot, tables: tuple[Proposals, ...], layout: Layout) -> Findings:
+    """All segments of a cell are commanded, and all stand on the same step of their own plans (or all at full output)."""
+    level, held, group = _together(snapshot, tables[0], layout)
+    segments = layout.segments
+    plan = layout.levels.copy()
+    plan[~segments.by_traffic] = plan[~segments.by_traffic][:, [int(quiet(snapshot.now_s, layout))]]
+    fixed = (~segments.by_traffic) & (segments.design < classes.code("P1"))
+    plan[fixed] = layout.levels[fixed][:, [0]]
+    on_step = np.abs(plan - level[:, None]) < LEVEL_STEP / 2
+    cells = len(layout.cell_asset)
+    outside = np.zeros(cells)
+    shared = np.zeros((cells, STEPS + 1), dtype=np.int64)
+    every = np.concatenate([on_step & held[:, None], (held & (level >= 1.0 - CLOSE))[:, None]], axis=1)
+    for k in range(STEPS + 1):
+        shared[:, k] = np.bincount(segments.cell, weights=every[:, k], minlength=cells).astype(np.int64)
+    size = np.bincount(segments.cell, minlength=cells)
+    outside = (size - shared.max(axis=1)).astype(np.float64)
+    return Findings(outside == 0, outside, np.zeros(cells), group)
+
+
+def _needed_class(snapshot: Snapshot, layout: Layout) -> IntArray:
+    """Return the class (s,) that counts and clock ask for now; the design class wherever a count is missing."""
+    flow, known = snapshot.citywide(FLOW, COUNT_AGE_MAX_S)
+    sites, segments = layout.sites, layout.segments
+    busiest = _site_shares(flow, known, sites.offsets, sites.counter, sites.flow_max_veh_h)
+    below = _classes_below(
+        busiest,
+        sites.nearest,
+        segments.volume_weight,
+        np.stack([segments.low_share, segments.high_share], axis=1),
+        segments.by_traffic,
+    )
+    paths = (segments.design >= classes.code("P1")) & ~segments.by_traffic
+    below = np.where(paths, int(quiet(snapshot.now_s, layout)), below)
+    return np.minimum(segments.design + below, classes.FAMILY_LAST[segments.design])
+
+
+@njit(cache=True)
+def _site_shares(flow: FloatArray, known: BoolArray, offsets: IntArray, counter: IntArray, flow_max: FloatArray) -> FloatArray:
+    """Return the flow of each site's busiest direction as a share of its largest; -1 where a direction is not counted."""
+    share = np.zeros(max(len(offsets) - 1, 0))
+    for i in range(len(share)):
+        for k in range(offsets[i], offsets[i + 1]):
+            if not known[counter[k]]:
+                share[i] = -1.0
+                break
+            share[i] = max(share[i], flow[counter[k]] / flow_max[k])
+    return share
+
+
+@njit(cache=True)
+def _classes_below(share: FloatArray, nearest: IntArray, weight: IntArray, bounds: FloatArray, moving: BoolArray) -> IntArray:
+    """Return how many classes below its design each segment may be: CEN/TR 13201-1:2014, table 1, row traffic volume."""
+    below = np.zeros(len(weight), dtype=np.int64)
+    for s in range(len(weight)):
+        if not moving[s]:
+            continue
+        for k in range(nearest.shape[1]):
+            site = nearest[s, k]
+            if site < 0 or share[site] < 0.0:
+                continue
+            volume = 1 if share[site] > bounds[s, 1] else (-1 if share[site] < bounds[s, 0] else 0)
+            below[s] = max(0, weight[s] - volume)
+            break
+    return below
+
+
+@njit(cache=True)
+def _field_luminance(
+    at: int, shape: IntArray, table: FloatArray, veil_at: int, veil: FloatArray, scale: FloatArray
+) -> tuple[float, float, float, float]:
+    """Return the average luminance, Uo, Ul and fTI of one field. scale: maintained and initial factor on coefficients."""
+    lanes, along, across = shape[0], shape[1], shape[2]
+    average, overall, lengthwise, glare = np.inf, np.inf, np.inf, 0.0
+    for lane in range(lanes):
+        total, least = 0.0, np.inf
+        low, high = np.inf, 0.0
+        for i in range(along):
+            for j in range(across):
+                seen = table[at + (lane * along + i) * across + j]
+                total += seen
+                least = min(least, seen)
+                if j == 3 * lane + 1:
+                    low, high = min(low, seen), max(high, seen)
+        mean = total / (along * across)
+        average = min(average, mean * scale[0])
+        overall = min(overall, least / mean)
+        lengthwise = min(lengthwise, low / high)
+        new = mean * scale[1]
+        for i in range(along):
+            veiling = veil[veil_at + lane * along + i] * scale[1]
+            glare = max(glare, 65.0 * veiling / new**0.8 if new <= 5.0 else 95.0 * veiling / new**1.05)
+    return average, overall, lengthwise, glare
+
+
+@njit(cache=True)
+def _judge(
+    level: FloatArray,
+    kind: IntArray,
+    field: IntArray,
+    scale: FloatArray,
+    points: tuple[IntArray, IntArray, FloatArray, IntArray, FloatArray, IntArray, FloatArray, FloatArray],
+    required: FloatArray,
+) -> FloatArray:
+    """Return (s,) how much of the most pressing requirement each segment meets: 1 or more is in class.
+
+    scale (s, 2): maintained and initial factor from coefficients to full output. A segment at full output that misses its
+    class passes (nothing is brighter), and so does a path whose ceiling its own darkest point forbids to keep.
+    """
+    shapes, luminance_at, luminance, illuminance_at, illuminance, veil_at, veil, strips = points
+    met = np.ones(len(level))
+    for s in range(len(level)):
+        f, need = field[s], required[kind[s]]
+        share = np.inf
+        if need[0] > 0.0:
+            figures = _field_luminance(luminance_at[f], shapes[f], luminance, veil_at[f], veil, scale[s] * level[s])
+            edge = min(strips[f, 0] / strips[f, 1], strips[f, 3] / strips[f, 2])
+            share = min(figures[0] / need[0], figures[1] / need[1], figures[2] / need[2], need[3] / figures[3], edge / need[4])
+        if need[5] > 0.0:
+            total, least = 0.0, np.inf
+            for k in range(illuminance_at[f], illuminance_at[f] + shapes[f, 3]):
+                total += illuminance[k]
+                least = min(least, illuminance[k])
+            mean = total / shapes[f, 3]
+            factor = scale[s, 0] * level[s]
+            share = min(share, mean * factor / need[5])
+            if need[6] > 0.0:
+                share = min(share, least * factor / need[6])
+            if need[7] > 0.0:
+                share = min(share, least / mean / need[7])
+            darker = scale[s, 0] * (level[s] - 0.005)
+            forced = min(mean * darker / need[5], least * darker / need[6] if need[6] > 0.0 else math.inf) < 1.0
+            if mean * factor > need[8] and not forced:
+                met[s] = need[8] / (mean * factor)
+                continue
+        met[s] = 1.0 if level[s] >= 1.0 - 1e-9 else share
+    return met
+
+
+def in_class(snapshot: Snapshot, tables: tuple[Proposals, ...], layout: Layout) -> Findings:
+    """Every segment of a cell meets every criterion of its class at the output that would hold."""
+    level, held, group = _together(snapshot, tables[0], layout)
+    segments, points = layout.segments, layout.points
+    rows = np.flatnonzero(held & np.isin(segments.cell, np.unique(group)))
+    met = _judge(
+        level[rows],
+        _needed_class(snapshot, layout)[rows],
+        segments.field[rows],
+        np.stack([segments.flux_klm * segments.maintenance_ratio, segments.flux_klm], axis=1)[rows],
+        (
+            points.shape,
+            points.luminance_at,
+            points.luminance_cd_m2,
+            points.illuminance_at,
+            points.illuminance_lx,
+            points.veil_at,
+            points.veil_cd_m2,
+            points.strips_lx,
+        ),
+        _REQUIRED,
+    )
+    worst = np.full(len(layout.cell_asset), np.inf)
+    np.minimum.at(worst, segments.cell[rows], met)
+    worst = np.where(np.isfinite(worst), worst, 1.0)
+    return Findings(worst >= 1.0 - CLOSE, worst, np.ones(len(worst)), group)
+
+
+INTERLOCKS = (
+    Interlock(
+        Rule("quarter-hour", "s past it", "lamplighter house rule on actuator logs", "lamps change at quarter-hours only"),
+        (DIM,),
+        "row",
+        quarter_hour,
+    ),
+    Interlock(
+        Rule(
+            "never off",
+            "of full output",
+            "EN 13201-2:2015, tables 1 to 3 (every class asks for light)",
+            "no lit street goes dark",
+        ),
+        (DIM,),
+        "row",
+        never_off,
+    ),
+    Interlock(
+        Rule("ramp", "s", "lamplighter house rule on ramps", "30 s or more down, 30 s or less up"),
+        (DIM,),
+        "row",
+        ramp,
+    ),
+    Interlock(
+        Rule("cell of 64", "lamps", "lamplighter privacy floor", "lamps are commanded in cells of 64 or more"),
+        (DIM,),
+        "row",
+        cell_size,
+    ),
+    Interlock(
+        Rule("one step per cell", "segments off the step", "lamplighter privacy floor", "a cell changes as one"),
+        (DIM,),
+        "set",
+        one_step,
+    ),
+    Interlock(
+        Rule(
+            "lighting class", "of the requirement", "EN 13201-2:2015, tables 1 to 3", "every segment stays in the class it needs"
+        ),
+        (DIM,),
+        "set",
+        in_class,
+    ),
+)

@@ -1,0 +1,134 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Why a lamp burns as it does, in plain sentences and from aggregates alone."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from lamplighter.services.lighting import adaptive
+from lamplighter.services.lighting.layout import Layout, quiet
+from lamplighter.services.lighting.photometry import classes
+from lamplighter.services.lighting.plan import AVERAGE, LEAST, LUMINANCE
+from lamplighter.services.lighting.terms import DIM, LEVEL_STEP, REASONS
+from lamplighter.terms.decision import HAND_BACK, Proposals
+from lamplighter.terms.snapshot import Column, Snapshot
+
+
+def _name(segment: int, layout: Layout) -> str:
+    named = str(layout.segments.name[segment])
+    return named or f"the street without a name at {layout.asset_id[int(layout.segments.asset[segment]) - layout.start]}"
+
+
+def _light(segment: int, level: float, kind: int, layout: Layout) -> str:
+    """Say what light an output gives and what the class needs."""
+    figures = layout.segments.figures[segment]
+    share = f"{level * 100:.3g} % output gives"
+    if classes.LUMINANCE_CD_M2[kind] > 0:
+        return f"{share} {figures[LUMINANCE] * level:.2f} cd/m2, {classes.LUMINANCE_CD_M2[kind]:g} needed"
+    text = f"{share} {figures[AVERAGE] * level:.1f} lx, {classes.ILLUMINANCE_LX[kind]:g} needed"
+    if classes.ILLUMINANCE_MIN_LX[kind] > 0:
+        text += f" (darkest point {figures[LEAST] * level:.2f} lx, {classes.ILLUMINANCE_MIN_LX[kind]:g} needed)"
+    return text
+
+
+def _class_at(segment: int, level: float, layout: Layout) -> int:
+    """Return the most demanding class for which this output was planned."""
+    steps = np.flatnonzero(np.abs(layout.levels[segment] - level) < LEVEL_STEP / 2)
+    design = int(layout.segments.design[segment])
+    return min(design + (int(steps[0]) if len(steps) else 0), int(classes.FAMILY_LAST[design]))
+
+
+def describe(proposals: Proposals, row: int, layout: Layout) -> str:
+    """Return one proposal in plain words."""
+    found = np.flatnonzero(layout.segments.asset == proposals.asset[row])
+    if proposals.action == HAND_BACK or len(found) == 0:
+        return f"{layout.asset_id[int(proposals.asset[row]) - layout.start]} returns to its own calendar, full output from dusk to dawn."
+    segment = int(found[0])
+    level = float(proposals.values["dimming_level"][row])
+    kind = _class_at(segment, level, layout)
+    reason = REASONS[int(proposals.because[row])]
+    return f"{_name(segment, layout)}: {_light(segment, level, kind, layout)} for class {classes.CLASSES[kind]}; {reason}."
+
+
+def _segment_of(local: int, layout: Layout) -> int | None:
+    """Return the segment of a segment or lamp asset (position in the service's run), None for cabinets and cells."""
+    position = local + layout.start
+    found = np.flatnonzero(layout.segments.asset == position)
+    if len(found):
+        return int(found[0])
+    lamp = np.flatnonzero(layout.lamp_asset == position)
+    return int(layout.lamp_segment[int(lamp[0])]) if len(lamp) else None
+
+
+def _of_segment(segment: int, snapshot: Snapshot, layout: Layout) -> list[str]:
+    segments = layout.segments
+    flow, fresh = adaptive.counted(snapshot, layout)
+    need = adaptive.need(flow, fresh, quiet(snapshot.now_s, layout), layout)
+    design = int(segments.design[segment])
+    kind = min(design + int(need.relax[segment]), int(classes.FAMILY_LAST[design]))
+    name = _name(segment, layout)
+    site = int(need.site[segment])
+    if not segments.by_traffic[segment]:
+        counted = "quiet hours of the night" if need.relax[segment] else "its design class; nobody is counted here"
+    elif site < 0:
+        counted = "its design class; no count to rely on"
+    else:
+        own = slice(int(layout.sites.offsets[site]), int(layout.sites.offsets[site + 1]))
+        where = str(snapshot.assets.street[layout.sites.counter[own]][0])
+        counted = f"{flow[own].max():.0f} veh/h counted in the busier direction at {where}, {need.share[segment] * 100:.0f} % of the most"
+    said = [f"{name} needs class {classes.CLASSES[kind]} now ({counted}); it was designed for {classes.CLASSES[design]}."]
+    local = int(segments.asset[segment]) - layout.start
+    reported = snapshot.latest.get("dimming_level")
+    if reported is None or not reported.present[local]:
+        said.append("Its lamps have reported nothing yet.")
+    elif reported.value[local] <= 0.0:
+        said.append("Its lamps are off: it is day, or their cabinet has no supply.")
+    else:
+        said.append(f"{_light(segment, float(reported.value[local]), kind, layout).capitalize()}, computed for its road surface.")
+    force = snapshot.in_force.get(DIM)
+    if force is not None and force.active[local]:
+        left_min = max(force.expires_s[local] - snapshot.now_s, 0.0) / 60.0
+        said.append(f"The command holds for {left_min:.0f} more minutes; then the lamps' own calendar gives full output.")
+    else:
+        said.append("No command holds: the lamps follow their own calendar, full output from dusk to dawn.")
+    lamps = int(layout.cell_lamps[segments.cell[segment]])
+    said.append(f"It changes together with the {lamps} lamps of its cell, at quarter-hours only.")
+    return said
+
+
+def explain(snapshot: Snapshot, layout: Layout, asset: int) -> Sequence[str]:
+    """Return why an asset (city position) of the service does what it does."""
+    local = asset - layout.start
+    segment = _segment_of(local, layout)
+    if segment is not None:
+        return _of_segment(segment, snapshot, layout)
+    cell = np.flatnonzero(layout.cell_asset == asset)
+    if len(cell):
+        mine = layout.segments.cell == cell[0]
+        lamps = int(layout.cell_lamps[int(cell[0])])
+        power_kw = float((layout.segments.power_w * layout.segments.lamps)[mine].sum()) / 1000.0
+        return [f"A cell of {lamps} lamps in {int(mine.sum())} segments, {power_kw:.2f} kW at full output; they change as one."]
+    cabinet = np.flatnonzero(layout.cabinet_asset == asset)
+    mine = layout.segments.cabinet == (cabinet[0] if len(cabinet) else -1)
+    full_kw = float((layout.segments.power_w * layout.segments.lamps)[mine].sum()) / 1000.0
+    said = [
+        f"It feeds {int(layout.segments.lamps[mine].sum())} lamps in {int(mine.sum())} segments, {full_kw:.2f} kW at full output."
+    ]
+    power = snapshot.latest.get("p_kw")
+    if power is not None and power.present[local]:
+        said.append(f"It draws {power.value[local]:.2f} kW now.")
+    return said
+
+
+def derive(snapshot: Snapshot, state: object, layout: Layout) -> Mapping[str, Column]:
+    """Return each lamp's output as its segment reports it, for the map (columns over the service's own run)."""
+    del state
+    reported = snapshot.latest.get("dimming_level")
+    if reported is None:
+        return {}
+    value, known_at_s = np.zeros(layout.size), np.zeros(layout.size)
+    present = np.zeros(layout.size, dtype=np.bool_)
+    at = layout.lamp_asset - layout.start
+    source = layout.segments.asset[layout.lamp_segment] - layout.start
+    value[at], known_at_s[at], present[at] = reported.value[source], reported.known_at_s[source], reported.present[source]
+    return {"luminaire_dimming_level": Column(value, known_at_s, present)}

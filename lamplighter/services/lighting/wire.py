@@ -1,0 +1,163 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Messages of the lighting gateway turned into canonical frames, and permits into group commands with an expiry.
+
+All numbers are little-endian. A report: magic LLR1, kind (1 segments, 2 cabinets, 3 cells), a spare byte, count, time in
+POSIX seconds, then rows. Levels travel in half per cent, power in W and var, energy in Wh. Numbers of segments, cabinets
+and cells are their places in the city's tables. A command: magic LLD1, kind (1 dim, 2 hand back), ramp in s, count,
+expiry in POSIX seconds, then rows of segment and level.
+"""
+
+import struct
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from lamplighter.services.lighting.layout import Layout
+from lamplighter.services.lighting.terms import BOUNDARY_S, CADENCE_S, DIM
+from lamplighter.terms.columns import FloatArray, IntArray
+from lamplighter.terms.decision import HAND_BACK, Permits
+from lamplighter.terms.measurement import FRAME, FrameArray
+from lamplighter.terms.reading import Message, Reading
+
+HEADER = struct.Struct("<4sBBHQ")
+REPORT_MAGIC, COMMAND_MAGIC = b"LLR1", b"LLD1"
+SEGMENTS, CABINETS, CELLS = 1, 2, 3
+COMMAND_DIM, COMMAND_BACK = 1, 2
+ROWS_MAX = 65_535
+SEGMENT_ROW = np.dtype([("number", "<u4"), ("half_percent", "u1"), ("count", "u1")])
+CABINET_ROW = np.dtype([("number", "<u4"), ("power_w", "<i4"), ("reactive_var", "<i4")])
+CELL_ROW = np.dtype([("number", "<u4"), ("energy_wh", "<i4"), ("half_percent", "u1"), ("spare", "u1")])
+COMMAND_ROW = np.dtype([("number", "<u4"), ("half_percent", "u1"), ("spare", "u1")])
+HALF_PERCENT = 200.0
+UNKNOWN_ASSET = 0xFFFF_FFFF  # what cannot be read becomes a frame of no asset: the privacy gate counts and refuses it
+_ROWS = {SEGMENTS: SEGMENT_ROW, CABINETS: CABINET_ROW, CELLS: CELL_ROW}
+
+
+@dataclass(frozen=True)
+class Command:
+    """One group command as a box reads it. segment (n,), dimming_level (n,); hand_back: forget every override."""
+
+    hand_back: bool
+    ramp_s: float
+    expires_s: float
+    segment: IntArray
+    dimming_level: FloatArray
+
+
+def report(kind: int, rows: FrameArray, at_s: float) -> bytes:
+    """Return one report of a gateway; ValueError for more rows than fit (split them)."""
+    if len(rows) > ROWS_MAX:
+        raise ValueError(f"a report holds {ROWS_MAX} rows at most, these are {len(rows)}")
+    return HEADER.pack(REPORT_MAGIC, kind, 0, len(rows), int(at_s)) + rows.tobytes()
+
+
+def _refused() -> FrameArray:
+    frame = np.zeros(1, dtype=FRAME)
+    frame["asset"] = UNKNOWN_ASSET
+    return frame
+
+
+def _column(asset: IntArray, numbers: FrameArray, quantity: int, window: int, value: IntArray) -> FrameArray:
+    """Return frames of one quantity; a number beyond the table becomes a frame of no asset."""
+    frames = np.zeros(len(value), dtype=FRAME)
+    number = numbers.astype(np.int64)
+    known = number < len(asset)
+    frames["asset"] = np.where(known, asset[np.where(known, number, 0)] if len(asset) else 0, UNKNOWN_ASSET)
+    frames["quantity"], frames["count"], frames["window"], frames["value"] = quantity, 1, window, value
+    return frames
+
+
+def _frames(payload: bytes, layout: Layout) -> list[FrameArray]:
+    if len(payload) < HEADER.size:
+        return [_refused()]
+    magic, kind, _, count, at_s = HEADER.unpack_from(payload)
+    row = _ROWS.get(kind)
+    if magic != REPORT_MAGIC or row is None or len(payload) != HEADER.size + count * row.itemsize or not 0 < at_s < 2**32:
+        return [_refused()]
+    rows = np.frombuffer(payload, dtype=row, offset=HEADER.size)
+    minute, quarter = int(at_s - 1) // CADENCE_S, int(at_s - 1) // BOUNDARY_S
+    word = layout.vocabulary.index
+    if kind == SEGMENTS:
+        level = rows["half_percent"].astype(np.int64)
+        return [_column(layout.segments.asset, rows["number"], word("dimming_level"), minute, level)]
+    if kind == CABINETS:
+        asset = layout.cabinet_asset
+        return [
+            _column(asset, rows["number"], word("p_kw"), minute, rows["power_w"].astype(np.int64)),
+            _column(asset, rows["number"], word("q_kvar"), minute, rows["reactive_var"].astype(np.int64)),
+        ]
+    return [
+        _column(layout.cell_asset, rows["number"], word("cell_energy_kwh"), quarter, rows["energy_wh"].astype(np.int64)),
+        _column(layout.cell_asset, rows["number"], word("cell_dimming_level"), quarter, rows["half_percent"].astype(np.int64)),
+    ]
+
+
+def decode(readings: Sequence[Reading], layout: Layout) -> bytes:
+    """Return canonical frames of all readings; what cannot be read becomes frames that the privacy gate refuses."""
+    parts = [frames for reading in readings for frames in _frames(reading.payload, layout)]
+    return b"".join(part.tobytes() for part in parts)
+
+
+def encode(permits: Permits, layout: Layout) -> Sequence[Message]:
+    """Return one group command per cell and ramp; permits to hand back free the segments of every asset named."""
+    table = permits.proposals
+    if table.action == HAND_BACK:
+        rows = _segments_behind(table.asset[permits.row], layout)
+        return _per_cell(rows, np.zeros(len(rows)), np.zeros(len(rows)), (COMMAND_BACK, 0), layout)
+    if table.action != DIM:
+        raise ValueError(f"lighting cannot encode the action {table.action!r}; it knows {DIM} and {HAND_BACK}")
+    place = np.zeros(layout.size, dtype=np.int64)
+    place[layout.segments.asset - layout.start] = np.arange(len(layout.segments.asset))
+    rows = place[table.asset[permits.row] - layout.start]
+    level, ramp = table.values["dimming_level"][permits.row], table.values["ramp_s"][permits.row]
+    return _per_cell(rows, level, ramp, (COMMAND_DIM, int(permits.expires_s)), layout)
+
+
+def _segments_behind(asset: IntArray, layout: Layout) -> IntArray:
+    """Return the segments (positions) of the given assets of any kind: lamps, cabinets, cells and segments themselves."""
+    chosen = np.zeros(layout.size, dtype=np.bool_)
+    chosen[asset - layout.start] = True
+    segments = layout.segments
+    hit = chosen[segments.asset - layout.start]
+    hit |= chosen[layout.cell_asset - layout.start][segments.cell]
+    hit |= chosen[layout.cabinet_asset - layout.start][segments.cabinet]
+    if len(layout.lamp_asset):
+        lamps = chosen[layout.lamp_asset - layout.start]
+        hit[layout.lamp_segment[lamps]] = True
+    return np.flatnonzero(hit)
+
+
+def _per_cell(rows: IntArray, level: FloatArray, ramp_s: FloatArray, head: tuple[int, int], layout: Layout) -> list[Message]:
+    """Return one message per cell and ramp, rows in order of the segments."""
+    kind, expires_s = head
+    ramp = np.rint(ramp_s).astype(np.int64)
+    cell = layout.segments.cell[rows]
+    order = np.lexsort((rows, ramp, cell))
+    body = np.zeros(len(rows), dtype=COMMAND_ROW)
+    body["number"], body["half_percent"] = rows[order], np.rint(level[order] * HALF_PERCENT)
+    key = cell[order] * 256 + ramp[order]
+    begin = np.flatnonzero(np.concatenate(([True], np.diff(key) != 0))) if len(key) else np.zeros(0, dtype=np.int64)
+    ends = np.append(begin[1:], len(key))
+    raw = body.tobytes()
+    size = COMMAND_ROW.itemsize
+    names = layout.asset_id[layout.cell_asset - layout.start]
+    return [
+        Message(f"cell/{names[k // 256]}", HEADER.pack(COMMAND_MAGIC, kind, k % 256, b - a, expires_s) + raw[a * size : b * size])
+        for k, a, b in zip(key[begin].tolist(), begin.tolist(), ends.tolist(), strict=True)
+    ]
+
+
+def read_command(message: Message) -> Command:
+    """Return a group command as the gateway reads it; ValueError says what is wrong with the bytes."""
+    payload = message.payload
+    if len(payload) < HEADER.size:
+        raise ValueError(f"{message.topic}: {len(payload)} bytes; a command has {HEADER.size} or more")
+    magic, kind, ramp_s, count, expires_s = HEADER.unpack_from(payload)
+    if magic != COMMAND_MAGIC or kind not in (COMMAND_DIM, COMMAND_BACK):
+        raise ValueError(f"{message.topic}: not a lighting command (starts {payload[:5]!r})")
+    if len(payload) != HEADER.size + count * COMMAND_ROW.itemsize:
+        raise ValueError(f"{message.topic}: {len(payload)} bytes for {count} rows; the command is cut short or too long")
+    rows = np.frombuffer(payload, dtype=COMMAND_ROW, offset=HEADER.size)
+    level = rows["half_percent"].astype(np.float64) / HALF_PERCENT
+    return Command(kind == COMMAND_BACK, float(ramp_s), float(expires_s), rows["number"].astype(np.int64), level)
