@@ -4,6 +4,8 @@
 Lists inside a table cell are whole numbers joined by semicolons ("0;2;5"); an empty cell is an empty list.
 """
 
+from dataclasses import dataclass, field
+
 from lamplighter.terms.asset import AssetKind
 from lamplighter.terms.columns import IntArray
 from lamplighter.terms.decision import Action, ActionColumn
@@ -25,6 +27,22 @@ KINDS = (
     AssetKind(CALL_BUTTON, "the request of people waiting at one crossing"),
     AssetKind(COUNTER, "the flow of one street in one direction, over a quarter of an hour"),
 )
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The `[traffic]` table of a city: how many trips start in its busiest hour, where the city makes its own demand.
+
+    through: from edge to edge of the district; local: from or to a street in it; line_trips_per_day: of each bus and
+    tram line, each way. Trips are thinned where an intersection would be fuller than its signals can pass.
+    """
+
+    through_veh_h: float = field(default=2800.0, metadata={"low": 0.0, "high": 100000.0})
+    local_veh_h: float = field(default=700.0, metadata={"low": 0.0, "high": 100000.0})
+    bicycle_h: float = field(default=160.0, metadata={"low": 0.0, "high": 100000.0})
+    person_h: float = field(default=500.0, metadata={"low": 0.0, "high": 100000.0})
+    line_trips_per_day: float = field(default=100.0, metadata={"low": 0.0, "high": 1440.0})
+
 
 # What a signal_group shows, as `group_state` reports it.
 RED, RED_AMBER, GREEN, YELLOW = 0, 1, 2, 3
@@ -145,6 +163,7 @@ SIGNAL_GROUPS = TableSpec(
         ColumnSpec("yellow_s", "float", "yellow after green (foot: 0)", low=0, high=6),
         ColumnSpec("red_amber_s", "float", "red and amber before green (foot: 0)", low=0, high=3),
         ColumnSpec("clearance_s", "float", "time its slowest user needs to clear after its green or yellow", low=0, high=60),
+        ColumnSpec("crossing_m", "float", "longest way over the street (foot; others 0)", low=0, high=70),
     ),
     ("intersection", "group"),
 )

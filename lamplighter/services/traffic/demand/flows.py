@@ -16,6 +16,7 @@ import numpy as np
 from lamplighter.services.traffic.demand import profiles
 from lamplighter.services.traffic.demand.paths import Graph, Ways, foot_graph, shortest, vehicle_graph
 from lamplighter.services.traffic.planning.network import Edge, RoadNetwork
+from lamplighter.services.traffic.terms import Settings
 from lamplighter.terms.columns import FloatArray
 
 CAR, TRUCK, BUS, TRAM, BICYCLE, PERSON = "car", "truck", "bus", "tram", "bicycle", "person"
@@ -43,17 +44,6 @@ WALK_M_S, CYCLE_M_S = 1.3, 4.5
 
 
 @dataclass(frozen=True)
-class Amounts:
-    """How many trips start in the busiest hour, before thinning, and how many trips of a line run in a day each way."""
-
-    through_veh_h: float
-    local_veh_h: float
-    bicycle_h: float
-    person_h: float
-    line_trips_per_day: float
-
-
-@dataclass(frozen=True)
 class Flow:
     """One way through the district: who, over which streets, how many trips a day, spread by which profile."""
 
@@ -77,7 +67,7 @@ def _reckoned_m_s(edge: Edge) -> float:
     return edge.lanes[-1].speed_m_s * CLASS_SPEED_SHARE.get(road_class(edge), 1.0)
 
 
-def motor_flows(network: RoadNetwork, amounts: Amounts, rng: np.random.Generator) -> tuple[Flow, ...]:
+def motor_flows(network: RoadNetwork, amounts: Settings, rng: np.random.Generator) -> tuple[Flow, ...]:
     """Return the flows of cars, before thinning."""
     graph = vehicle_graph(network, "passenger", _reckoned_m_s)
     ends, weight, wanted_h = _pairs(network, graph, amounts, rng)
@@ -100,7 +90,7 @@ def motor_flows(network: RoadNetwork, amounts: Amounts, rng: np.random.Generator
 
 
 def _pairs(
-    network: RoadNetwork, graph: Graph, amounts: Amounts, rng: np.random.Generator
+    network: RoadNetwork, graph: Graph, amounts: Settings, rng: np.random.Generator
 ) -> tuple[FloatArray, FloatArray, FloatArray]:
     """Return pairs of edges (p, 2), each pair's share within its kind (p,), and trips per busiest hour of that kind (p,)."""
     edges = [network.edges[e] for e in graph.edges]
@@ -143,7 +133,7 @@ def _local_pairs(
     return [(a, b, w) for a, b, w in pairs if a != b]
 
 
-def bicycle_flows(network: RoadNetwork, amounts: Amounts, rng: np.random.Generator) -> tuple[Flow, ...]:
+def bicycle_flows(network: RoadNetwork, amounts: Settings, rng: np.random.Generator) -> tuple[Flow, ...]:
     """Return bicycle flows: trips of 0.5 to 2.5 km, keeping off main roads where they can."""
 
     def speed_m_s(edge: Edge) -> float:
@@ -154,7 +144,7 @@ def bicycle_flows(network: RoadNetwork, amounts: Amounts, rng: np.random.Generat
     )
 
 
-def person_flows(network: RoadNetwork, amounts: Amounts, rng: np.random.Generator) -> tuple[Flow, ...]:
+def person_flows(network: RoadNetwork, amounts: Settings, rng: np.random.Generator) -> tuple[Flow, ...]:
     """Return flows of people on foot: walks of 150 to 900 m."""
     return _short_flows(network, foot_graph(network, WALK_M_S), (PERSON, 240, amounts.person_h), (150.0, 900.0), rng)
 
@@ -189,7 +179,7 @@ def _short_flows(
     return tuple(replace(flow, per_day=each) for flow in found)
 
 
-def line_flows(network: RoadNetwork, amounts: Amounts) -> tuple[Flow, ...]:
+def line_flows(network: RoadNetwork, amounts: Settings) -> tuple[Flow, ...]:
     """Return two bus lines over the longest main ways that overlap least, each way, and the tram there and back."""
     graph = vehicle_graph(network, "bus", _reckoned_m_s)
     chosen: list[tuple[int, ...]] = []
@@ -219,7 +209,7 @@ def _longest_new_way(network: RoadNetwork, graph: Graph, chosen: list[tuple[int,
     return best[1]
 
 
-def _tram_flows(network: RoadNetwork, amounts: Amounts) -> tuple[Flow, ...]:
+def _tram_flows(network: RoadNetwork, amounts: Settings) -> tuple[Flow, ...]:
     graph = vehicle_graph(network, "tram", lambda e: e.lanes[-1].speed_m_s)
     found: list[tuple[int, ...]] = []
     everywhere = shortest(graph, np.arange(len(graph.edges))) if len(graph.tail) else None

@@ -6,11 +6,12 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from lamplighter.services.traffic.demand import flows as made
-from lamplighter.services.traffic.demand.flows import Amounts, Flow
+from lamplighter.services.traffic.demand.flows import Flow
 from lamplighter.services.traffic.planning import plan as planning
 from lamplighter.services.traffic.planning import webster
 from lamplighter.services.traffic.planning.network import RoadNetwork, Signal
 from lamplighter.services.traffic.planning.plan import Plan
+from lamplighter.services.traffic.terms import Settings
 from lamplighter.terms.columns import FloatArray
 
 # A lane that passes no signals is kept below this: priority rules pass less than signals where ways cross.
@@ -20,7 +21,7 @@ MINOR_LANE_PCU_H = 150.0
 SMALL_RATIO = 0.08  # a group with a smaller flow ratio is not what fills an intersection
 
 
-def make_flows(network: RoadNetwork, plans: Sequence[Plan], amounts: Amounts, seed: int) -> tuple[Flow, ...]:
+def make_flows(network: RoadNetwork, plans: Sequence[Plan], amounts: Settings, seed: int) -> tuple[Flow, ...]:
     """Return every flow of a working day. Deterministic for a network, its plans, the amounts and the seed."""
     rng = np.random.default_rng([seed, 20])
     cars = made.motor_flows(network, amounts, rng)

@@ -33,19 +33,22 @@ class Change:
     downgraded: IntArray
 
 
-def change(before: Stage, after: Stage, intergreen_s: FloatArray, conflict: BoolArray, yellow_s: FloatArray) -> Change:
-    """Return how the box goes from one stage to another. intergreen_s, conflict (g, g); yellow_s (g,)."""
+def change(before: Stage, after: Stage, intergreen_s: FloatArray, conflict: BoolArray, show_s: FloatArray) -> Change:
+    """Return how the box goes from one stage to another.
+
+    intergreen_s, conflict (g, g); show_s (g, 2): yellow and red-amber of each group.
+    """
     old, new = set(before.groups), set(after.groups)
     gave, gives = set(before.permissive), set(after.permissive)
     ending, starting = _array(old - new), _array(new - old)
     upgraded, downgraded = _array((old & new & gave) - gives), _array((old & new & gives) - gave)
     leaving, entering = np.concatenate([ending, downgraded]), np.concatenate([starting, upgraded])
     apart_s = np.where(conflict[np.ix_(leaving, entering)], intergreen_s[np.ix_(leaving, entering)], 0.0)
-    after_end_s = np.maximum(apart_s.max(axis=1, initial=0.0), yellow_s[leaving] * (np.arange(len(leaving)) < len(ending)))
-    length_s = float(after_end_s.max(initial=0.0))
+    after_end_s = np.maximum(apart_s.max(axis=1, initial=0.0), show_s[leaving, 0] * (np.arange(len(leaving)) < len(ending)))
+    length_s = float(max(after_end_s.max(initial=0.0), show_s[starting, 1].max(initial=0.0)))
     end_s = np.where(np.arange(len(leaving)) < len(ending), length_s - after_end_s, 0.0)
     reach_s = np.where(apart_s > 0, end_s[:, None] + apart_s, 0.0)
-    start_s = reach_s.max(axis=0, initial=0.0)[: len(starting)]
+    start_s = np.maximum(reach_s.max(axis=0, initial=0.0)[: len(starting)], show_s[starting, 1])
     return Change(length_s, ending, end_s[: len(ending)], starting, start_s, upgraded, downgraded)
 
 

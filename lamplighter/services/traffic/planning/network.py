@@ -111,8 +111,11 @@ class RoadNetwork:
     projection: str
 
 
-def read_network(path: Path) -> RoadNetwork:
-    """Read a net.xml. Raises NetworkError where it is truncated or is no SUMO network."""
+def read_network(path: Path, additional: tuple[Path, ...] = ()) -> RoadNetwork:
+    """Read a net.xml; a programme in an additional file takes the place of the network's own.
+
+    Raises NetworkError where the network is truncated or is no SUMO network.
+    """
     try:
         root = ET.parse(path).getroot()
     except ET.ParseError as error:
@@ -128,17 +131,27 @@ def read_network(path: Path) -> RoadNetwork:
     }
     junctions = {j.get("id", ""): j for j in root.iterfind("junction")}
     connections = _connections(root, edges, lanes, onward, junctions)
+    logics = {t.get("id", ""): t for t in _first_programmes(root)}
+    for extra in additional:
+        logics |= {t.get("id", ""): t for t in _programmes_in(extra) if t.get("id") in logics}
     location = root.find("location")
     offset = (location.get("netOffset", "0,0") if location is not None else "0,0").split(",")
     return RoadNetwork(
         edges,
         connections,
-        tuple(_signal(t, connections, junctions) for t in _first_programmes(root)),
+        tuple(_signal(t, connections, junctions) for t in logics.values()),
         {key: (float(j.get("x", "0")), float(j.get("y", "0"))) for key, j in junctions.items()},
         _walkways(root, edges),
         (-float(offset[0]), -float(offset[1])),
         location.get("projParameter", "!") if location is not None else "!",
     )
+
+
+def _programmes_in(path: Path) -> list[ET.Element]:
+    try:
+        return [t for t in ET.parse(path).getroot().iterfind("tlLogic") if t.find("phase") is not None]
+    except ET.ParseError as error:
+        raise NetworkError(f"{path}: not a complete XML file ({error}); bring the scenario again") from error
 
 
 def _first_programmes(root: ET.Element) -> list[ET.Element]:

@@ -54,7 +54,8 @@ class Plan:
     def change(self, before: int, after: int) -> Change:
         """Return the change between two stages."""
         stages, times = self.stage_plan.stages, self.times
-        return change(stages[before], stages[after], times.intergreen_s, self.stage_plan.conflict, times.yellow_s)
+        show_s = np.stack([times.yellow_s, times.red_amber_s], axis=1)
+        return change(stages[before], stages[after], times.intergreen_s, self.stage_plan.conflict, show_s)
 
 
 def plan_signal(network: RoadNetwork, signal: Signal, flow_pcu_h: FloatArray | None) -> Plan:
