@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.table import Table
 
 from lamplighter.cli import results_file
-from lamplighter.cli.evaluate import progress_bar
+from lamplighter.cli.progress import progress_bar
 from lamplighter.runtime.bench import LoopBench, bench_loop
 
 TARGET_P99_S = 0.25
@@ -61,6 +61,7 @@ def _as_json(found: LoopBench, scale: float, seconds: int, seed: int) -> dict[st
         "tick_p99_s": found.percentile_s(0.99),
         "tick_max_s": float(found.tick_s.max()),
         "stage_share": found.stage_share,
+        "service_stage_s": found.service_stage_s,
         "service_p99_s": found.service_p99_s,
         "assets": found.assets,
         "frames": found.frames,

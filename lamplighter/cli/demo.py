@@ -13,7 +13,8 @@ from rich.console import Console
 from lamplighter.city.build import build_named
 from lamplighter.city.directory import cities_directory
 from lamplighter.cli import results_file
-from lamplighter.cli.evaluate import ARMS, progress_bar
+from lamplighter.cli.evaluate import ARMS
+from lamplighter.cli.progress import progress_bar
 from lamplighter.cli.tables import evaluation_table
 from lamplighter.history import HistoryInUseError, HistoryUnreadableError
 from lamplighter.runtime.cityrun import RunPlan

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import click
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from lamplighter.city.directory import find_city
 from lamplighter.cli import results_file
+from lamplighter.cli.progress import progress_bar
 from lamplighter.cli.tables import evaluation_table
 from lamplighter.runtime.cityrun import Arm
 from lamplighter.runtime.evaluate import Comparison, as_json, evaluate, window
@@ -85,11 +85,3 @@ def evaluate_command(
     if json_file is not None:
         json_file.write_text(json.dumps(as_json(done), indent=1) + "\n", encoding="utf-8")
         console.print(f"Every number: {json_file}")
-
-
-def progress_bar(console: Console) -> Progress:
-    """Return the progress bar that every long command shows."""
-    return Progress(
-        TextColumn("{task.description}"), BarColumn(), TextColumn("{task.percentage:>3.0f} %"),
-        TimeElapsedColumn(), TextColumn("left"), TimeRemainingColumn(), console=console,
-    )  # fmt: skip

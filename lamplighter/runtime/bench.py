@@ -18,7 +18,7 @@ from lamplighter.terms.columns import FloatArray
 from lamplighter.terms.service import Service, Synthetic
 
 WARM_TICKS = 3
-BEGIN_S = 1_768_316_400.0  # 2026-01-13 16:00 in Berlin: dark, busy, cold
+BEGIN_S = 1_768_321_500.0  # 2026-01-13 17:25 in Berlin: dark, busy, cold
 
 
 @dataclass(frozen=True)
@@ -27,6 +27,7 @@ class LoopBench:
 
     tick_s: FloatArray
     stage_share: dict[str, float]
+    service_stage_s: dict[str, dict[str, float]]
     service_p99_s: dict[str, float]
     assets: dict[str, int]
     frames: int
@@ -44,6 +45,7 @@ def _send_frames(service_name: str, scale: float, seed: int, seconds: Sequence[f
     """In the child: make the frames of every due second ahead of time and send them as they are asked for."""
     service = next(s for s in discover() if s.name == service_name)
     synthetic = service.synthetic(scale, seed)
+    pipe.send_bytes(b"ready")
     for now_s in seconds:
         payload = synthetic.frames(now_s)
         pipe.recv_bytes()
@@ -60,6 +62,10 @@ class _Field:
         self._process = context.Process(target=_send_frames, args=(service.name, scale, seed, tuple(seconds), child), daemon=True)
         self._process.start()
         child.close()
+
+    def wait_ready(self) -> None:
+        """Wait until the made-up field stands."""
+        self._pipe.recv_bytes()
 
     def ask(self) -> None:
         """Ask for the next frames; they are ready or nearly so."""
@@ -92,6 +98,8 @@ def bench_loop(scale: float, ticks: int, seed: int, report: Callable[[float], No
     counts = {"frames": 0, "permits": 0, "refusals": 0}
     faults: list[str] = []
     try:
+        for field in fields.values():
+            field.wait_ready()
         for second in range(1, ticks + WARM_TICKS + 1):
             now_s = BEGIN_S + second
             here = [run for run in runs if now_s in due[run.service.name]]
@@ -129,6 +137,7 @@ def _result(
     whole = sum(total.values()) or 1.0
     return LoopBench(
         tick_s=tick_s,
+        service_stage_s={run.service.name: dict(run.stage_s) for run in runs},
         stage_share={stage: seconds / whole for stage, seconds in total.items()},
         service_p99_s={name: float(np.quantile(times[1:] or times or [0.0], 0.99)) for name, times in per_service.items()},
         assets={run.service.name: len(run.adaptive) for run in runs},

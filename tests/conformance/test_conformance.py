@@ -23,8 +23,8 @@ FILES = (
     "__init__.py", "terms.py", "wire.py", "adaptive.py", "baseline.py", "interlock.py", "outcomes.py", "build.py",
     "simulator.py", "commands.py", "README.md", "tests",
 )  # fmt: skip
-BEGIN_S = 1_768_316_400.0  # 2026-01-13 16:00 in Berlin
-TICKS = 5
+BEGIN_S = 1_768_321_500.0  # 2026-01-13 17:25 in Berlin: dark, busy, and a quarter-hour boundary ahead
+TICKS = 12
 SERVICES = (*discover(), WATER)
 every_service = pytest.mark.parametrize("service", SERVICES, ids=lambda s: s.name)
 
