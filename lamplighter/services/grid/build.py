@@ -29,7 +29,7 @@ def build(context: BuildContext) -> Built:
     asked = context.source.get("grid", "")
     if asked:
         context.progress("grid: reading " + asked, 0.2)
-        plan, notes = import_plan(asked, graph, context.place, settings, context.seed)
+        plan, graph, notes = import_plan(asked, graph, context.place, settings)
     else:
         context.progress("grid: stations and cables", 0.2)
         plan, rings = synthesise(graph, settings, context.seed)

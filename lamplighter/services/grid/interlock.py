@@ -23,9 +23,9 @@ FRESH_S = 150.0  # two ticks and a half: a meter that missed two windows is stal
 FOLLOWS_AFTER_S = 60.0  # by the next window a box has been asked, has obeyed and has said so
 ARRIVALS = 4.0  # points of a group that nobody steers that may start within a lease
 METER_SHARE = 0.005  # class 0.5, share of the rating
-SWEEPS = 4
+SWEEPS_MAX = 16
 LOSS_CERTAIN = 0.9  # voltage above rated makes losses a little smaller
-SETTLED_KW = 0.5
+SETTLED_KW = 0.1  # a sweep that changes no branch by more has settled; margins are a hundred times as wide
 U_COLLAPSED = 0.5
 
 WHOLE_POINT = Rule(
@@ -107,7 +107,7 @@ def _sweep(
     rows = len(parent)
     u = np.ones(rows)
     p, q, change = np.zeros(rows), np.zeros(rows), 1e9
-    for _ in range(SWEEPS):
+    for _ in range(SWEEPS_MAX):
         below_p, below_q = homes.copy(), reactive.copy()
         change = 0.0
         for row in range(rows - 1, -1, -1):
@@ -127,6 +127,8 @@ def _sweep(
             sent_p, sent_q = p[row] + r[row] * square, q[row] + x[row] * square
             v2 = upper**2 - 2.0 * (r[row] * sent_p + x[row] * sent_q) + (r[row] ** 2 + x[row] ** 2) * (sent_p**2 + sent_q**2) / max(upper, U_COLLAPSED) ** 2
             u[row] = np.sqrt(max(v2, 0.0))
+        if change <= SETTLED_KW:
+            break
     return p, q, u, change
 
 
