@@ -185,12 +185,10 @@ def _median(value: FloatArray, use: BoolArray) -> tuple[FloatArray, IntArray]:
         return np.zeros(value.shape[1]), count
     ordered: FloatArray = np.sort(np.where(use, value, np.inf), axis=0)
     lower, upper = np.maximum(count - 1, 0) // 2, count // 2
-    middle: FloatArray = 0.5 * (
-        np.take_along_axis(ordered, lower[None, :], axis=0)[0]
-        + np.take_along_axis(ordered, np.minimum(upper, len(value) - 1)[None, :], axis=0)[0]
-    )
-    middle[count == 0] = 0.0
-    return middle, count
+    low: FloatArray = np.take_along_axis(ordered, lower[None, :], axis=0)[0]
+    high: FloatArray = np.take_along_axis(ordered, np.minimum(upper, len(value) - 1)[None, :], axis=0)[0]
+    low[count == 0], high[count == 0] = 0.0, 0.0
+    return 0.5 * (low + high), count
 
 
 def _least_spread(median: FloatArray, known: BoolArray) -> FloatArray:
