@@ -1,0 +1,209 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The field in software: SUMO's streets, our signal_controllers, their detectors and telegrams, second by second."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import numpy as np
+
+from lamplighter.services.traffic.layout import CALL, COUNT, Layout, read_layout
+from lamplighter.services.traffic.simulator import box as boxes
+from lamplighter.services.traffic.simulator.detection import QUARTER_S, Detection
+from lamplighter.services.traffic.simulator.engine import MEAN_DATA_S, Engine, Scenario, positions
+from lamplighter.services.traffic.simulator.telegram import read_command, telegram
+from lamplighter.services.traffic.simulator.truth import BICYCLE, BUS, VEHICLE, Account, Waits, areas_of, rows_of
+from lamplighter.services.traffic.terms import GREEN, RED_AMBER, YELLOW
+from lamplighter.services.traffic.wire import COUNTERS
+from lamplighter.terms.columns import AnyArray, IntArray
+from lamplighter.terms.reading import Message, Reading
+from lamplighter.terms.simulation import Advance, Simulated, SimulationStart, World
+
+SOURCE = "simulator"
+RAIL_MODE = 9
+MODE_OF_CLASS = {"bicycle": BICYCLE, "bus": BUS, "coach": BUS, "tram": RAIL_MODE, "rail": RAIL_MODE, "rail_urban": RAIL_MODE}
+SHOWN = {GREEN: "G", YELLOW: "y", RED_AMBER: "u"}
+
+
+def midnight_s(posix_s: float, timezone: str) -> float:
+    """Return the POSIX second of the local midnight before a moment."""
+    local = datetime.fromtimestamp(posix_s, ZoneInfo(timezone))
+    return local.replace(hour=0, minute=0, second=0, microsecond=0).timestamp()
+
+
+class Field:
+    """A simulated city's signals. See `terms.simulation.Simulator` for what each call does."""
+
+    def __init__(self, start: SimulationStart) -> None:
+        city = start.city
+        self._layout = layout = read_layout(city)
+        self._assets = len(city.assets)
+        self._midnight_s = midnight_s(start.begin_s, city.place.timezone)
+        self._now_s = int(start.begin_s - start.warm_up_s)
+        drawn = city.tables.get("flows")
+        flows = drawn if drawn is not None and len(drawn["flow"]) else None
+        scenario = Scenario(city.folder / "sumo", self._now_s - int(self._midnight_s), start.seed, start.scale, city.place, flows)
+        if scenario.begin_s < 0:
+            raise ValueError(f"a run must begin and warm up after local midnight; {scenario.begin_s} s is before it")
+        self._engine = Engine(scenario, layout.detectors)
+        self._detection = Detection(layout, self._engine)
+        self._tables = boxes.install(layout)
+        self._boxes = boxes.switch_on(self._tables, float(self._now_s) - boxes.LONG_AGO_S)
+        self._dark = np.zeros(len(layout.boxes.tls), np.bool_)
+        self._shown = [""] * len(layout.boxes.tls)
+        self._links = _links(layout)
+        self._topics = [f"box/{city.assets.id[layout.start + int(local)]}" for local in layout.boxes.local]
+        self._box_of_topic = {f"{topic}/command": number for number, topic in enumerate(self._topics)}
+        self._plan = _telegram_plan(layout)
+        areas = areas_of(city.streets, city.areas)
+        self._account = Account(areas, max(len(city.areas), 1))
+        number = {name: place for place, name in enumerate(city.areas)}
+        self._group_area = np.array(
+            [number.get(str(city.assets.area[layout.start + int(layout.boxes.local[b])]), 0) for b in layout.groups.box], np.int64
+        )
+        self._waits = Waits(len(layout.groups.box))
+        sumo = self._engine.sumo
+        self._modes = {
+            name: MODE_OF_CLASS.get(sumo.vehicletype.getVehicleClass(name), VEHICLE) for name in sumo.vehicletype.getIDList()
+        }
+        while self._now_s < int(start.begin_s):
+            self._second()
+        self._account.poll(self._engine.sumo)
+        self._account.begin()
+
+    def advance(self, to_s: float, messages: Sequence[Message], world: World) -> Advance:
+        """Deliver the messages, then run to `to_s`; the telegrams of every second come back."""
+        if "energised" in world:
+            self._dark = ~np.asarray(world["energised"], np.bool_)[self._layout.start + self._layout.boxes.local]
+        for message in messages:
+            self._deliver(message)
+        readings: list[Reading] = []
+        while self._now_s < int(to_s):
+            self._second()
+            readings += self._telegrams()
+        power = np.zeros(self._assets)
+        power[self._layout.start + self._layout.boxes.local] = np.where(self._dark, 0.0, self._layout.boxes.power_kw)
+        exports: dict[str, AnyArray] = {
+            "p_kw": power,
+            "arrivals_veh": self._account.take_arrivals(),
+            "flow_veh_h": self._detection.true_flows(self._assets, self._layout.start),
+        }
+        if self._now_s % MEAN_DATA_S == 0:
+            self._account.poll(self._engine.sumo)
+            truth = self._account.take()
+        else:
+            truth = rows_of(())
+        return Advance(readings, exports, truth)
+
+    def _deliver(self, message: Message) -> None:
+        number = self._box_of_topic.get(message.topic)
+        command = read_command(message.payload)
+        if number is None or command is None or self._dark[number]:
+            return
+        boxes.command(self._tables, self._boxes, number, command, float(self._now_s))
+
+    def _second(self) -> None:
+        boxes.step(self._tables, self._boxes, float(self._now_s), self._dark)
+        self._show()
+        self._engine.step()
+        self._now_s += 1
+        green = self._boxes.group == GREEN
+        self._detection.read(green, self._now_s)
+        waits = self._waits.step(self._detection.demand(len(green)), ~green)
+        self._account.waited(self._group_area, waits)
+        records = self._engine.trip_records()
+        if records:
+            self._account.read_trips(records, self._modes)
+        if self._now_s % MEAN_DATA_S == 0:
+            self._account.read_walks(self._engine.walk_records())
+
+    def _show(self) -> None:
+        """Set SUMO's signals to what the boxes show; its own programmes never run."""
+        layout = self._layout
+        for number in range(len(self._shown)):
+            text = self._text(number) if not self._dark[number] else "off"
+            if text == self._shown[number]:
+                continue
+            tls = str(layout.boxes.tls[number])
+            if text == "off":
+                self._engine.sumo.trafficlight.setProgram(tls, "off")
+            else:
+                self._engine.sumo.trafficlight.setRedYellowGreenState(tls, text)
+            self._shown[number] = text
+
+    def _text(self, number: int) -> str:
+        layout, state = self._layout, self._boxes
+        first = int(layout.groups.offsets[number])
+        base = int(layout.stages.offsets[number])
+        yields = layout.stages.gives_way[base + int(state.stage[number])]
+        if state.changing[number]:
+            yields = yields | layout.stages.gives_way[base + int(state.before[number])]
+        text = ["r"] * int(layout.boxes.links[number])
+        for link, group in self._links[number]:
+            shown = SHOWN.get(int(state.group[group]), "r")
+            text[link] = "g" if shown == "G" and yields[group - first] else shown
+        return "".join(text)
+
+    def _telegrams(self) -> list[Reading]:
+        plan, state, now_s = self._plan, self._boxes, self._now_s
+        elapsed = np.where(state.changing, 0, (now_s - state.stage_since_s) * 10)
+        watts = np.rint(self._layout.boxes.power_kw * 1000)
+        of_box = np.stack([state.stage, elapsed, state.mode, watts, state.held], axis=1).astype(np.int64)
+        of_group = np.stack([state.group, (now_s - state.since_s) * 10], axis=1).astype(np.int64)
+        state.held[:] = 0
+        everything = np.concatenate([of_box.ravel(), of_group.ravel(), self._detection.values.ravel()])
+        present = np.ones(len(everything), np.bool_)
+        present[len(everything) - self._detection.values.size :] = np.repeat(self._detection.present, 2)
+        readings: list[Reading] = []
+        for number, topic in enumerate(self._topics):
+            if not self._dark[number]:
+                where = plan[number]
+                readings.append(Reading(SOURCE, topic, telegram(everything[where], present[where], now_s), float(now_s)))
+        if now_s % QUARTER_S == 0 and len(plan[-1]):
+            where = plan[-1]
+            readings.append(Reading(SOURCE, COUNTERS, telegram(everything[where], present[where], now_s), float(now_s)))
+        return readings
+
+    def scene(self) -> Simulated[Mapping[str, AnyArray]]:
+        """Return where everybody is, sorted by place: lon_deg, lat_deg and kind (0 car, 1 bus, 2 bicycle, 3 on foot, 4 tram)."""
+        xy_m, kind = positions(self._engine)
+        lon_deg, lat_deg = self._engine.lon_lat(xy_m)
+        return Simulated({"lon_deg": lon_deg, "lat_deg": lat_deg, "kind": kind})
+
+    def inject(self, fault: str, arguments: Mapping[str, Any]) -> str:
+        """Break a detector (`detector_silent`, `detector_stuck`, `detector_absurd`) or `mend` it: {"detector": id}."""
+        return self._detection.fail(fault, arguments)
+
+    def close(self) -> None:
+        """Stop the engine."""
+        self._engine.close()
+
+    def shown(self) -> Mapping[str, str]:
+        """Return what each signal programme shows, by its id in the network: one letter per link."""
+        return {str(tls): text for tls, text in zip(self._layout.boxes.tls, self._shown, strict=True)}
+
+
+def _links(layout: Layout) -> list[list[tuple[int, int]]]:
+    """Return for every box its links and the flat group that each obeys."""
+    found: list[list[tuple[int, int]]] = [[] for _ in layout.boxes.tls]
+    for box, link, group in zip(layout.movements.box, layout.movements.link, layout.movements.group, strict=True):
+        found[int(box)].append((int(link), int(group)))
+    return found
+
+
+def _telegram_plan(layout: Layout) -> list[IntArray]:
+    """Return for every box, then for the counters, where its values lie in the concatenated columns of all boxes."""
+    boxes_count, groups, detectors = len(layout.boxes.tls), len(layout.groups.box), layout.detectors
+    after_boxes, after_groups = 5 * boxes_count, 5 * boxes_count + 2 * groups
+    plan: list[IntArray] = []
+    for number in range(boxes_count):
+        where = [*range(5 * number, 5 * number + 5)]
+        first, last = int(layout.groups.offsets[number]), int(layout.groups.offsets[number + 1])
+        where += range(after_boxes + 2 * first, after_boxes + 2 * last)
+        for row in np.flatnonzero(detectors.boxed & (detectors.box == number) & (detectors.role != COUNT)):
+            place = after_groups + 2 * int(row)
+            where += [place] if detectors.role[row] == CALL else [place, place + 1]
+        plan.append(np.array(where, np.int64))
+    plan.append(after_groups + 2 * np.flatnonzero(detectors.role == COUNT).astype(np.int64))
+    return plan

@@ -1,0 +1,142 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Messages of the signal_controllers to frames, and permits to messages: the only place where units are converted.
+
+A box speaks once a second, one telegram on the topic `box/<id>`: a header (version, flags, number of values, its clock in
+POSIX seconds), a bitmap of the values that it has, and 32-bit values in its own units: tenths of seconds, thousandths
+of occupancy, watts, whole vehicles. Counters speak together each quarter of an hour on the topic `counters`.
+"""
+
+import struct
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from lamplighter.services.traffic import terms
+from lamplighter.services.traffic.layout import CALL, COUNT, STOP_LINE, Layout
+from lamplighter.terms.asset import Assets
+from lamplighter.terms.columns import IntArray
+from lamplighter.terms.decision import HAND_BACK, Permits
+from lamplighter.terms.measurement import FRAME
+from lamplighter.terms.reading import Message, Reading
+
+VERSION = 1
+HEADER = struct.Struct("<BBHI")  # version, flags, number of values, clock in POSIX seconds
+COMMAND = struct.Struct("<BBBxI")  # version, what to do, stage, POSIX second at which it ends
+GO_HOME, GO_TO, STAY = 0, 1, 2
+COUNTERS = "counters"
+TENTHS, THOUSANDTHS_PER_STEP = 10, 10
+QUARTERS_PER_HOUR = 4
+
+# (quantity, how many device units make one step of it, what one device unit is multiplied with first)
+BOX_VALUES = (("running_stage", 1, 1), ("stage_elapsed_s", TENTHS, 1), ("box_mode", 1, 1), ("p_kw", 1, 1), ("held_commands", 1, 1))
+GROUP_VALUES = (("group_state", 1, 1), ("group_elapsed_s", TENTHS, 1))
+LOOP_VALUES = (("count_veh", 1, 1), ("occupancy_share", THOUSANDTHS_PER_STEP, 1))
+AREA_VALUES = (("area_veh", 1, 1), ("queue_veh", 1, 1))
+CALL_VALUES = (("call_waiting", 1, 1),)
+COUNTER_VALUES = (("flow_veh_h", 1, QUARTERS_PER_HOUR),)
+
+
+@dataclass(frozen=True)
+class Codec:
+    """What every telegram means: per topic its number; per number a run of values (ragged by offsets).
+
+    asset: city position; quantity: vocabulary position; units_per_step, factor and window_s as above; topics of
+    boxes by run position of the intersection, for commands.
+    """
+
+    topic: Mapping[str, int]
+    offsets: IntArray
+    asset: IntArray
+    quantity: IntArray
+    units_per_step: IntArray
+    factor: IntArray
+    window_s: IntArray
+    command_topic: Mapping[int, str]
+
+
+def _values_of(role: int) -> tuple[tuple[str, int, int], ...]:
+    if role == STOP_LINE:
+        return LOOP_VALUES
+    return CALL_VALUES if role == CALL else AREA_VALUES
+
+
+def make_codec(layout: Layout, assets: Assets) -> Codec:
+    """Return the meaning of all telegrams of one city: box values, then its groups, then its detectors, as listed."""
+    rows: list[tuple[int, str, int, int]] = []
+    lengths: list[int] = []
+    topics: dict[str, int] = {}
+    commands: dict[int, str] = {}
+    detectors = layout.detectors
+    order = np.argsort(detectors.box, kind="stable")
+    order = order[detectors.boxed[order] & (detectors.role[order] != COUNT)]
+    at = np.searchsorted(detectors.box[order], np.arange(len(layout.boxes.tls) + 1))
+    for box, local in enumerate(layout.boxes.local):
+        asset_id = str(assets.id[layout.start + int(local)])
+        before = len(rows)
+        rows += [(int(local), *value) for value in BOX_VALUES]
+        for group in range(int(layout.groups.offsets[box]), int(layout.groups.offsets[box + 1])):
+            rows += [(int(layout.groups.local[group]), *value) for value in GROUP_VALUES]
+        for row in order[at[box] : at[box + 1]]:
+            rows += [(int(detectors.local[row]), *value) for value in _values_of(int(detectors.role[row]))]
+        topics[f"box/{asset_id}"] = box
+        commands[int(local)] = f"box/{asset_id}/command"
+        lengths.append(len(rows) - before)
+    before = len(rows)
+    for row in np.flatnonzero(detectors.role == COUNT):
+        rows += [(int(detectors.local[row]), *value) for value in COUNTER_VALUES]
+    topics[COUNTERS] = len(lengths)
+    lengths.append(len(rows) - before)
+    windows = {quantity.name: quantity.window_min_s for quantity in terms.QUANTITIES}
+    columns = (np.array([row[n] for row in rows], dtype=object) for n in range(4))
+    local_column, name, units, factor = columns
+    return Codec(
+        topic=topics,
+        offsets=np.concatenate(([0], np.cumsum(lengths))).astype(np.int64),
+        asset=local_column.astype(np.int64) + layout.start,
+        quantity=np.array([layout.quantity[str(word)] for word in name], np.int64),
+        units_per_step=units.astype(np.int64),
+        factor=factor.astype(np.int64),
+        window_s=np.array([windows[str(word)] for word in name], np.int64),
+        command_topic=commands,
+    )
+
+
+def decode(readings: Sequence[Reading], codec: Codec) -> bytes:
+    """Return canonical frames. A telegram of unknown topic, version or length says nothing: its values age."""
+    frames: list[bytes] = []
+    for reading in readings:
+        number = codec.topic.get(reading.topic)
+        if number is None or len(reading.payload) < HEADER.size:
+            continue
+        run = slice(int(codec.offsets[number]), int(codec.offsets[number + 1]))
+        version, _, count, clock_s = HEADER.unpack_from(reading.payload)
+        bitmap = (count + 7) // 8
+        if version != VERSION or count != run.stop - run.start or len(reading.payload) != HEADER.size + bitmap + 4 * count:
+            continue
+        marks = np.frombuffer(reading.payload, np.uint8, bitmap, HEADER.size)
+        present = np.unpackbits(marks, count=count, bitorder="little").astype(np.bool_)
+        raw = np.frombuffer(reading.payload, "<u4", count, HEADER.size + bitmap)[present].astype(np.int64)
+        rows = np.zeros(len(raw), FRAME)
+        rows["asset"], rows["quantity"] = codec.asset[run][present], codec.quantity[run][present]
+        rows["count"], rows["window"] = 1, clock_s // codec.window_s[run][present] - 1
+        steps = raw * codec.factor[run][present] // codec.units_per_step[run][present]
+        rows["value"] = np.minimum(steps, np.iinfo(np.int32).max)
+        frames.append(rows.tobytes())
+    return b"".join(frames)
+
+
+def encode(permits: Permits, codec: Codec, start: int) -> list[Message]:
+    """Return one command per permitted row; a permit to hand back sends the box to its own programme at once."""
+    proposals, rows = permits.proposals, permits.row
+    local = proposals.asset[rows] - start
+    if proposals.action == HAND_BACK:
+        home = COMMAND.pack(VERSION, GO_HOME, 0, 0)
+        return [Message(codec.command_topic[int(box)], home) for box in local]
+    what = GO_TO if proposals.action == "start_stage" else STAY
+    stage = proposals.values["stage"][rows].astype(np.int64)
+    until_s = int(permits.expires_s)
+    return [
+        Message(codec.command_topic[int(box)], COMMAND.pack(VERSION, what, int(number), until_s))
+        for box, number in zip(local, stage, strict=True)
+    ]
