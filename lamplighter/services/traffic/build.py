@@ -83,7 +83,7 @@ def _assets(network: RoadNetwork, streets: Streets, rows: tables.AssetRows) -> A
     return Assets(
         id=np.asarray(rows.id, dtype=np.str_),
         kind=np.asarray(rows.kind, dtype=np.str_),
-        service=np.full(count, "traffic", dtype=np.str_),
+        service=np.full(count, "traffic"),
         area=empty,
         street=np.asarray([street if street in known else "" for street in rows.street], dtype=np.str_),
         lon_deg=lon_deg,
@@ -97,9 +97,11 @@ def _plan_report(network: RoadNetwork, plans: Sequence[Plan]) -> list[str]:
     crossings = sum(edge.function == "crossing" for edge in network.edges.values())
     signalled = len({c.to_edge for plan in plans for c in plan.signal.connections if c.kind == FOOT})
     said = [
-        f"{len(plans)} intersections with signals, {lone} of them lone crossings, and {signalled} signalled crossings of "
-        f"{crossings}. Stages, minimum greens and intergreens of every pair of signal groups are derived from the network's own "
-        "right-of-way data by RiLSA 2015 (intergreen = crossing time + clearing time - entering time; on foot 1.2 m/s)."
+        (
+            f"{len(plans)} intersections with signals, {lone} of them lone crossings, and {signalled} "
+            f"signalled crossings of {crossings}. Stages, minimum greens and intergreens of every pair of signal groups are "
+            "derived from the network's own right-of-way data by RiLSA 2015 (intergreen = crossing time + clearing time - entering time; on foot 1.2 m/s)."
+        )
     ]
     for name, plan in zip(tables.intersection_ids(plans), plans, strict=True):
         longest_s = plan.times.intergreen_s.max(initial=0.0)
@@ -113,23 +115,30 @@ def _plan_report(network: RoadNetwork, plans: Sequence[Plan]) -> list[str]:
 def _detector_report(rows: tables.AssetRows) -> list[str]:
     number = {kind: rows.kind.count(kind) for kind in (terms.LOOP, terms.LANE_AREA, terms.CALL_BUTTON, terms.COUNTER)}
     return [
-        f"Measured by {number[terms.LOOP]} loops at stop lines, {number[terms.LANE_AREA]} lane areas, "
-        f"{number[terms.CALL_BUTTON]} call buttons and {number[terms.COUNTER]} counters of street flow."
+        (
+            f"Measured by {number[terms.LOOP]} loops at stop lines, {number[terms.LANE_AREA]} lane areas, "
+            f"{number[terms.CALL_BUTTON]} call buttons and {number[terms.COUNTER]} counters of street flow."
+        )
     ]
 
 
 def _demand_report(made: Sequence[Flow], seed: int) -> list[str]:
     if not made:
         return ["Demand: the scenario's own routes, unchanged; the own programmes keep the greens of the network's programmes."]
+    lines = {mode: sum(flow.mode == mode for flow in made) for mode in (flows.BUS, flows.TRAM)}
     peak = {mode: sum(flow.peak_h for flow in made if flow.mode == mode) for mode in flows.MODES}
     day = {mode: sum(flow.per_day for flow in made if flow.mode == mode) for mode in flows.MODES}
     return [
-        f"Demand is made up (seed {seed}), not counted: on a working day {day['car']:.0f} car, {day['truck']:.0f} truck, "
-        f"{day['bicycle']:.0f} bicycle trips and {day['person']:.0f} walks; in the busiest hour {peak['car']:.0f}, "
-        f"{peak['truck']:.0f}, {peak['bicycle']:.0f} and {peak['person']:.0f}. "
-        f"{sum(f.mode == flows.BUS for f in made)} bus and {sum(f.mode == flows.TRAM for f in made)} tram ways run by timetable.",
-        "The day's shape is that of counts at signals (motor vehicles) and of bicycle counters (bicycles, people on foot) of the "
-        "city of Münster (Datenlizenz Deutschland Namensnennung 2.0). Trips are thinned so that no intersection is asked for more "
-        f"than {flows.FULL_SHARE:.0%} of what its signals pass in the busiest hour; splits and cycles of the own programmes are "
-        "Webster's for that hour.",
+        (
+            f"Demand is made up (seed {seed}), not counted: on a working day {day['car']:.0f} car, {day['truck']:.0f} truck, "
+            f"{day['bicycle']:.0f} bicycle trips and {day['person']:.0f} walks; in the busiest hour {peak['car']:.0f}, "
+            f"{peak['truck']:.0f}, {peak['bicycle']:.0f} and {peak['person']:.0f}. "
+            f"{lines['bus']} bus and {lines['tram']} tram ways run by timetable."
+        ),
+        (
+            "The day's shape is that of counts at signals (motor vehicles) and of bicycle counters (bicycles, people on foot) of "
+            "the city of Münster (Datenlizenz Deutschland Namensnennung 2.0). Trips are thinned so that no intersection is asked for "
+            f"more than {flows.FULL_SHARE:.0%} of what its signals pass in the busiest hour; splits and cycles of the "
+            "own programmes are Webster's for that hour."
+        ),
     ]

@@ -6,7 +6,7 @@ from xml.sax.saxutils import quoteattr
 
 import numpy as np
 
-from lamplighter.services.traffic.demand.flows import BUS, PERSON, Flow
+from lamplighter.services.traffic.demand.flows import BUS, Flow
 from lamplighter.services.traffic.planning.network import RoadNetwork
 from lamplighter.terms.table import Table
 
@@ -60,8 +60,3 @@ def _stops(network: RoadNetwork, flow: Flow) -> list[str]:
             stops.append(f'<stop lane={quoteattr(lanes[0].id)} endPos="{lanes[0].length_m / 2:.1f}" duration="{STOP_S}"/>')
             since_m = 0.0
     return stops
-
-
-def people(flows: Sequence[Flow]) -> int:
-    """Return how many flows are of people on foot."""
-    return sum(flow.mode == PERSON for flow in flows)

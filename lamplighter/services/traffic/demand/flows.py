@@ -17,7 +17,7 @@ from lamplighter.services.traffic.demand import profiles
 from lamplighter.services.traffic.demand.paths import Graph, Ways, foot_graph, shortest, vehicle_graph
 from lamplighter.services.traffic.planning.network import Edge, RoadNetwork
 from lamplighter.services.traffic.terms import Settings
-from lamplighter.terms.columns import FloatArray
+from lamplighter.terms.columns import FloatArray, IntArray
 
 CAR, TRUCK, BUS, TRAM, BICYCLE, PERSON = "car", "truck", "bus", "tram", "bicycle", "person"
 MODES = (CAR, TRUCK, BUS, TRAM, BICYCLE, PERSON)
@@ -91,7 +91,7 @@ def motor_flows(network: RoadNetwork, amounts: Settings, rng: np.random.Generato
 
 def _pairs(
     network: RoadNetwork, graph: Graph, amounts: Settings, rng: np.random.Generator
-) -> tuple[FloatArray, FloatArray, FloatArray]:
+) -> tuple[IntArray, FloatArray, FloatArray]:
     """Return pairs of edges (p, 2), each pair's share within its kind (p,), and trips per busiest hour of that kind (p,)."""
     edges = [network.edges[e] for e in graph.edges]
     by_class = np.asarray([THROUGH_WEIGHT.get(road_class(e), 0.0) for e in edges])
@@ -109,7 +109,7 @@ def _pairs(
     kinds = [(through, amounts.through_veh_h), (local, amounts.local_veh_h)]
     rows = [(a, b, w / sum(x[2] for x in kind), h) for kind, h in kinds for a, b, w in kind]
     table = np.asarray(rows, dtype=np.float64).reshape(-1, 4)
-    return table[:, :2].astype(np.int64).astype(np.float64), table[:, 2], table[:, 3]
+    return table[:, :2].astype(np.int64), table[:, 2], table[:, 3]
 
 
 def _local_pairs(

@@ -3,11 +3,10 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, cast
 
 import numpy as np
-from scipy.sparse import csr_matrix  # pyright: ignore[reportMissingTypeStubs]
-from scipy.sparse.csgraph import dijkstra  # pyright: ignore[reportMissingTypeStubs, reportUnknownVariableType]
+from scipy.sparse import csr_matrix
+from scipy.sparse.csgraph import dijkstra
 
 from lamplighter.services.traffic.planning.network import Edge, RoadNetwork
 from lamplighter.terms.columns import FloatArray, IntArray
@@ -100,5 +99,5 @@ def shortest(graph: Graph, starts: Sequence[int] | IntArray, slower: FloatArray 
     size = len(graph.edges)
     matrix = csr_matrix((cost + 1e-6, (graph.tail, graph.head)), shape=(size, size))
     where = np.asarray(starts, dtype=np.int64)
-    solved = cast(Any, dijkstra(matrix, directed=True, indices=where, return_predecessors=True))
+    solved = dijkstra(matrix, directed=True, indices=where, return_predecessors=True)
     return Ways(where, np.asarray(solved[0], dtype=np.float64), np.asarray(solved[1], dtype=np.int64))

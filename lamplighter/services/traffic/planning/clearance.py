@@ -66,7 +66,7 @@ def walk_clearance_s(length_m: float) -> float:
 
 def length_m(path_m: FloatArray) -> float:
     """Return the length of a course (n, 2)."""
-    return float(np.hypot(*np.diff(path_m, axis=0).T).sum()) if len(path_m) > 1 else 0.0
+    return float(np.linalg.norm(np.diff(path_m, axis=0), axis=1).sum()) if len(path_m) > 1 else 0.0
 
 
 def intergreen_s(one: Connection, other: Connection) -> float:
@@ -122,7 +122,7 @@ def conflict_distances_m(one: Connection, other: Connection) -> tuple[float, flo
 
 def _sampled(path_m: FloatArray) -> tuple[FloatArray, FloatArray]:
     """Return points (n, 2) at most half a metre apart along a course, and their distance (n,) from its start."""
-    steps_m = np.hypot(*np.diff(path_m, axis=0).T)
+    steps_m = np.linalg.norm(np.diff(path_m, axis=0), axis=1)
     along_m = np.concatenate([[0.0], np.cumsum(steps_m)])
-    at_m = np.linspace(0.0, along_m[-1], max(2, int(np.ceil(along_m[-1] / _STEP_M)) + 1))
+    at_m: FloatArray = np.linspace(0.0, float(along_m[-1]), max(2, int(np.ceil(along_m[-1] / _STEP_M)) + 1))
     return np.stack([np.interp(at_m, along_m, path_m[:, k]) for k in (0, 1)], axis=1), at_m

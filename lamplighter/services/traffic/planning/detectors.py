@@ -143,4 +143,4 @@ def _length_m(edge: Edge) -> float:
 def _is_counted(edge: Edge, at_signals: bool) -> bool:
     driven = any("passenger" in lane.classes for lane in edge.lanes)
     road = edge.highway.removeprefix("highway.").split("|")[0].removesuffix("_link")
-    return driven and (_length_m(edge) >= COUNTER_MIN_M and road in COUNTED or at_signals and _length_m(edge) >= SHORTEST_M)
+    return driven and _length_m(edge) >= (SHORTEST_M if at_signals else COUNTER_MIN_M) and (at_signals or road in COUNTED)

@@ -236,9 +236,10 @@ def _connections(
             if len(path) == 0:
                 path = np.stack([lane.shape_m[-1], to.lanes[to_lane].shape_m[0]])
         begin = (end, 0) if crossing else (start, from_lane)
+        cycles = "bicycle" in lane.classes and not crossing
         found.append(
-            Connection(*begin, end, to_lane, turn, c.get("tl", ""), link, kind, "bicycle" in lane.classes and not crossing, junction,
-                       request, lane.width_m, lane.speed_m_s, path)
+            Connection(*begin, end, to_lane, turn, c.get("tl", ""), link, kind, cycles, junction, request,
+                       lane.width_m, lane.speed_m_s, path)
         )  # fmt: skip
     return tuple(found)
 
@@ -268,7 +269,11 @@ def _signal(logic: ET.Element, connections: tuple[Connection, ...], junctions: M
         rows = junctions[one.junction].findall("request") if one.junction in junctions else []
         row = next((r for r in rows if int(r.get("index", "-1")) == one.request), None)
         if row is None:
-            continue
+            raise NetworkError(
+                f"signal {logic.get('id')}: the way from {one.from_edge} to {one.to_edge} has no right-of-way row at junction "
+                f"{one.junction}; without it nobody knows who meets whom. Make the network with netconvert and leave internal "
+                "links in (no --no-internal-links)."
+            )
         foe_bits, response_bits = row.get("foes", "")[::-1], row.get("response", "")[::-1]
         for j, other in enumerate(mine):
             if other.junction == one.junction and 0 <= other.request < len(foe_bits) and i != j:

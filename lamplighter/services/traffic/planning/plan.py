@@ -227,8 +227,8 @@ def _against_original(plan: Plan, green_s: FloatArray) -> list[str]:
     """Return what the own programme does that the network's did not: longer greens and clearances."""
     said: list[str] = []
     own_s = _own_greens_s(plan)
-    short = [position for position in range(len(own_s)) if 0 < own_s[position] and own_s[position] < plan.times.green_min_s[
-        list(plan.stage_plan.stages[plan.order[position]].groups)].max() and green_s[position] > own_s[position]]  # fmt: skip
+    wanted_s = [plan.times.green_min_s[list(plan.stage_plan.stages[stage].groups)].max() for stage in plan.order]
+    short = [k for k in range(len(own_s)) if 0 < own_s[k] < wanted_s[k] and green_s[k] > own_s[k]]
     for position in short:
         said.append(f"a green of {own_s[position]:.0f} s became {green_s[position]:.0f} s")
     return said

@@ -174,7 +174,7 @@ def _meets(links: _Links, a: int, b: int) -> bool:
 
 def _serve_all(base: list[set[int]], origin: list[int], links: _Links, beyond: int, mended: list[str]) -> None:
     """Give every atom that no stage serves a place: in a stage where it meets nobody, else in a new stage."""
-    served: set[int] = set().union(*base) if base else set()
+    served = {atom for stage in base for atom in stage}
     for atom in range(len(links.atoms)):
         if atom in served:
             continue

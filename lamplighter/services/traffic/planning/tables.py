@@ -149,7 +149,7 @@ def asset_rows(network: RoadNetwork, plans: Sequence[Plan], found: Sequence[Dete
 
 
 def _along(shape_m: FloatArray, share: float) -> FloatArray:
-    steps_m = np.hypot(*np.diff(shape_m, axis=0).T)
+    steps_m = np.linalg.norm(np.diff(shape_m, axis=0), axis=1)
     along_m = np.concatenate([[0.0], np.cumsum(steps_m)])
-    at_m = min(1.0, max(0.0, share)) * along_m[-1]
+    at_m = min(1.0, max(0.0, share)) * float(along_m[-1])
     return np.asarray([np.interp(at_m, along_m, shape_m[:, k]) for k in (0, 1)])

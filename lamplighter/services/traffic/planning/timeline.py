@@ -53,12 +53,12 @@ def _changing(plan: Plan, before: int, after: int, second: int) -> str:
     old, new = stages[before], stages[after]
     gives = set(old.permissive) | set(new.permissive)
     letters = {g: "g" if g in gives else "G" for g in set(old.groups) & set(new.groups)}
-    for group, end_s in zip(made.ending.tolist(), made.green_end_s.tolist(), strict=True):
+    for group, end_s in zip(map(int, made.ending), map(float, made.green_end_s), strict=True):
         if second < end_s:
             letters[group] = "g" if group in old.permissive else "G"
         elif second < end_s + times.yellow_s[group]:
             letters[group] = "y"
-    for group, start_s in zip(made.starting.tolist(), made.green_start_s.tolist(), strict=True):
+    for group, start_s in zip(map(int, made.starting), map(float, made.green_start_s), strict=True):
         on_foot = plan.stage_plan.groups[group].kind == FOOT
         if second >= start_s:
             letters[group] = "g" if group in new.permissive else "G"

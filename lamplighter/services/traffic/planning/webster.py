@@ -7,10 +7,10 @@ proportion to those ratios. A group that is green in several stages needs its ra
 sum of stage ratios that serves every group is a small linear programme.
 """
 
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
-from scipy.optimize import linprog  # pyright: ignore[reportMissingTypeStubs, reportUnknownVariableType]
+from scipy.optimize import linprog
 
 from lamplighter.terms.columns import BoolArray, FloatArray
 
@@ -22,20 +22,14 @@ def stage_ratios(served: BoolArray, group_ratio: FloatArray) -> FloatArray:
     wanted = group_ratio > 0
     if not wanted.any():
         return np.zeros(served.shape[1])
-    solved = cast(
-        Any,
-        linprog(
-            np.ones(served.shape[1]),
-            A_ub=-served[wanted].astype(np.float64),
-            b_ub=-group_ratio[wanted],
-            method="highs",
-        ),
-    )
+    limits = -served[wanted].astype(np.float64)
+    solved: Any = linprog(np.ones(served.shape[1]), A_ub=limits, b_ub=-group_ratio[wanted], method="highs")
     if solved.x is None:
         raise ValueError(
             f"no stage serves a group with a flow ratio above 0 (stages {served.shape[1]}, groups {served.shape[0]})"
         )
-    return np.round(np.asarray(solved.x, dtype=np.float64), 9)
+    ratio: FloatArray = np.asarray(solved.x, dtype=np.float64)
+    return np.round(ratio, 9)
 
 
 def cycle_s(ratio: FloatArray, lost_s: float, least_s: float, most_s: float) -> float:
