@@ -5,6 +5,7 @@ import gzip
 import importlib
 import math
 import xml.sax
+import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -52,38 +53,30 @@ def _opened(path: Path) -> IO[bytes]:
     return gzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb")  # type: ignore[return-value]
 
 
-def elements(path: Path, shown: str, roots: tuple[str, ...]) -> Iterator[ElementTree.Element]:
-    """Yield every element of an XML file as it ends, plain or gzipped; CityError on a missing, truncated or foreign file."""
+def elements(path: Path, shown: str, roots: tuple[str, ...], remedy: str = REMEDY_EXPORT) -> Iterator[ElementTree.Element]:
+    """Yield every element of an XML file as it ends, plain or gzipped.
+
+    roots: allowed names of the root element, none where any will do. CityError on a missing, truncated or foreign file.
+    """
+    allowed = f"a SUMO file with root <{roots[0]}>" if roots else "a SUMO file"
     if not path.is_file():
-        raise refuse(
-            Fault(shown, None, "file", "missing", f"a SUMO file with root <{roots[0]}>", "Give the path of an existing file.")
-        )
+        raise refuse(Fault(shown, None, "file", "missing", allowed, "Give the path of an existing file."))
     try:
         with _opened(path) as stream:
             first = True
             for event, element in ElementTree.iterparse(stream, events=("start", "end")):
-                if first and element.tag not in roots:
-                    raise refuse(
-                        Fault(
-                            shown,
-                            1,
-                            "root element",
-                            f"<{element.tag}>",
-                            f"<{roots[0]}>",
-                            f"This is not such a SUMO file. {REMEDY_EXPORT}",
-                        )
-                    )
+                if first and roots and element.tag not in roots:
+                    foreign = f"This is another kind of file. {remedy}"
+                    raise refuse(Fault(shown, 1, "root element", f"<{element.tag}>", f"<{roots[0]}>", foreign))
                 first = False
                 if event == "end":
                     yield element
     except ElementTree.ParseError as error:
-        line = error.position[0]
+        damaged = f"The file is cut short or damaged. {remedy}"
+        raise refuse(Fault(shown, error.position[0], "XML", str(error), "a complete XML document", damaged)) from error
+    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
         raise refuse(
-            Fault(shown, line, "XML", str(error), "a complete XML document", f"The file is cut short or damaged. {REMEDY_EXPORT}")
-        ) from error
-    except (EOFError, gzip.BadGzipFile) as error:
-        raise refuse(
-            Fault(shown, None, "gzip", str(error), "a complete gzip file", f"The file is cut short. {REMEDY_EXPORT}")
+            Fault(shown, None, "gzip", str(error), "a complete gzip file", f"The file is cut short. {remedy}")
         ) from error
 
 

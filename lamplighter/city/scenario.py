@@ -2,7 +2,9 @@
 """A SUMO scenario as somebody has it: its configuration read, its files found, copied beside the city."""
 
 import gzip
+import os
 import shutil
+import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +17,8 @@ from lamplighter.city.network import elements
 NOWHERE = (0.0, 50.0)
 GRID_FILE = "source/grid.json"
 ALIASES = {"n": "net-file", "net": "net-file", "r": "route-files", "a": "additional-files", "b": "begin", "e": "end"}
+REMEDY_CONFIG = "Give the scenario's .sumocfg, whole; `sumo --save-configuration` writes one."
+REMEDY_COPY = "Copy the whole file again from where it was made."
 REMEDY = "Mend the path in the configuration; paths are relative to the configuration's own folder."
 
 
@@ -35,7 +39,7 @@ class Scenario:
 def read_scenario(config: Path, grid: str | None = None, origin_deg: tuple[float, float] = NOWHERE) -> Scenario:
     """Return what a SUMO configuration (`.sumocfg`, also gzipped) names; CityError tells all that is wrong with it."""
     given: dict[str, str] = {}
-    for element in elements(config, config.name, ("configuration", "sumoConfiguration")):
+    for element in elements(config, config.name, ("configuration", "sumoConfiguration"), REMEDY_CONFIG):
         if "value" in element.attrib:
             given[ALIASES.get(element.tag, element.tag)] = element.attrib["value"]
     faults: list[Fault] = []
@@ -60,6 +64,7 @@ def read_scenario(config: Path, grid: str | None = None, origin_deg: tuple[float
 
 
 def _paths(value: str, config: Path) -> tuple[Path, ...]:
+    value = os.path.expandvars(value)  # SUMO puts environment variables in too
     return tuple(config.parent / name.strip() for name in value.split(",") if name.strip())
 
 
@@ -103,6 +108,8 @@ def _named(paths: Sequence[Path], key: str, folder: Path) -> list[str]:
     names = [f"{key}-{number}-{path.name.removesuffix('.gz').replace(';', '_')}" for number, path in enumerate(paths, start=1)]
     for path, name in zip(paths, names, strict=True):
         _copy(path, folder / name)
+        for element in elements(folder / name, path.name, ("routes", "additional") if key == source.ROUTES else (), REMEDY_COPY):
+            element.clear()  # only read to its end, so that a file cut short is told now and not in the first run
     return names
 
 
@@ -117,5 +124,7 @@ def _copy(path: Path, to: Path) -> None:
     try:
         with gzip.open(path, "rb") as packed, to.open("wb") as plain:
             shutil.copyfileobj(packed, plain)
-    except (EOFError, gzip.BadGzipFile) as error:
-        raise refuse(Fault(str(path), None, "gzip", str(error), "a complete gzip file", "Copy the whole file again.")) from error
+    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
+        raise refuse(
+            Fault(str(path), None, "gzip", str(error), "a complete gzip file", f"The file is cut short. {REMEDY_COPY}")
+        ) from error

@@ -94,7 +94,8 @@ def centre_of(lon_deg: FloatArray, lat_deg: FloatArray, timezone: str) -> Place:
 def streets_of(network: Network, lon_deg: FloatArray, lat_deg: FloatArray) -> Streets:
     """Return the network's roads as a table in the net's own order, areas still empty.
 
-    length_m is the length a vehicle drives, shape the street's axis, both between the stop lines. lon_deg, lat_deg: as `georeference` returned them.
+    lon_deg, lat_deg: as `georeference` returned them. length_m is what a vehicle drives and the shape is the street's
+    axis, both between the stop lines.
     """
     roads = network.roads
     widths = [_carriageway(road) for road in roads]
