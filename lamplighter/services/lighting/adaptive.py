@@ -157,12 +157,13 @@ def decide(snapshot: Snapshot, memory: Memory, layout: Layout) -> tuple[tuple[Pr
     is_quiet = quiet(snapshot.now_s, layout)
     needed = need(flow, fresh & (still < STUCK_AFTER), is_quiet, layout)
     allowed = cell_steps(needed.relax, layout)
-    step = np.minimum(allowed, np.maximum(memory.step, np.minimum(allowed, memory.allowed)))
+    step: IntArray = np.minimum(allowed, np.maximum(memory.step, np.minimum(allowed, memory.allowed)))
     remembered = Memory(np.where(fresh, flow, memory.flow_veh_h), still.astype(np.int64), allowed, step)
     if not lit_soon(snapshot.now_s, layout):
         return (), remembered
     rows = np.flatnonzero(layout.cell_lamps[layout.segments.cell] >= CELL_LAMPS_MIN)
-    place = np.where(layout.segments.by_traffic, step[layout.segments.cell], needed.relax)
+    of_cell: IntArray = step[layout.segments.cell]
+    place = np.where(layout.segments.by_traffic, of_cell, needed.relax)
     level = layout.levels[np.arange(len(place)), place]
     table = Proposals(
         action=DIM,

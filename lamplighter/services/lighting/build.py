@@ -12,7 +12,7 @@ from lamplighter.services.lighting.stretches import Stretch
 from lamplighter.services.lighting.terms import CABINET, CELL, LUMINAIRE, SEGMENT, Settings
 from lamplighter.terms.asset import Assets
 from lamplighter.terms.city import BuildContext, Built, Streets
-from lamplighter.terms.columns import FloatArray
+from lamplighter.terms.columns import FloatArray, IntArray, TextArray
 from lamplighter.terms.table import Table
 
 SERVICE_NAME = "lighting"
@@ -53,7 +53,7 @@ def _lamps_along(stretch: Stretch, plan: Plan, free: tuple[float, float], count:
     """Return where the lamps stand: `count` per row, evenly over the free part of the middle line, beside the road."""
     begin, end = free
     gap = (end - begin) / count
-    along = begin + (np.arange(count) + 0.5) * gap
+    along: FloatArray = (begin + (np.arange(count) + 0.5) * gap).astype(np.float64)
     beside = stretch.width_m / 2.0 + COLUMN_BESIDE_M
     if plan.road.arrangement == "single":
         return _offset(stretch, along, np.full(count, beside))
@@ -61,7 +61,7 @@ def _lamps_along(stretch: Stretch, plan: Plan, free: tuple[float, float], count:
     every = np.concatenate([along, np.minimum(other, end)])
     side = np.concatenate([np.full(count, beside), np.full(count, -beside)])
     order = np.argsort(every, kind="stable")
-    return _offset(stretch, every[order], side[order])
+    return _offset(stretch, every[order].astype(np.float64), side[order])
 
 
 def _offset(stretch: Stretch, along_m: FloatArray, beside_m: FloatArray) -> tuple[FloatArray, FloatArray]:
@@ -119,7 +119,6 @@ def _segments(context: BuildContext, settings: Settings) -> tuple[list[Segment],
 def _tables(segments: list[Segment], groups: grouping.Groups, context: BuildContext, settings: Settings) -> dict[str, Table]:
     """Return the service's tables; every number that the field obeys stands in one of them."""
     streets = context.streets
-    text = lambda values: np.array(list(values), dtype=np.str_)  # noqa: E731 - one word for every text column below
     flux = np.array([s.plan.rated_flux_lm for s in segments])
     lamps = np.array([len(s.lamp_x_m) for s in segments], dtype=np.int64)
     power_w = luminaires.rated_power_w(flux)
@@ -128,11 +127,11 @@ def _tables(segments: list[Segment], groups: grouping.Groups, context: BuildCont
     flow_max = [0.0 if s.road.path else settings.flow_max_per_lane_veh_h * lanes_one_way(s.road) for s in segments]
     segment_table: Table = {
         "id": ids,
-        "name": text(str(streets.name[s.stretch.longest]) for s in segments),
-        "highway": text(s.road.highway for s in segments),
-        "lighting_class": text(s.lighting_class for s in segments),
-        "arrangement": text(s.plan.road.arrangement for s in segments),
-        "optic": text(s.plan.optic for s in segments),
+        "name": np.array([str(streets.name[s.stretch.longest]) for s in segments], dtype=np.str_),
+        "highway": np.array([s.road.highway for s in segments], dtype=np.str_),
+        "lighting_class": np.array([s.lighting_class for s in segments], dtype=np.str_),
+        "arrangement": np.array([s.plan.road.arrangement for s in segments], dtype=np.str_),
+        "optic": np.array([s.plan.optic for s in segments], dtype=np.str_),
         "surface": np.full(len(segments), settings.surface),
         "length_m": np.round([s.stretch.length_m for s in segments], 1),
         "spacing_m": np.array([s.plan.road.spacing_m for s in segments]),
@@ -151,7 +150,7 @@ def _tables(segments: list[Segment], groups: grouping.Groups, context: BuildCont
         "cell": cell_ids(groups.cells)[groups.cell],
     }
     rows = [(number, row) for number, s in enumerate(segments) for row in s.stretch.streets]
-    order = np.concatenate([np.arange(n) for n in lamps])
+    order: IntArray = np.concatenate([np.arange(n, dtype=np.int64) for n in lamps.tolist()])
     cell_of_cabinet = np.zeros(groups.cabinets, dtype=np.int64)
     cell_of_cabinet[groups.cabinet] = groups.cell
     return {
@@ -175,27 +174,27 @@ def lanes_one_way(road: Road) -> int:
     return road.lanes if road.one_way else max(1, road.lanes // 2)
 
 
-def segment_ids(count: int) -> np.ndarray[tuple[int], np.dtype[np.str_]]:
+def segment_ids(count: int) -> TextArray:
     """Return the ids of so many segments."""
     return _ids("lit", count)
 
 
-def lamp_ids(count: int) -> np.ndarray[tuple[int], np.dtype[np.str_]]:
+def lamp_ids(count: int) -> TextArray:
     """Return the ids of so many lamps."""
     return _ids("lamp", count)
 
 
-def cabinet_ids(count: int) -> np.ndarray[tuple[int], np.dtype[np.str_]]:
+def cabinet_ids(count: int) -> TextArray:
     """Return the ids of so many cabinets."""
     return _ids("pillar", count)
 
 
-def cell_ids(count: int) -> np.ndarray[tuple[int], np.dtype[np.str_]]:
+def cell_ids(count: int) -> TextArray:
     """Return the ids of so many cells."""
     return _ids("cell", count)
 
 
-def _ids(word: str, count: int) -> np.ndarray[tuple[int], np.dtype[np.str_]]:
+def _ids(word: str, count: int) -> TextArray:
     width = len(str(max(count - 1, 0)))
     return np.array([f"{word}-{number:0{width}d}" for number in range(count)], dtype=np.str_)
 
@@ -240,16 +239,21 @@ def _report(segments: list[Segment], short: int, groups: grouping.Groups) -> tup
         f"{name} {sum(s.stretch.length_m for s in segments if s.lighting_class == name) / 1000:.1f} km" for name in named
     )
     failing = sum(not s.plan.meets for s in segments)
-    return (
+    mounting = f"{heights.min():g} to {heights.max():g} m, spacing {spacing.min():g} to {spacing.max():g} m"
+    watts = f"{power.min():.0f} to {power.max():.0f} W (median {np.median(power):.0f}), {power.sum() / 1000:.1f} kW in all"
+    met = "Every segment meets its class at full output."
+    missed = f"{failing} segments miss a criterion of their class even at full output."
+    said = (
         f"{lamps} lamps were made up along {km:.1f} km of lit streets and paths, in {len(segments)} segments (both directions "
-        f"of a street are one); {short} stretches too short for a lamp of their own are lit by their neighbours.",
+        f"of a street are one); {short} stretches too short for a lamp of their own are lit by their neighbours."
+    )
+    return (
+        said,
+        "Crossings have no lamps of their own: those of the street they cross light them.",
         f"Design classes after CEN/TR 13201-1 by road class, speed and width: {split}.",
-        f"Mounting heights {heights.min():g} to {heights.max():g} m, spacing {spacing.min():g} to {spacing.max():g} m (median "
-        f"{np.median(spacing):g}), lamps of {power.min():.0f} to {power.max():.0f} W (median {np.median(power):.0f}), {power.sum() / 1000:.1f} kW in all.",
+        f"Mounting heights {mounting} (median {np.median(spacing):g}), lamps of {watts}.",
         "Luminaires are of lamplighter's own making; each is the next product step above what its class needs.",
-        f"{failing} segments miss a criterion of their class even at full output."
-        if failing
-        else "Every segment meets its class at full output.",
+        missed if failing else met,
         f"{groups.cabinets} cabinets and {groups.cells} cells of 64 or more lamps that change together.",
     )
 

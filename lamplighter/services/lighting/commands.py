@@ -108,14 +108,14 @@ def _asked(light: Distribution, given: dict[str, object]) -> Asked:
 def _figures(found: quality.Quality, density: float) -> list[tuple[str, str, float, str]]:
     """Return (key, label, value, format) of every figure."""
     return [
-        ("luminance_cd_m2", "Lav, average luminance [cd/m2]", found.luminance_cd_m2, ".4f"),
+        ("luminance_cd_m2", "Lav, average luminance (cd/m2)", found.luminance_cd_m2, ".4f"),
         ("uniformity_ratio", "Uo, overall uniformity", found.uniformity_ratio, ".4f"),
         ("lengthwise_ratio", "Ul, lengthwise uniformity", found.lengthwise_ratio, ".4f"),
-        ("glare_percent", "fTI, threshold increment [%]", found.glare_percent, ".3f"),
+        ("glare_percent", "fTI, threshold increment (%)", found.glare_percent, ".3f"),
         ("edge_ratio", "REI, edge illuminance ratio", found.edge_ratio, ".3f"),
-        ("illuminance_lx", "Eav, average illuminance [lx]", found.illuminance_lx, ".3f"),
-        ("illuminance_min_lx", "Emin, least illuminance [lx]", found.illuminance_min_lx, ".3f"),
-        ("power_density_mw_lx_m2", "DP, power density of the carriageway [mW/(lx m2)]", density * 1000.0, ".2f"),
+        ("illuminance_lx", "Eav, average illuminance (lx)", found.illuminance_lx, ".3f"),
+        ("illuminance_min_lx", "Emin, least illuminance (lx)", found.illuminance_min_lx, ".3f"),
+        ("power_density_mw_lx_m2", "DP, power density of the carriageway (mW/(lx m2))", density * 1000.0, ".2f"),
     ]
 
 
@@ -138,9 +138,9 @@ def _print(asked: Asked, found: quality.Quality, met: judgement.Met, density: fl
             "Little of it goes towards the road: the C planes of the file may be turned; try with or without --no-turn."
         )
     console.print(
-        f"{road.arrangement}, spacing {road.spacing_m:g} m, width {road.width_m:g} m, {road.lanes} lanes, height {road.height_m:g} m, "
-        f"overhang {road.overhang_m:g} m, tilt {road.tilt_deg:g} degrees. Computed for r-table {asked.surface} and maintenance factor "
-        f"{asked.maintenance_ratio:g}; fTI is of the new installation."
+        f"{road.arrangement}, spacing {road.spacing_m:g} m, width {road.width_m:g} m, {road.lanes} lanes, "
+        f"height {road.height_m:g} m, overhang {road.overhang_m:g} m, tilt {road.tilt_deg:g} degrees. Computed for r-table "
+        f"{asked.surface} and maintenance factor {asked.maintenance_ratio:g}; fTI is of the new installation."
     )
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from lamplighter.services.lighting.terms import CELL_LAMPS_MIN
-from lamplighter.terms.columns import FloatArray, IntArray, TextArray
+from lamplighter.terms.columns import BoolArray, FloatArray, IntArray, TextArray
 
 CABINET_LAMPS = 40
 CURVE_BITS = 10
@@ -27,14 +27,15 @@ def curve_position(x_m: FloatArray, y_m: FloatArray) -> IntArray:
     """Return (n,) positions along a Hilbert curve through the points' square, so that near on it is near on the ground."""
     side = max(float(np.ptp(x_m)) if len(x_m) else 0.0, float(np.ptp(y_m)) if len(y_m) else 0.0, 1.0)
     cells = 1 << CURVE_BITS
-    x = np.minimum(((x_m - x_m.min()) / side * cells).astype(np.int64), cells - 1)
-    y = np.minimum(((y_m - y_m.min()) / side * cells).astype(np.int64), cells - 1)
+    x: IntArray = np.minimum(((x_m - x_m.min()) / side * cells).astype(np.int64), cells - 1)
+    y: IntArray = np.minimum(((y_m - y_m.min()) / side * cells).astype(np.int64), cells - 1)
     position = np.zeros(len(x), dtype=np.int64)
     half = cells >> 1
     while half > 0:
-        right, upper = (x & half) > 0, (y & half) > 0
-        position += half * half * ((3 * right) ^ upper)
-        flip = ~upper & right
+        right: BoolArray = np.asarray((x & half) > 0)
+        upper: BoolArray = np.asarray((y & half) > 0)
+        position += half * half * ((3 * right.astype(np.int64)) ^ upper.astype(np.int64))
+        flip = right & ~upper
         x, y = np.where(flip, cells - 1 - x, x), np.where(flip, cells - 1 - y, y)
         x, y = np.where(upper, x, y), np.where(upper, y, x)
         half >>= 1

@@ -5,8 +5,6 @@ The class check sums the light of every grid point, observer and glare position 
 point and at the very output that would be sent; it knows nothing of the decider's closed form.
 """
 
-import math
-
 import numpy as np
 from numba import njit
 
@@ -171,72 +169,91 @@ def _classes_below(share: FloatArray, nearest: IntArray, weight: IntArray, bound
 
 
 @njit(cache=True)
-def _field_luminance(
-    at: int, shape: IntArray, table: FloatArray, veil_at: int, veil: FloatArray, scale: FloatArray
-) -> tuple[float, float, float, float]:
-    """Return the average luminance, Uo, Ul and fTI of one field. scale: maintained and initial factor on coefficients."""
+def _sum_lanes(f: int, shape: IntArray, tables: tuple[IntArray, FloatArray, IntArray, FloatArray], out: FloatArray) -> None:
+    """Sum one field's luminance points into its row of figures: Uo and Ul at 0 and 1, mean and veil per lane from 6 on."""
+    luminance_at, luminance, veil_at, veil = tables
     lanes, along, across = shape[0], shape[1], shape[2]
-    average, overall, lengthwise, glare = np.inf, np.inf, np.inf, 0.0
+    out[0], out[1] = np.inf, np.inf
     for lane in range(lanes):
-        total, least = 0.0, np.inf
-        low, high = np.inf, 0.0
+        total, least, low, high, veiling = 0.0, np.inf, np.inf, 0.0, 0.0
         for i in range(along):
+            veiling = max(veiling, veil[veil_at[f] + lane * along + i])
             for j in range(across):
-                seen = table[at + (lane * along + i) * across + j]
+                seen = luminance[luminance_at[f] + (lane * along + i) * across + j]
                 total += seen
                 least = min(least, seen)
                 if j == 3 * lane + 1:
                     low, high = min(low, seen), max(high, seen)
         mean = total / (along * across)
-        average = min(average, mean * scale[0])
-        overall = min(overall, least / mean)
-        lengthwise = min(lengthwise, low / high)
-        new = mean * scale[1]
-        for i in range(along):
-            veiling = veil[veil_at + lane * along + i] * scale[1]
-            glare = max(glare, 65.0 * veiling / new**0.8 if new <= 5.0 else 95.0 * veiling / new**1.05)
-    return average, overall, lengthwise, glare
+        out[0] = min(out[0], least / mean)
+        out[1] = min(out[1], low / high)
+        out[6 + 2 * lane], out[7 + 2 * lane] = mean, veiling
+
+
+@njit(cache=True)
+def _sum_fields(
+    shapes: IntArray,
+    seen: tuple[IntArray, FloatArray, IntArray, FloatArray],
+    illuminance_at: IntArray,
+    illuminance: FloatArray,
+    strips: FloatArray,
+) -> FloatArray:
+    """Return per field, at the unit of the coefficients: Uo, Ul, REI, mean and least illuminance, lanes, then per lane
+    mean luminance and worst veiling luminance. Summed over the points anew at every call."""
+    lanes_max = 1
+    for f in range(len(shapes)):
+        lanes_max = max(lanes_max, shapes[f, 0])
+    out = np.zeros((len(shapes), 6 + 2 * lanes_max))
+    for f in range(len(shapes)):
+        _sum_lanes(f, shapes[f], seen, out[f])
+        out[f, 2] = min(strips[f, 0] / strips[f, 1], strips[f, 3] / strips[f, 2])
+        total, least = 0.0, np.inf
+        for k in range(illuminance_at[f], illuminance_at[f] + shapes[f, 3]):
+            total += illuminance[k]
+            least = min(least, illuminance[k])
+        out[f, 3], out[f, 4], out[f, 5] = total / shapes[f, 3], least, shapes[f, 0]
+    return out
+
+
+@njit(cache=True)
+def _luminance_share(row: FloatArray, maintained: float, new: float, need: FloatArray) -> float:
+    """Return how much of the most pressing luminance requirement a field meets at these factors on its coefficients."""
+    share = min(row[0] / need[1], row[1] / need[2], row[2] / need[4])
+    for lane in range(int(row[5])):
+        mean, veiling = row[6 + 2 * lane], row[7 + 2 * lane] * new
+        first = mean * new
+        glare = 65.0 * veiling / first**0.8 if first <= 5.0 else 95.0 * veiling / first**1.05
+        share = min(share, mean * maintained / need[0], need[3] / glare)
+    return share
 
 
 @njit(cache=True)
 def _judge(
-    level: FloatArray,
-    kind: IntArray,
-    field: IntArray,
-    scale: FloatArray,
-    points: tuple[IntArray, IntArray, FloatArray, IntArray, FloatArray, IntArray, FloatArray, FloatArray],
-    required: FloatArray,
+    level: FloatArray, kind: IntArray, field: IntArray, scale: FloatArray, sums: FloatArray, required: FloatArray
 ) -> FloatArray:
     """Return (s,) how much of the most pressing requirement each segment meets: 1 or more is in class.
 
     scale (s, 2): maintained and initial factor from coefficients to full output. A segment at full output that misses its
     class passes (nothing is brighter), and so does a path whose ceiling its own darkest point forbids to keep.
     """
-    shapes, luminance_at, luminance, illuminance_at, illuminance, veil_at, veil, strips = points
     met = np.ones(len(level))
     for s in range(len(level)):
-        f, need = field[s], required[kind[s]]
+        row, need = sums[field[s]], required[kind[s]]
+        factor = scale[s, 0] * level[s]
         share = np.inf
         if need[0] > 0.0:
-            figures = _field_luminance(luminance_at[f], shapes[f], luminance, veil_at[f], veil, scale[s] * level[s])
-            edge = min(strips[f, 0] / strips[f, 1], strips[f, 3] / strips[f, 2])
-            share = min(figures[0] / need[0], figures[1] / need[1], figures[2] / need[2], need[3] / figures[3], edge / need[4])
+            share = _luminance_share(row, factor, scale[s, 1] * level[s], need)
         if need[5] > 0.0:
-            total, least = 0.0, np.inf
-            for k in range(illuminance_at[f], illuminance_at[f] + shapes[f, 3]):
-                total += illuminance[k]
-                least = min(least, illuminance[k])
-            mean = total / shapes[f, 3]
-            factor = scale[s, 0] * level[s]
-            share = min(share, mean * factor / need[5])
+            darker = scale[s, 0] * (level[s] - LEVEL_STEP)
+            share = min(share, row[3] * factor / need[5])
+            forced = row[3] * darker < need[5]
             if need[6] > 0.0:
-                share = min(share, least * factor / need[6])
+                share = min(share, row[4] * factor / need[6])
+                forced = forced or row[4] * darker < need[6]
             if need[7] > 0.0:
-                share = min(share, least / mean / need[7])
-            darker = scale[s, 0] * (level[s] - 0.005)
-            forced = min(mean * darker / need[5], least * darker / need[6] if need[6] > 0.0 else math.inf) < 1.0
-            if mean * factor > need[8] and not forced:
-                met[s] = need[8] / (mean * factor)
+                share = min(share, row[4] / row[3] / need[7])
+            if row[3] * factor > need[8] and not forced:
+                met[s] = need[8] / (row[3] * factor)
                 continue
         met[s] = 1.0 if level[s] >= 1.0 - 1e-9 else share
     return met
@@ -247,21 +264,13 @@ def in_class(snapshot: Snapshot, tables: tuple[Proposals, ...], layout: Layout) 
     level, held, group = _together(snapshot, tables[0], layout)
     segments, points = layout.segments, layout.points
     rows = np.flatnonzero(held & np.isin(segments.cell, np.unique(group)))
+    seen = (points.luminance_at, points.luminance_cd_m2, points.veil_at, points.veil_cd_m2)
     met = _judge(
         level[rows],
         _needed_class(snapshot, layout)[rows],
         segments.field[rows],
         np.stack([segments.flux_klm * segments.maintenance_ratio, segments.flux_klm], axis=1)[rows],
-        (
-            points.shape,
-            points.luminance_at,
-            points.luminance_cd_m2,
-            points.illuminance_at,
-            points.illuminance_lx,
-            points.veil_at,
-            points.veil_cd_m2,
-            points.strips_lx,
-        ),
+        _sum_fields(points.shape, seen, points.illuminance_at, points.illuminance_lx, points.strips_lx),
         _REQUIRED,
     )
     worst = np.full(len(layout.cell_asset), np.inf)

@@ -56,7 +56,7 @@ def compute(snapshot: Snapshot, state: Clock | None, layout: Layout) -> tuple[Ou
     areas = int(max(segments.area.max(initial=-1), layout.cabinet_area.max(initial=-1))) + 1
     p_kw, metered = _own(snapshot, "p_kw", layout.cabinet_asset, layout)
     energy = np.bincount(layout.cabinet_area[metered], weights=p_kw[metered], minlength=areas) * passed_s / 3600.0
-    sums = [(ENERGY, energy)]
+    sums: list[tuple[int, FloatArray]] = [(ENERGY, energy.astype(np.float64))]
     level, told = _own(snapshot, "dimming_level", segments.asset, layout)
     height = sun.elevation_deg(np.array(snapshot.now_s - CADENCE_S), layout.lon_deg, layout.lat_deg)
     if float(height) < layout.dusk_elevation_deg:
@@ -64,8 +64,8 @@ def compute(snapshot: Snapshot, state: Clock | None, layout: Layout) -> tuple[Ou
         need = adaptive.need(flow, fresh, quiet(snapshot.now_s - 1.0, layout), layout)
         below, over = _short(level, classes.lowered(segments.design, need.relax), layout)
         for code, mask in ((BELOW, below & told), (OVER, over & told)):
-            sums.append((code, np.bincount(segments.area, weights=mask, minlength=areas) * passed_s / 60.0))
-    value = np.concatenate([column for _, column in sums])
+            sums.append((code, np.bincount(segments.area, weights=mask, minlength=areas).astype(np.float64) * passed_s / 60.0))
+    value: FloatArray = np.concatenate([column for _, column in sums])
     outcome = np.concatenate([np.full(areas, code, dtype=np.int64) for code, _ in sums])
     area = np.tile(np.arange(areas, dtype=np.int64), len(sums))
     return OutcomeRows(outcome, area, value, np.ones(len(value))), clock

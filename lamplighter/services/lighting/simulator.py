@@ -132,8 +132,8 @@ class LightingField:
         drawn_w = np.where(supplied, drawn_w, 0.0)
         filter_var = np.where(supplied & burning, FILTER_VAR_SHARE * segments.power_w * self._living, 0.0)
         cabinets = len(layout.cabinet_asset)
-        self._power_w = np.bincount(segments.cabinet, weights=drawn_w, minlength=cabinets)
-        self._reactive_var = -np.bincount(segments.cabinet, weights=filter_var, minlength=cabinets)
+        self._power_w = np.bincount(segments.cabinet, weights=drawn_w, minlength=cabinets).astype(np.float64)
+        self._reactive_var = -np.bincount(segments.cabinet, weights=filter_var, minlength=cabinets).astype(np.float64)
         self._level = target
         cells = len(layout.cell_asset)
         self._cell_wh += np.bincount(segments.cell, weights=drawn_w, minlength=cells) / 60.0

@@ -21,8 +21,8 @@ from lamplighter.services.lighting.terms import (
 )
 from lamplighter.terms.asset import Assets
 from lamplighter.terms.city import CityData, Place, Streets
-from lamplighter.terms.columns import FloatArray, IntArray
-from lamplighter.terms.measurement import FRAME
+from lamplighter.terms.columns import FloatArray, IntArray, TextArray
+from lamplighter.terms.measurement import FRAME, FrameArray
 from lamplighter.terms.service import Synthetic
 from lamplighter.terms.table import Table
 
@@ -66,7 +66,7 @@ def _tables(segments: int, kind: IntArray, groups: grouping.Groups, dice: np.ran
     def number(values: list[float]) -> FloatArray:
         return np.array(values, dtype=np.float64)[kind]
 
-    def text(values: list[str]) -> np.ndarray[tuple[int], np.dtype[np.str_]]:
+    def text(values: list[str]) -> TextArray:
         return np.array(values, dtype=np.str_)[kind]
 
     ids, lamps = build.segment_ids(segments), np.full(segments, LAMPS_PER_SEGMENT, dtype=np.int64)
@@ -127,7 +127,9 @@ def made_up_city(scale: float, seed: int) -> CityData:
     column, row = np.arange(segments) % side, np.arange(segments) // side
     kind = dice.integers(0, KINDS_OF_ROAD, segments)
     lamps = np.full(segments, LAMPS_PER_SEGMENT, dtype=np.int64)
-    groups = grouping.group(column * 100.0, row * 100.0, lamps, np.full(segments, "made-up"))
+    groups = grouping.group(
+        (column * 100.0).astype(np.float64), (row * 100.0).astype(np.float64), lamps, np.full(segments, "made-up")
+    )
     tables = _tables(segments, kind, groups, dice)
     counts = (groups.cells, groups.cabinets, segments, segments * LAMPS_PER_SEGMENT)
     total = sum(counts)
@@ -181,7 +183,7 @@ def synthetic(scale: float, seed: int) -> Synthetic:
     return Synthetic(city, frames)
 
 
-def _frames(asset: IntArray, quantity: int, value: int) -> np.ndarray[tuple[int], np.dtype[np.void]]:
+def _frames(asset: IntArray, quantity: int, value: int) -> FrameArray:
     made = np.zeros(len(asset), dtype=FRAME)
     made["asset"], made["quantity"], made["count"], made["value"] = asset, quantity, 1, value
     return made

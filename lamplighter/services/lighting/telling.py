@@ -42,7 +42,8 @@ def describe(proposals: Proposals, row: int, layout: Layout) -> str:
     """Return one proposal in plain words."""
     found = np.flatnonzero(layout.segments.asset == proposals.asset[row])
     if proposals.action == HAND_BACK or len(found) == 0:
-        return f"{layout.asset_id[int(proposals.asset[row]) - layout.start]} returns to its own calendar, full output from dusk to dawn."
+        name = layout.asset_id[int(proposals.asset[row]) - layout.start]
+        return f"{name} returns to its own calendar, full output from dusk to dawn."
     segment = int(found[0])
     level = float(proposals.values["dimming_level"][row])
     kind = _class_at(segment, level, layout)
@@ -75,7 +76,8 @@ def _of_segment(segment: int, snapshot: Snapshot, layout: Layout) -> list[str]:
     else:
         own = slice(int(layout.sites.offsets[site]), int(layout.sites.offsets[site + 1]))
         where = str(snapshot.assets.street[layout.sites.counter[own]][0])
-        counted = f"{flow[own].max():.0f} veh/h counted in the busier direction at {where}, {need.share[segment] * 100:.0f} % of the most"
+        share = f"{need.share[segment] * 100:.0f} % of the most"
+        counted = f"{flow[own].max():.0f} veh/h counted in the busier direction at {where}, {share}"
     said = [f"{name} needs class {classes.CLASSES[kind]} now ({counted}); it was designed for {classes.CLASSES[design]}."]
     local = int(segments.asset[segment]) - layout.start
     reported = snapshot.latest.get("dimming_level")

@@ -124,8 +124,8 @@ def close_quarter(account: Account, now_s: float, flow_veh_h: FloatArray | None,
     needed = adaptive.need(flow, known, quiet(now_s - 1.0, layout), layout)
     rows = np.arange(len(needed.relax))
     area, count = layout.segments.area, len(account.energy_wh)
-    below = np.bincount(area, weights=account.below_min[rows, needed.relax], minlength=count)
-    over = np.bincount(area, weights=account.over_min[rows, needed.relax], minlength=count)
+    below = np.bincount(area, weights=account.below_min[rows, needed.relax], minlength=count).astype(np.float64)
+    over = np.bincount(area, weights=account.over_min[rows, needed.relax], minlength=count).astype(np.float64)
     made = rows_of(((ENERGY, account.energy_wh / 1000.0), (BELOW, below), (OVER, over)))
     zero = np.zeros_like(account.below_min)
     return replace(account, energy_wh=np.zeros(count), below_min=zero, over_min=zero), made

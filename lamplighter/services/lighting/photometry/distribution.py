@@ -86,6 +86,8 @@ def from_planes(name: str, c_deg: FloatArray, gamma_deg: FloatArray, intensity_c
     c_step, gamma_step = _regular_step(c_deg), _regular_step(gamma_deg)
     c_grid = np.linspace(0.0, 360.0, round(360.0 / c_step) + 1)
     gamma_grid = np.linspace(0.0, 180.0, round(180.0 / gamma_step) + 1)
-    along_gamma = np.stack([np.interp(gamma_grid, gamma_deg, plane, right=0.0) for plane in intensity_cd])
-    grid = np.stack([np.interp(c_grid, c_deg, column) for column in along_gamma.T], axis=1)
-    return Distribution(name, np.ascontiguousarray(grid), c_step, gamma_step, power_w)
+    planes: list[FloatArray] = [np.interp(gamma_grid, gamma_deg, plane, right=0.0) for plane in intensity_cd]
+    along_gamma: FloatArray = np.array(planes)
+    columns: list[FloatArray] = [np.interp(c_grid, c_deg, column) for column in along_gamma.transpose()]
+    grid: FloatArray = np.ascontiguousarray(np.array(columns).transpose())
+    return Distribution(name, grid, c_step, gamma_step, power_w)

@@ -112,7 +112,7 @@ def lamps_of(road: RoadField) -> Lamps:
     """Return every luminaire that may count for any point, observer or glare position of the field."""
     first = -math.ceil((AHEAD_HEIGHTS * road.height_m + OBSERVER_BEFORE_M) / road.spacing_m) - 1
     last = math.ceil((GLARE_AHEAD_M + road.spacing_m) / road.spacing_m) + 1
-    x = np.arange(first, last + 1) * road.spacing_m
+    x = np.arange(first, last + 1, dtype=np.float64) * road.spacing_m
     ones = np.ones(len(x))
     if road.arrangement == "single":
         return Lamps(x, ones * road.overhang_m, ones)

@@ -106,7 +106,8 @@ def _angles(words: _Words, start: int, count: int, what: str) -> FloatArray:
     if np.any(np.diff(angles) <= 0):
         i = int(np.flatnonzero(np.diff(angles) <= 0)[0])
         raise PhotometryError(
-            f"{words.path}, line {words.line[start + i + 1]}: {what} angle {angles[i + 1]:g} follows {angles[i]:g}; angles must rise"
+            f"{words.path}, line {words.line[start + i + 1]}: {what} angle {angles[i + 1]:g} follows {angles[i]:g}; "
+            "angles must rise"
         )
     return angles
 
@@ -115,13 +116,13 @@ def _whole_turn(path: str, c_deg: FloatArray, planes: FloatArray) -> tuple[Float
     """Return C angles 0 to 360 and their planes, unfolded by the symmetry that the last angle declares."""
     last = float(c_deg[-1])
     if float(c_deg[0]) == 90.0 and last == 270.0:
-        c_deg, planes = c_deg - 90.0, planes
+        c_deg = c_deg - 90.0
         mirrored = np.concatenate([c_deg, 360.0 - c_deg[-2::-1]])
         unfolded = np.concatenate([planes, planes[-2::-1]])
         turn = np.argsort((mirrored[:-1] + 90.0) % 360.0, kind="stable")
         c_all = ((mirrored[:-1] + 90.0) % 360.0)[turn]
         return np.append(c_all, 360.0), np.concatenate([unfolded[:-1][turn], unfolded[:-1][turn][:1]])
-    if float(c_deg[0]) != 0.0 or last not in (0.0, 90.0, 180.0, 360.0) and not 270.0 < last < 360.0:
+    if float(c_deg[0]) != 0.0 or not (last in (0.0, 90.0, 180.0, 360.0) or 270.0 < last < 360.0):
         raise PhotometryError(f"{path}: horizontal angles run from {c_deg[0]:g} to {last:g}; 0 to 0, 90, 180 or 360 is needed")
     if last == 0.0:
         return np.array([0.0, 360.0]), np.concatenate([planes, planes])

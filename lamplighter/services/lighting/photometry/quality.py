@@ -72,7 +72,7 @@ def coefficients(road: RoadField, light: Distribution, surface: str, output: Flo
         luminance_cd_m2=np.stack(seen).reshape(road.lanes, len(x), len(across)),
         illuminance_lx=on_road.reshape(len(x), -1),
         veil_cd_m2=np.stack(veils),
-        strips_lx=np.array(strips),
+        strips_lx=np.array(strips, dtype=np.float64),
     )
 
 
