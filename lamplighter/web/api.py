@@ -1,11 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Open data: the scene, the JSON twin of the page, why an asset does what it does, and files to take away."""
 
-from typing import Annotated
-
 from litestar import Response, get
+from litestar.di import NamedDependency
 from litestar.exceptions import NotFoundException, PermissionDeniedException
-from litestar.params import Dependency
+from litestar.params import FromPath
 
 from lamplighter.runtime.view import Explanation
 from lamplighter.terms.simulation import Simulated
@@ -14,7 +13,7 @@ from lamplighter.web.broadcast import Broadcast
 from lamplighter.web.scenery import scene_json
 from lamplighter.web.twin_json import ViewTwin, Why, twin_of, why_of
 
-City = Annotated[Broadcast, Dependency(skip_validation=True)]
+City = NamedDependency[Broadcast]
 
 
 @get("/api/scene", media_type="application/json", sync_to_thread=False)
@@ -30,7 +29,7 @@ def view(city: City) -> ViewTwin:
 
 
 @get("/api/explain/{asset:str}", sync_to_thread=False)
-def explain(city: City, asset: str) -> Why:
+def explain(city: City, asset: FromPath[str]) -> Why:
     """Return why an asset of a simulated city does what it does."""
     if not city.scene.simulated:
         raise PermissionDeniedException(f"{city.scene.title} is not simulated: single assets of a real city are not published")

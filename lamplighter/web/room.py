@@ -10,6 +10,7 @@ from litestar import WebSocket, post, websocket
 from litestar.connection import ASGIConnection
 from litestar.exceptions import ClientException, NotFoundException, PermissionDeniedException, WebSocketDisconnect
 from litestar.handlers.base import BaseRouteHandler
+from litestar.params import FromPath, JSONBody
 
 from lamplighter.web import guard
 from lamplighter.web.api import City
@@ -60,7 +61,7 @@ def pause(city: City) -> Done:
 
 
 @post("/api/control/speed", guards=[ours_only], status_code=200, sync_to_thread=False)
-def set_speed(city: City, data: Speed) -> Done:
+def set_speed(city: City, data: JSONBody[Speed]) -> Done:
     """Run at so many times real time."""
     try:
         city.engine.set_speed(data.speed)
@@ -70,7 +71,7 @@ def set_speed(city: City, data: Speed) -> Done:
 
 
 @post("/api/control/arm/{service:str}", guards=[ours_only], status_code=200, sync_to_thread=False)
-def set_arm(city: City, service: str, data: Arm) -> Done:
+def set_arm(city: City, service: FromPath[str], data: JSONBody[Arm]) -> Done:
     """Choose who decides for a service: lamplighter (adaptive) or the boxes' own programmes (baseline)."""
     try:
         city.engine.set_arm(service, data.arm)

@@ -27,6 +27,7 @@ from lamplighter.web.broadcast import Broadcast
 
 LOOPBACK = "127.0.0.1"
 STOP_MAX_S = 5.0
+SEND_BUFFER_BYTES = 1 << 17  # small, so that old pictures do not pile up in it for a browser that stopped reading
 
 
 class PortBusyError(OSError):
@@ -67,8 +68,8 @@ def build_app(engine: Engine, stopping: Callable[[], bool] = lambda: False) -> L
 
 def serve(engine: Engine, host: str = LOOPBACK, port: int = 8000, ready: Callable[[str], None] = lambda _: None) -> None:
     """Serve the page until Ctrl-C; `ready` is called with its address once it answers. PortBusyError where the port is taken."""
-    listener = listen(host, port)
     server = _server(engine)
+    listener = listen(host, port)
     address = address_of(listener, host)
     threading.Thread(target=_call_when_started, args=(server, ready, address), daemon=True).start()
     with contextlib.suppress(KeyboardInterrupt):  # uvicorn ends cleanly and then raises what it caught
@@ -78,8 +79,8 @@ def serve(engine: Engine, host: str = LOOPBACK, port: int = 8000, ready: Callabl
 @contextmanager
 def serving(engine: Engine, host: str = LOOPBACK, port: int = 8000) -> Generator[str, None, None]:
     """Serve the page from a thread of its own while the block lasts; gives its address. PortBusyError as in `serve`."""
-    listener = listen(host, port)
     server = _server(engine)
+    listener = listen(host, port)
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, name="page", daemon=True)
     thread.start()
     try:
@@ -95,6 +96,7 @@ def listen(host: str, port: int) -> socket.socket:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listener = socket.socket(family, socket.SOCK_STREAM)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES)
     try:
         listener.bind((host, port))
     except OSError as fault:
