@@ -182,7 +182,7 @@ def _counted(use: BoolArray) -> IntArray:
 def _median(value: FloatArray, use: BoolArray) -> tuple[FloatArray, IntArray]:
     count = _counted(use)
     if len(value) == 0:
-        return np.zeros(value.shape[1]), count
+        return np.zeros(int(value.shape[1]), dtype=np.float64), count
     ordered: FloatArray = np.sort(np.where(use, value, np.inf), axis=0)
     lower, upper = np.maximum(count - 1, 0) // 2, count // 2
     low: FloatArray = np.take_along_axis(ordered, lower[None, :], axis=0)[0]
