@@ -81,7 +81,15 @@ def main() -> None:
 
 
 def _extra_for(module: str) -> str:
-    extras = {"libsumo": "sumo", "sumolib": "sumo", "sumo": "sumo", "traci": "sumo", "pandapower": "grid", "simbench": "grid", "ray": "scale"}
+    extras = {
+        "libsumo": "sumo",
+        "sumolib": "sumo",
+        "sumo": "sumo",
+        "traci": "sumo",
+        "pandapower": "grid",
+        "simbench": "grid",
+        "ray": "scale",
+    }
     extra = extras.get(module.split(".")[0])
     if extra is None:
         return f"Run `pip install {module.split('.')[0]}`, or in a checkout `make install`."

@@ -15,7 +15,7 @@ from lamplighter.city.directory import cities_directory
 from lamplighter.cli import results_file
 from lamplighter.cli.evaluate import ARMS
 from lamplighter.cli.progress import progress_bar
-from lamplighter.cli.tables import evaluation_table
+from lamplighter.cli.tables import print_evaluation
 from lamplighter.history import HistoryInUseError, HistoryUnreadableError
 from lamplighter.runtime.cityrun import RunPlan
 from lamplighter.runtime.engine import LiveEngine
@@ -94,7 +94,7 @@ def run_headless(folder: Path, minutes: float | None, seed: int, json_file: Path
         task = bar.add_task("with and without", total=1.0)
         wanted = Comparison(folder, (), ARMS, (seed,), span[0], span[1])
         done = evaluate(wanted, lambda share: bar.update(task, completed=share))
-    Console().print(evaluation_table(done))
+    print_evaluation(done)
     for fault in as_json(done)["faults"]:
         console.print(f"[yellow]{fault}[/yellow]")
     if json_file is not None:

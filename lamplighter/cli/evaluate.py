@@ -11,7 +11,7 @@ from rich.console import Console
 from lamplighter.city.directory import find_city
 from lamplighter.cli import results_file
 from lamplighter.cli.progress import progress_bar
-from lamplighter.cli.tables import evaluation_table
+from lamplighter.cli.tables import print_evaluation
 from lamplighter.runtime.cityrun import Arm
 from lamplighter.runtime.evaluate import Comparison, as_json, evaluate, window
 from lamplighter.runtime.settings import city_timezone
@@ -79,7 +79,7 @@ def evaluate_command(
         task = bar.add_task(f"{len(chosen)} arms x {len(parse_seeds(seeds))} seeds", total=1.0)
         wanted = Comparison(folder, services, tuple(a for a in ARMS if a in chosen), parse_seeds(seeds), span[0], span[1])
         done = evaluate(wanted, lambda share: bar.update(task, completed=share), jobs)
-    Console().print(evaluation_table(done))
+    print_evaluation(done)
     for fault in as_json(done)["faults"]:
         console.print(f"[yellow]{fault}[/yellow]")
     if json_file is not None:

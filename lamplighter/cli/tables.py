@@ -3,6 +3,7 @@
 
 from collections.abc import Sequence
 
+from rich.console import Console
 from rich.table import Table
 
 from lamplighter.evidence.estimate import paired
@@ -30,6 +31,15 @@ def _figure(value: float) -> str:
     return f"{value:,.{digits}f}"
 
 
+WIDTH_MIN = 132  # into a file or a narrow pipe: a table that is cut is worth nothing
+
+
+def print_evaluation(done: Evaluation) -> None:
+    """Print the with/without table, never cut, whatever the terminal says of its width."""
+    console = Console()
+    Console(width=max(console.width, WIDTH_MIN)).print(evaluation_table(done))
+
+
 def evaluation_table(done: Evaluation) -> Table:
     """Return the with/without table of an evaluation: one row per outcome, truth first, then the measurable value."""
     seeds = ", ".join(str(seed) for seed in done.seeds)
@@ -38,10 +48,10 @@ def evaluation_table(done: Evaluation) -> Table:
         caption="SIMULATED. difference = with minus without, mean over seeds with its 95 % interval; "
         "measurable = what a city could compute from aggregates, with lamplighter",
     )
-    table.add_column("service")
-    table.add_column("outcome (unit at the end)")
+    table.add_column("service", no_wrap=True)
+    table.add_column("outcome (unit at the end)", no_wrap=True)
     for name in ("without", "with", "difference", "95 % interval", "change", "measurable"):
-        table.add_column(name, justify="right")
+        table.add_column(name, justify="right", no_wrap=True)
     for service in done.services:
         for outcome in service.outcome_names:
             row = _row(done, service.name, outcome.name)
