@@ -100,7 +100,8 @@ def _plan_report(network: RoadNetwork, plans: Sequence[Plan]) -> list[str]:
         (
             f"{len(plans)} intersections with signals, {lone} of them lone crossings, and {signalled} "
             f"signalled crossings of {crossings}. Stages, minimum greens and intergreens of every pair of signal groups are "
-            "derived from the network's own right-of-way data by RiLSA 2015 (intergreen = crossing time + clearing time - entering time; on foot 1.2 m/s)."
+            "derived from the network's own right-of-way data by RiLSA 2015 "
+            "(intergreen = crossing time + clearing time - entering time; on foot 1.2 m/s)."
         )
     ]
     for name, plan in zip(tables.intersection_ids(plans), plans, strict=True):
@@ -137,8 +138,8 @@ def _demand_report(made: Sequence[Flow], seed: int) -> list[str]:
         ),
         (
             "The day's shape is that of counts at signals (motor vehicles) and of bicycle counters (bicycles, people on foot) of "
-            "the city of Münster (Datenlizenz Deutschland Namensnennung 2.0). Trips are thinned so that no intersection is asked for "
-            f"more than {flows.FULL_SHARE:.0%} of what its signals pass in the busiest hour; splits and cycles of the "
+            "the city of Münster (Datenlizenz Deutschland Namensnennung 2.0). Trips are thinned so that no intersection is "
+            f"asked for more than {flows.FULL_SHARE:.0%} of what its signals pass in the busiest hour; splits and cycles of the "
             "own programmes are Webster's for that hour."
         ),
     ]

@@ -19,6 +19,7 @@ UNSIGNALLED_LANE_PCU_H = {"primary": 650.0, "secondary": 550.0, "tertiary": 300.
 MINOR_LANE_PCU_H = 150.0
 
 SMALL_RATIO = 0.08  # a group with a smaller flow ratio is not what fills an intersection
+PARTS = 6  # a flow over parallel lanes is spread in so many portions
 
 
 def make_flows(network: RoadNetwork, plans: Sequence[Plan], amounts: Settings, seed: int) -> tuple[Flow, ...]:
@@ -62,10 +63,11 @@ def connection_pcu_h(
         going = [n for n in members if turn[2] in ways.get((turn[1], signal.connections[n].to_lane), frozenset())]
         open_to.append((len(going or members), turn, going or members))
     for count, turn, members in sorted(open_to):
-        parts = 1 if count == 1 else 20
+        parts = 1 if count == 1 else PARTS
+        lanes = [(signal.connections[n].from_edge, signal.connections[n].from_lane) for n in members]
         for part in range(parts):
-            lanes = [(signal.connections[n].from_edge, signal.connections[n].from_lane) for n in members]
-            pick = min(range(count), key=lambda k: (lane_pcu_h.get(lanes[k], 0.0), (k + part) % count))
+            filled = [(lane_pcu_h.get(lane, 0.0), (k + part) % count, k) for k, lane in enumerate(lanes)]
+            pick = min(filled)[2]
             flow_pcu_h[members[pick]] += turns[turn] / parts
             lane_pcu_h[lanes[pick]] = lane_pcu_h.get(lanes[pick], 0.0) + turns[turn] / parts
     return flow_pcu_h

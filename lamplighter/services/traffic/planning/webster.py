@@ -21,7 +21,7 @@ def stage_ratios(served: BoolArray, group_ratio: FloatArray) -> FloatArray:
     """Return the least flow ratios (s,) of stages that together serve every group. served (g, s), group_ratio (g,)."""
     wanted = group_ratio > 0
     if not wanted.any():
-        return np.zeros(served.shape[1])
+        return np.zeros(int(served.shape[1]), dtype=np.float64)
     limits = -served[wanted].astype(np.float64)
     solved: Any = linprog(np.ones(served.shape[1]), A_ub=limits, b_ub=-group_ratio[wanted], method="highs")
     if solved.x is None:
