@@ -106,7 +106,9 @@ def search(texts: list[tuple[PurePosixPath, str]], pattern: re.Pattern[str], wha
 
 def pure_closure(sources: list[Source]) -> list[Source]:
     """Return the pure modules and every module of lamplighter that they import, directly or not."""
-    by_name = {".".join(("lamplighter", *source.parts)).removesuffix(".__init__"): source for source in sources if source.parts}
+    # a folder's table of contents names everything in it, the simulator too: taking a module from it takes that module only
+    listed = [source for source in sources if source.parts and (source.pure or source.path.stem != "__init__")]
+    by_name = {".".join(("lamplighter", *source.parts)).removesuffix(".__init__"): source for source in listed}
     reached: dict[str, Source] = {}
     waiting = [name for name, source in by_name.items() if source.pure]
     while waiting:
