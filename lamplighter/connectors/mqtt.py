@@ -89,7 +89,8 @@ class MqttConnector:
             password = broker.password_file.read_text().strip() if broker.password_file else None
             client.username_pw_set(broker.user, password)
         if broker.tls_ca_file:
-            client.tls_set_context(ssl.create_default_context(cafile=str(broker.tls_ca_file)))
+            untyped: Any = client  # its stubs leave the context untyped
+            untyped.tls_set_context(ssl.create_default_context(cafile=str(broker.tls_ca_file)))
         client.reconnect_delay_set(broker.retry_min_s, broker.retry_max_s)
         client.on_connect = self._on_connect
         client.on_connect_fail = self._on_connect_fail

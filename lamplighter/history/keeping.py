@@ -11,19 +11,25 @@ from pathlib import Path
 import duckdb
 
 from lamplighter.history.tables import TABLES
+from lamplighter.history.writer import quoted_path, synchronise
 
 HOUR_S = 3600
 JUMP_S = 86400.0  # a clock that runs ahead by more than this between two looks is doubted
 DOUBT_S = 3600.0  # and believed again once it has gone on from there for so long
+REWRITE_S = 86400.0  # erased rows are out of the file itself after so long at most
 
 
 @dataclass(frozen=True)
 class Retained:
-    """What a look at the age of the record did: rows and sealed files erased, and a doubt about the clock (or "")."""
+    """What a look at the age of the record did: rows and sealed files erased, and a doubt about the clock (or "").
+
+    rewrite_due: erased rows have lain in blocks of the file for a day, and it must be written anew without them.
+    """
 
     rows_erased: int
     files_erased: int
     doubt: str
+    rewrite_due: bool
 
 
 def sealed_path(folder: Path, table: str, hour_s: int) -> Path:
@@ -47,22 +53,14 @@ def seal(connection: duckdb.DuckDBPyConnection, folder: Path, until_s: float) ->
             part = path.with_suffix(".part")
             connection.execute(
                 f"""COPY (SELECT * FROM {table} WHERE window_start_s >= {hour_s} AND window_start_s < {hour_s + HOUR_S}
-                    ORDER BY ALL) TO '{str(part).replace("'", "''")}' (FORMAT parquet, COMPRESSION zstd)"""
+                    ORDER BY ALL) TO '{quoted_path(part)}' (FORMAT parquet, COMPRESSION zstd)"""
             )
-            _sync(part)
+            synchronise(part)
             os.replace(part, path)
-            _sync(path.parent)
+            synchronise(path.parent)
             connection.execute("INSERT OR REPLACE INTO sealed VALUES (?, ?, ?)", [table, hour_s, rows])
             written.append(path)
     return written
-
-
-def _sync(path: Path) -> None:
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 def retain(connection: duckdb.DuckDBPyConnection, folder: Path, now_s: float, keep_s: Mapping[str, float]) -> Retained:
@@ -85,14 +83,19 @@ def retain(connection: duckdb.DuckDBPyConnection, folder: Path, now_s: float, ke
     gone = connection.execute("DELETE FROM runs WHERE begin_s < ?", [int(believed_s - keep_s["runs"])]).fetchone()
     rows += int(gone[0]) if gone else 0
     if rows:
-        # A deleted row stays in the file until its blocks are rewritten: the checkpoint makes erasure real.
-        connection.execute("CHECKPOINT")
-    return Retained(rows, files, doubt)
+        connection.execute("UPDATE keeping SET erased_since_s = least(coalesce(erased_since_s, last_now_s), last_now_s)")
+    due = connection.execute("SELECT 1 FROM keeping WHERE last_now_s - erased_since_s >= ?", [REWRITE_S]).fetchone()
+    return Retained(rows, files, doubt, due is not None)
+
+
+def rewritten(connection: duckdb.DuckDBPyConnection) -> None:
+    """Note that the file holds nothing erased any more."""
+    connection.execute("UPDATE keeping SET erased_since_s = NULL")
 
 
 def _believed(connection: duckdb.DuckDBPyConnection, now_s: float) -> tuple[float, str]:
-    row = connection.execute("SELECT last_now_s, suspect_since_s FROM clock").fetchone()
-    last_s, suspect_s = (float(row[0]), row[1]) if row else (_newest(connection, now_s), None)
+    row = connection.execute("SELECT last_now_s, suspect_since_s, erased_since_s FROM keeping").fetchone()
+    last_s, suspect_s, erased_s = (float(row[0]), row[1], row[2]) if row else (_newest(connection, now_s), None, None)
     doubt = ""
     if now_s <= last_s + JUMP_S:
         believed_s, suspect_s = max(last_s, now_s), None
@@ -106,8 +109,8 @@ def _believed(connection: duckdb.DuckDBPyConnection, now_s: float) -> tuple[floa
             f"the clock is at {_text(now_s)}, {(now_s - last_s) / 86400:.1f} days after the last look ({_text(last_s)}). "
             f"Nothing is erased on its word until it has run on for {DOUBT_S / 60:.0f} minutes; set it right if it is wrong"
         )
-    connection.execute("DELETE FROM clock")
-    connection.execute("INSERT INTO clock VALUES (?, ?)", [believed_s, suspect_s])
+    connection.execute("DELETE FROM keeping")
+    connection.execute("INSERT INTO keeping VALUES (?, ?, ?)", [believed_s, suspect_s, erased_s])
     return believed_s, doubt
 
 

@@ -52,7 +52,7 @@ class History:
         self._lock = lock
         self._writer = writer
         self._keep_s = keep_s
-        self._doubt = ""
+        self._doubt = self._keeping_fault = ""
 
     @classmethod
     def open(cls, folder: Path, keep_s: Mapping[str, float] | None = None) -> "History":
@@ -118,20 +118,42 @@ class History:
         return self._writer.do(job)
 
     def seal(self, until_s: float) -> list[Path]:
-        """Write Parquet files of the hours that ended by `until_s`, and return those that are new or renewed."""
-        return self._writer.do(lambda connection: keeping.seal(connection, self._folder, until_s))
+        """Write Parquet files of the hours that ended by `until_s`, and return those that are new or renewed.
+
+        Where the disk fails, nothing is raised: `status` tells, and the next call tries again.
+        """
+        try:
+            paths = self._writer.do(lambda connection: keeping.seal(connection, self._folder, until_s))
+        except (duckdb.Error, OSError) as error:
+            self._keeping_fault = self._told("sealed files could not be written", error)
+            return []
+        self._keeping_fault = ""
+        return paths
 
     def retain(self, now_s: float) -> Retained:
-        """Erase what is older than it may be; see `keeping.retain` on clocks that jump."""
-        result = self._writer.do(lambda connection: keeping.retain(connection, self._folder, now_s, self._keep_s))
+        """Erase what is older than it may be; see `keeping.retain` on clocks that jump. Disk faults as with `seal`."""
+        try:
+            result = self._writer.do(lambda connection: keeping.retain(connection, self._folder, now_s, self._keep_s))
+            if result.rewrite_due:
+                self._writer.rewrite()
+                self._writer.do(keeping.rewritten)
+        except (duckdb.Error, OSError) as error:
+            self._keeping_fault = self._told("old rows could not be erased", error)
+            return Retained(0, 0, self._doubt, False)
         self._doubt = result.doubt
+        self._keeping_fault = ""
         return result
+
+    def _told(self, what: str, error: Exception) -> str:
+        reason = str(error).strip().splitlines()[0][:300]
+        return f"history {self._folder}: {what} ({reason}). Nothing is lost; free space on that disk, it is tried again"
 
     def status(self) -> HistoryStatus:
         """Return how the record stands; it never blocks on the disk."""
         _, _, pending = self._writer.settled()
         writer = self._writer
-        return HistoryStatus(self._folder, writer.rows_committed, pending, writer.rows_dropped, writer.fault, self._doubt)
+        fault = writer.fault or self._keeping_fault
+        return HistoryStatus(self._folder, writer.rows_committed, pending, writer.rows_dropped, fault, self._doubt)
 
     def close(self) -> bool:
         """Write what is pending if the disk allows and let go of the folder; True where no row was lost."""

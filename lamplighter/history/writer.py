@@ -3,6 +3,7 @@
 """One thread owns the database: batches are committed in order, and a disk that fails is retried, not awaited."""
 
 import contextlib
+import os
 import threading
 import time
 from collections import deque
@@ -108,6 +109,34 @@ class Writer:
             self._jobs.append(run)
             self._lock.notify_all()
         return future.result(timeout_s)
+
+    def rewrite(self) -> None:
+        """Write the database anew without the blocks that erased rows have left behind; OSError or duckdb.Error if it fails.
+
+        The new file takes the old one's place in one step; a crash before that leaves the old one as it was.
+        """
+
+        def job(connection: duckdb.DuckDBPyConnection) -> None:
+            fresh = self._where.with_suffix(".fresh")
+            fresh.unlink(missing_ok=True)
+            try:
+                connection.execute("CHECKPOINT")
+                connection.execute(f"ATTACH '{quoted_path(fresh)}' AS fresh")
+                connection.execute(f'COPY FROM DATABASE "{self._where.stem}" TO fresh')
+                connection.execute("DETACH fresh")
+                connection.close()
+                # A log that is still there holds rows that the new file lacks: then the old file stays.
+                if not self._where.with_name(self._where.name + ".wal").exists():
+                    synchronise(fresh)
+                    os.replace(fresh, self._where)
+                    synchronise(self._where.parent)
+            finally:
+                fresh.unlink(missing_ok=True)
+                with contextlib.suppress(duckdb.Error):
+                    connection.close()
+                self._connection = self._connect()
+
+        self.do(job, 600.0)
 
     def close(self, timeout_s: float) -> bool:
         """Commit what is pending if the disk allows, stop the thread, close the file; True where nothing was lost."""
@@ -242,6 +271,20 @@ def _quoted(names: list[str]) -> list[str]:
     return [f'"{name}"' for name in names]
 
 
+def quoted_path(path: Path) -> str:
+    """Return a path as it must stand between single quotes in SQL."""
+    return str(path).replace("'", "''")
+
+
+def synchronise(path: Path) -> None:
+    """Wait until a file or folder is on the disk."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
 def schema() -> list[str]:
     """Return the statements that make the tables where they are missing."""
     statements = [
@@ -251,5 +294,5 @@ def schema() -> list[str]:
     statements.append(
         'CREATE TABLE IF NOT EXISTS sealed ("table" VARCHAR, hour_s BIGINT, "rows" BIGINT, UNIQUE ("table", hour_s))'
     )
-    statements.append("CREATE TABLE IF NOT EXISTS clock (last_now_s DOUBLE, suspect_since_s DOUBLE)")
+    statements.append("CREATE TABLE IF NOT EXISTS keeping (last_now_s DOUBLE, suspect_since_s DOUBLE, erased_since_s DOUBLE)")
     return statements
