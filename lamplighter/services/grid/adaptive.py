@@ -162,7 +162,9 @@ def fair_limits(prepared: Prepared, found: Estimate, wish: Wish) -> tuple[FloatA
     fixed = np.where(wish.steered, 0.0, np.minimum(wish.reported_kw, prepared.installed_kw))
     attach = np.where(prepared.attach == ABSENT, 0, prepared.attach)
     taken = np.zeros(len(headroom))
-    np.add.at(taken, attach, np.where(prepared.attach == ABSENT, 0.0, np.minimum(fixed, found.charging_kw + 4 * groups.p_point_kw)))
+    np.add.at(
+        taken, attach, np.where(prepared.attach == ABSENT, 0.0, np.minimum(fixed, found.charging_kw + 4 * groups.p_point_kw))
+    )
     room = headroom - sums_below(prepared.grid.tree.parent, taken)
     wanted = np.where(wish.steered, np.minimum(np.minimum(wish.wanted_kw, cable), voltage), 0.0)
     first, _ = share(prepared.grid.tree.parent, room, attach, wish.wanting, wanted)
@@ -195,6 +197,7 @@ def _with_floors(
     more, _ = share(parent, room - _below(prepared, attach, floor), attach, wish.wanting, np.maximum(guaranteed - floor, 0.0))
     floor = floor + more
     held = given < floor - 1e-6
+    stopped_rest = stopped
     for _ in range(FLOOR_ROUNDS):
         taken = np.where(held, floor, 0.0)
         left = room - _below(prepared, attach, taken)
@@ -209,7 +212,9 @@ def _with_floors(
     return given, np.where(held, stopped, stopped_rest)
 
 
-def _reasons(prepared: Prepared, stopped: IntArray, given: FloatArray, bounds: tuple[FloatArray, FloatArray, FloatArray]) -> IntArray:
+def _reasons(
+    prepared: Prepared, stopped: IntArray, given: FloatArray, bounds: tuple[FloatArray, FloatArray, FloatArray]
+) -> IntArray:
     wanted, cable, voltage = bounds
     tree = prepared.grid.tree
     where = np.where(stopped >= 0, stopped, 0)
@@ -238,7 +243,9 @@ def adaptive(snapshot: Snapshot, state: None, prepared: Prepared) -> tuple[tuple
     limit = whole_points(np.minimum(limit, raised), wish.wanting - SPARE_POINTS)
     floor = np.where(limit > 0, np.minimum(wish.guaranteed_kw, wish.wanted_kw), wish.guaranteed_kw)
     bound = np.isin(because, (CABLE, TRANSFORMER, VOLTAGE, MEDIUM_VOLTAGE))
-    because = np.where(bound & (limit < floor - POINT_MIN_KW) & (prepared.grid.groups.access == "private"), BELOW_GUARANTEE, because)
+    because = np.where(
+        bound & (limit < floor - POINT_MIN_KW) & (prepared.grid.groups.access == "private"), BELOW_GUARANTEE, because
+    )
     rows = np.flatnonzero(wish.steered & snapshot.adaptive[prepared.group_at])
     return (_proposals(snapshot, prepared, rows, limit, because),), None
 

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Makes a city's grid: synthetic along its streets, or imported from pandapower or SimBench."""
 
-import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -12,13 +11,13 @@ from lamplighter.services.grid.network.model import Grid, read_grid
 from lamplighter.services.grid.network.safe import safe_limits
 from lamplighter.services.grid.network.streets import StreetGraph, street_graph, to_degrees
 from lamplighter.services.grid.network.synthesis import Plan, synthesise, today_kw
-from lamplighter.services.grid.terms import TABLES, Settings
+from lamplighter.services.grid.terms import GROUP_CONNECTIONS_MIN, GROUP_POINTS_MIN, TABLES, Settings
 from lamplighter.terms.asset import Assets
-from lamplighter.terms.city import BuildContext, Built, Streets
-from lamplighter.terms.columns import AnyArray, FloatArray, IntArray, TextArray
+from lamplighter.terms.city import BuildContext, Built
+from lamplighter.terms.columns import AnyArray, FloatArray
 from lamplighter.terms.table import ColumnSpec, Table
 
-DTYPES: Mapping[str, type] = {"text": np.str_, "int": np.int64, "float": np.float64, "bool": np.bool_}
+DTYPES: Mapping[str, Any] = {"text": np.str_, "int": np.int64, "float": np.float64, "bool": np.bool_}
 
 
 def build(context: BuildContext) -> Built:
@@ -29,6 +28,7 @@ def build(context: BuildContext) -> Built:
     asked = context.source.get("grid", "")
     if asked:
         context.progress("grid: reading " + asked, 0.2)
+        asked = asked if asked.startswith("simbench:") else str(context.folder / asked)
         plan, graph, notes = import_plan(asked, graph, context.place, settings)
     else:
         context.progress("grid: stations and cables", 0.2)
@@ -48,7 +48,9 @@ def tables_of(plan: Plan, graph: StreetGraph, context: BuildContext) -> dict[str
     tables: dict[str, Table] = {}
     for spec in TABLES:
         rows = plan.rows[spec.name]
-        tables[spec.name] = {column.name: _column(rows, column) for column in spec.columns if column.name not in ("lon_deg", "lat_deg")}
+        tables[spec.name] = {
+            column.name: _column(rows, column) for column in spec.columns if column.name not in ("lon_deg", "lat_deg")
+        }
     names = tables["nodes"]["id"].astype(np.str_).tolist()
     lon, lat = _where(plan, graph, names, context)
     tables["nodes"] = {**tables["nodes"], "lon_deg": lon, "lat_deg": lat}
@@ -56,7 +58,7 @@ def tables_of(plan: Plan, graph: StreetGraph, context: BuildContext) -> dict[str
 
 
 def _column(rows: list[dict[str, object]], column: ColumnSpec) -> AnyArray:
-    return np.array([row[column.name] for row in rows], dtype=DTYPES[column.kind])
+    return np.array([row[column.name] for row in rows], dtype=np.dtype(DTYPES[column.kind]))
 
 
 def _where(plan: Plan, graph: StreetGraph, names: list[str], context: BuildContext) -> tuple[FloatArray, FloatArray]:
@@ -87,30 +89,27 @@ def _assets(plan: Plan, graph: StreetGraph, context: BuildContext) -> Assets:
     )
 
 
-def street_names(streets: Streets, ids: TextArray) -> list[str]:
-    """Return the names of the streets with these ids, the id where a street has no name."""
-    named = dict(zip(streets.id.tolist(), streets.name.tolist(), strict=True))
-    return [named.get(i) or i for i in ids.tolist()]
-
-
 def _told(plan: Plan, rings: int, settings: Settings) -> tuple[str, ...]:
     rows = plan.rows
     connections = sum(int(str(row["connections"])) for row in rows["nodes"])
     small = sum(row["sn_kva"] == 400.0 for row in rows["transformers"])
     low = [row for row in rows["lines"] if not str(row["id"]).startswith("R")]
     km = sum(float(str(row["length_m"])) for row in low) / 1000.0
-    points = {access: 0 for access in ("private", "public")}
+    points = {"private": 0, "public": 0}
     of = {row["id"]: str(row["access"]) for row in rows["groups"]}
     for row in rows["group_points"]:
-        points[of[row["group"]]] += int(str(row["points"]))
+        access = of[row["group"]]
+        points[access] = points.get(access, 0) + int(str(row["points"]))
+    stations = f"{len(rows['transformers'])} stations ({small} of 400 kVA, {len(rows['transformers']) - small} of 630 kVA)"
+    ring = f"{rings} ring(s) of {settings.medium_voltage_kv:g} kV with an open point"
+    cables = f"{len(low)} low-voltage cables of {km:.1f} km in NAYY 4x150 and 4x240"
+    today = f"homes and shops draw {today_kw(plan, 18.5):.0f} kW at 18:30 of a winter working day, by class curves"
+    cars = f"{settings.electric_share:.0%} electric cars at {settings.cars_per_connection:g} cars to a connection"
+    behind = f"{points['public']} public points in groups of {GROUP_POINTS_MIN} or more"
     return (
-        f"The grid is synthetic, laid along the streets: {len(rows['transformers'])} stations ({small} of 400 kVA, "
-        f"{len(rows['transformers']) - small} of 630 kVA) on {rings} ring(s) of {settings.medium_voltage_kv:g} kV with an open point, "
-        f"{len(low)} low-voltage cables of {km:.1f} km in NAYY 4x150 and 4x240.",
-        f"{connections} connections are assumed from street length and class ({settings.connections_per_km:g} to the kilometre "
-        f"of a street of blocks); homes and shops draw {today_kw(plan, 18.5):.0f} kW at 18:30 of a winter working day, by class curves.",
-        f"{points['private']} private charging points ({settings.electric_share:.0%} electric cars at {settings.cars_per_connection:g} cars "
-        f"to a connection) in groups behind one cable with 100 connections or more, {points['public']} public points in groups of 10 or more.",
+        f"The grid is synthetic, laid along the streets: {stations} on {ring}, {cables}.",
+        f"{connections} connections are assumed, {settings.connections_per_km:g} to the km of a street of blocks; {today}.",
+        f"{points['private']} private charging points ({cars}) in groups behind {GROUP_CONNECTIONS_MIN} connections, {behind}.",
     )
 
 
@@ -118,10 +117,9 @@ def _safe_told(grid: Grid, limits: FloatArray) -> tuple[str, ...]:
     full = grid.groups.points * grid.groups.p_point_kw
     if len(full) == 0:
         return ("The grid has no group of charging points: lamplighter has nothing to steer in it.",)
-    return (
-        f"Permanent maxima of the {len(full)} charging groups add up to {limits.sum():.0f} kW of {full.sum():.0f} kW installed: "
-        "what every cable and transformer bears on a winter evening without anybody steering.",
-    )
+    told = f"{limits.sum():.0f} kW of {full.sum():.0f} kW installed"
+    why = "what every cable and transformer bears on a winter evening without anybody steering"
+    return (f"Permanent maxima of the {len(full)} charging groups add up to {told}: {why}.",)
 
 
 def describe_grid(grid: Grid) -> dict[str, Any]:
@@ -135,14 +133,3 @@ def describe_grid(grid: Grid) -> dict[str, Any]:
         "charging_points": int(grid.groups.points.sum()),
         "cut_off_nodes": int((grid.tree.row < 0).sum()),
     }
-
-
-def as_json(value: Mapping[str, Any]) -> str:
-    """Return plain numbers and texts as indented JSON."""
-    return json.dumps(value, indent=2, sort_keys=True)
-
-
-def positions_of(names: TextArray, wanted: TextArray) -> IntArray:
-    """Return positions of wanted names; every one must be there."""
-    order = np.argsort(names)
-    return order[np.searchsorted(names[order], wanted)].astype(np.int64)

@@ -80,7 +80,14 @@ def open_boxes(grid: Grid) -> Boxes:
     """Return all boxes on their own programme: a car charges at once with full power."""
     many = len(grid.groups.id)
     full = grid.groups.points * grid.groups.p_point_kw
-    return Boxes(np.zeros(many), np.full(many, -np.inf), np.zeros(many, np.bool_), grid.groups.p_safe_kw.copy(), full, np.zeros(many, np.bool_))
+    return Boxes(
+        np.zeros(many),
+        np.full(many, -np.inf),
+        np.zeros(many, np.bool_),
+        grid.groups.p_safe_kw.copy(),
+        full,
+        np.zeros(many, np.bool_),
+    )
 
 
 @dataclass(frozen=True)
@@ -111,7 +118,11 @@ def plug_in_public(points: Points, seed: int, minute: int, factor: FloatArray) -
     """Plug in cars at free public points; `factor` (g,) scales how many come to each group."""
     dice = np.random.default_rng((seed, minute, 0xBEE))
     public = np.flatnonzero(points.public)
-    draw, energy, stay = dice.random(len(public)), dice.gamma(*PUBLIC_ENERGY_KWH, len(public)), dice.uniform(1.0, 3.5, len(public))
+    draw, energy, stay = (
+        dice.random(len(public)),
+        dice.gamma(*PUBLIC_ENERGY_KWH, len(public)),
+        dice.uniform(1.0, 3.5, len(public)),
+    )
     comes = (draw < PUBLIC_ARRIVALS_H / 60.0 * factor[points.group[public]]) & ~points.plugged[public]
     where = public[comes]
     points.plugged[where] = True
@@ -132,8 +143,8 @@ def share_limits(points: Points, boxes: Boxes, now_s: float) -> None:
     wanting = np.bincount(points.group[wants], minlength=many)
     on = np.minimum(wanting, np.floor(limit / POINT_MIN_KW + 1e-9))
     slot = np.floor(now_s / SLOT_S) * SLOT_S
-    spare = points.leaves_s - slot - points.lacks_kwh / points.most_kw * 3600.0
-    spare = np.round(spare / SLOT_S)  # within a quarter of an hour the order stands
+    spare: FloatArray = points.leaves_s - slot - points.lacks_kwh / points.most_kw * 3600.0
+    spare = np.asarray(np.round(spare / SLOT_S), np.float64)  # within a quarter of an hour the order stands
     order = np.lexsort((spare, ~wants, points.group))
     first = np.searchsorted(points.group[order], np.arange(many))
     rank = np.empty(len(order), np.int64)
@@ -162,7 +173,7 @@ def sums(points: Points, many: int, now_s: float) -> dict[str, AnyArray]:
     soon = wants & (points.leaves_s - now_s <= SOON_S)
 
     def total(weights: FloatArray, mask: BoolArray) -> FloatArray:
-        return np.bincount(points.group[mask], weights=weights[mask], minlength=many)
+        return np.asarray(np.bincount(points.group[mask], weights=weights[mask], minlength=many), np.float64)
 
     wanting = np.bincount(points.group[wants], minlength=many)
     return {

@@ -95,7 +95,10 @@ def _worst_case(snapshot: Snapshot, asked: FloatArray, is_asked: BoolArray, prep
 
 @njit(cache=True)
 def _sweep(
-    parent: IntArray, network: tuple[FloatArray, FloatArray, FloatArray, FloatArray], power: tuple[FloatArray, FloatArray, FloatArray], fixed_kw: FloatArray
+    parent: IntArray,
+    network: tuple[FloatArray, FloatArray, FloatArray, FloatArray],
+    power: tuple[FloatArray, FloatArray, FloatArray],
+    fixed_kw: FloatArray,
 ) -> tuple[FloatArray, FloatArray, FloatArray, float]:
     """Solve the branch-flow equations: return power at the lower end (kW, kvar) and voltage (pu), and the last change in kW.
 
@@ -125,7 +128,11 @@ def _sweep(
             upper = u[parent[row]] * gain[row]
             square = (p[row] ** 2 + q[row] ** 2) / max(u[row], U_COLLAPSED) ** 2
             sent_p, sent_q = p[row] + r[row] * square, q[row] + x[row] * square
-            v2 = upper**2 - 2.0 * (r[row] * sent_p + x[row] * sent_q) + (r[row] ** 2 + x[row] ** 2) * (sent_p**2 + sent_q**2) / max(upper, U_COLLAPSED) ** 2
+            v2 = (
+                upper**2
+                - 2.0 * (r[row] * sent_p + x[row] * sent_q)
+                + (r[row] ** 2 + x[row] ** 2) * (sent_p**2 + sent_q**2) / max(upper, U_COLLAPSED) ** 2
+            )
             u[row] = np.sqrt(max(v2, 0.0))
         if change <= SETTLED_KW:
             break
@@ -176,9 +183,7 @@ def _gather(parent: IntArray, own: FloatArray) -> FloatArray:
 
 
 @njit(cache=True)
-def _per_station(
-    parent: IntArray, row_station: IntArray, value: FloatArray, stations: int, highest: bool
-) -> FloatArray:
+def _per_station(parent: IntArray, row_station: IntArray, value: FloatArray, stations: int, highest: bool) -> FloatArray:
     """Return the worst value of each station: of its own branches, and of every branch between it and the source."""
     above = value.copy()
     worst = np.full(stations, -np.inf if highest else np.inf)

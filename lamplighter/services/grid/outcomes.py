@@ -34,7 +34,7 @@ def outcomes(snapshot: Snapshot, state: float | None, prepared: Prepared) -> tup
     has = tree.branch != ABSENT
     at = branch_at[tree.branch[has]]
     children = _children_loss(prepared, found)
-    _add(table[row["overload_h"]], prepared, at, (found.loading[has] > 1.0) * hours)
+    _add(table[row["overload_h"]], prepared, at, np.where(found.loading[has] > 1.0, hours, 0.0))
     _add(table[row["loss_kwh"]], prepared, at, children[has] * hours)
     group = prepared.group_at
     drawn, _ = latest(snapshot, "charging_p_kw", group, FRESH_S)
@@ -163,9 +163,8 @@ def _say_station(snapshot: Snapshot, prepared: Prepared, found: Estimate, number
     if found.known[number]:
         row = int(prepared.station_row[number])
         connections = int(prepared.grid.nodes.connections[prepared.grid.nodes.station == number].sum())
-        said.append(
-            f"It supplies {connections} connections, now {found.base_kw[row]:.0f} kW beside charging; its busbar is at {found.u_pu[row]:.3f} pu."
-        )
+        said.append(f"It supplies {connections} connections, now {found.base_kw[row]:.0f} kW beside charging.")
+        said.append(f"Its busbar is at {found.u_pu[row]:.3f} pu.")
     return said
 
 
@@ -174,11 +173,14 @@ def _say_group(snapshot: Snapshot, prepared: Prepared, found: Estimate, number: 
     limit, told = latest(snapshot, "charging_limit_kw", at, FRESH_S)
     wanting, _ = latest(snapshot, "charging_wanting", at, FRESH_S)
     force = snapshot.in_force["limit_charging"]
-    said = [f"{int(groups.points[number])} {groups.access[number]} charging points; {int(wanting[0])} want power and draw {found.charging_kw[number]:.0f} kW."]
+    drawn = f"{int(wanting[0])} want power and draw {found.charging_kw[number]:.0f} kW"
+    said = [f"{int(groups.points[number])} {groups.access[number]} charging points; {drawn}."]
     if not told[0]:
         said.append("Its box is silent; it falls back to its permanent maximum when its lease ends.")
     elif force.active[at[0]]:
-        said.append(f"Its box obeys {limit[0]:.0f} kW under a lease; without one it falls back to {groups.p_safe_kw[number]:.0f} kW.")
+        said.append(
+            f"Its box obeys {limit[0]:.0f} kW under a lease; without one it falls back to {groups.p_safe_kw[number]:.0f} kW."
+        )
     else:
         said.append(f"Its box follows its own programme, up to {limit[0]:.0f} kW.")
     station = int(groups.station[number])
@@ -197,8 +199,8 @@ def _say_line(snapshot: Snapshot, prepared: Prepared, found: Estimate, number: i
     word = "it is short of room" if found.loading[row] > CLOSE_SHARE else "it has room"
     return (
         f"Cable {kind}: estimated at {_percent(found.loading[row])} of its rating, {word}.",
-        f"It carries {found.p_kw[row]:.0f} kW, of this {found.p_kw[row] - found.base_kw[row]:.0f} kW charging; the estimate may be "
-        f"{prepared.sigma_kw[row]:.0f} kW off (one standard deviation).",
+        f"It carries {found.p_kw[row]:.0f} kW, of this {found.p_kw[row] - found.base_kw[row]:.0f} kW charging.",
+        f"The estimate may be {prepared.sigma_kw[row]:.0f} kW off (one standard deviation).",
     )
 
 
@@ -207,7 +209,7 @@ def _say_meter(snapshot: Snapshot, prepared: Prepared, found: Estimate, number: 
     rated = float(prepared.grid.nodes.u_rated_v[prepared.grid.meter_node[number]])
     if not known[0]:
         return ("This meter is silent; the voltage here is estimated from the station.",)
-    return (f"{u[0]:.1f} V between line phases at the end of the cable, {u[0] / rated:.3f} of what is rated; allowed is 0.90 to 1.10.",)
+    return (f"{u[0]:.1f} V between line phases at the end of the cable, {u[0] / rated:.3f} of what is rated.",)
 
 
 def _say_node(prepared: Prepared, found: Estimate, name: str) -> Sequence[str]:
@@ -216,6 +218,6 @@ def _say_node(prepared: Prepared, found: Estimate, name: str) -> Sequence[str]:
         return ("This point is cut off: no closed way leads to a source.",)
     row = int(prepared.grid.tree.row[where[0]])
     return (
-        f"{int(prepared.grid.nodes.connections[where[0]])} connections; estimated voltage {found.u_pu[row]:.3f} pu. "
+        f"{int(prepared.grid.nodes.connections[where[0]])} connections; estimated voltage {found.u_pu[row]:.3f} pu.",
         "Cabinets and signals nearby hang here.",
     )

@@ -152,7 +152,9 @@ class GridField:
         spread = NOISE_KW * np.sqrt(nodes.connections) * math.sqrt(1.0 - NOISE_KEEPS**2)
         self._noise_kw = NOISE_KEEPS * self._noise_kw + spread * dice.normal(size=len(spread))
         self._cloud = CLOUD_KEEPS * self._cloud + math.sqrt(1.0 - CLOUD_KEEPS**2) * float(dice.normal())
-        sun = sun_share(day, utc, self._city.place.lat0_deg, self._city.place.lon0_deg) * float(np.clip(0.6 + 0.3 * self._cloud, 0.05, 1.0))
+        sun = sun_share(day, utc, self._city.place.lat0_deg, self._city.place.lon0_deg) * float(
+            np.clip(0.6 + 0.3 * self._cloud, 0.05, 1.0)
+        )
         homes = np.maximum(homes * self._lasting * self._scale + self._noise_kw, 0.1 * homes)
         return homes - nodes.pv_kw * sun, homes * POWER_FACTOR_TAN
 
@@ -213,7 +215,7 @@ class GridField:
     def _volts(self, node: AnyArray, dice: np.random.Generator) -> FloatArray:
         assert self._flow is not None  # noqa: S101 - solved just before
         u = self._flow.u_pu[0, node] * self._grid.nodes.u_rated_v[node]
-        return np.round(u * (1.0 + U_METER_SHARE * dice.normal(size=len(u))) * 100.0)
+        return np.asarray(np.round(u * (1.0 + U_METER_SHARE * dice.normal(size=len(u))) * 100.0), np.float64)
 
     def _batch(self, topic: str, minute: int, rows: AnyArray) -> bytes:
         rows["number"] = np.arange(len(rows))
@@ -236,7 +238,11 @@ class GridField:
 
     def inject(self, fault: str, arguments: Mapping[str, Any]) -> str:
         """Break something: `silent_station`, `stuck_station` (p_kw), `deaf_group`, or `mend` everything."""
-        names = {"silent_station": self._grid.station_id, "stuck_station": self._grid.station_id, "deaf_group": self._grid.groups.id}
+        names = {
+            "silent_station": self._grid.station_id,
+            "stuck_station": self._grid.station_id,
+            "deaf_group": self._grid.groups.id,
+        }
         if fault == "mend":
             self._stuck.clear()
             self._boxes.deaf[:] = False

@@ -69,14 +69,28 @@ def _assets(many: int) -> Assets:
 
 def _where(many: int) -> tuple[FloatArray, FloatArray]:
     side = int(np.ceil(np.sqrt(many)))
-    number = np.arange(many)
-    return LON0_DEG + 0.003 * (number % side), LAT0_DEG + 0.002 * (number // side)
+    number = np.arange(many).astype(np.float64)
+    return np.asarray(LON0_DEG + 0.003 * (number % side), np.float64), np.asarray(LAT0_DEG + 0.002 * (number // side), np.float64)
 
 
 def _no_streets() -> Streets:
     text, number, whole = np.zeros(0, np.str_), np.zeros(0), np.zeros(0, np.int64)
     return Streets(
-        text, text, text, text, text, text, number, number, whole, number, np.zeros(0, np.bool_), text, np.zeros(1, np.int64), number, number
+        text,
+        text,
+        text,
+        text,
+        text,
+        text,
+        number,
+        number,
+        whole,
+        number,
+        np.zeros(0, np.bool_),
+        text,
+        np.zeros(1, np.int64),
+        number,
+        number,
     )
 
 
@@ -86,7 +100,7 @@ def _tables(many: int) -> dict[str, Table]:
     lon, lat = _where(many)
     upper, busbar, end, source = _names("U", many), _names("B", many), _names("N", many), _names("Q", feeders)
     station, group = _names("S", many), _names("C", many)
-    number = np.arange(many)
+    number = np.arange(many, dtype=np.int64)
     first = number % FEEDER_STATIONS == 0
     before = np.where(first, source[number // FEEDER_STATIONS], upper[np.maximum(number - 1, 0)])
     homes = np.concatenate([np.zeros(2 * many), np.full(many, CONNECTIONS), np.zeros(feeders)])
@@ -104,7 +118,7 @@ def _tables(many: int) -> dict[str, Table]:
     low = np.arange(2 * many) < many
 
     def of(name: str) -> FloatArray:
-        return np.where(low, getattr(cable, name), getattr(medium, name)).astype(np.float64)
+        return np.where(low, float(getattr(cable, name)), float(getattr(medium, name)))
 
     lines: Table = {
         "id": np.concatenate([_names("L", many), _names("M", many)]),
@@ -142,7 +156,11 @@ def _frames(many: int, seed: int, assets: Assets, vocabulary: tuple[str, ...]) -
     rows: AnyArray = np.zeros(len(SAID) * many, FRAME)
     for number, name in enumerate(SAID):
         part = rows[number * many : (number + 1) * many]
-        part["asset"], part["quantity"], part["count"] = station if name.startswith("station") else group, vocabulary.index(name), 60
+        part["asset"], part["quantity"], part["count"] = (
+            station if name.startswith("station") else group,
+            vocabulary.index(name),
+            60,
+        )
 
     def frames(now_s: float) -> bytes:
         shift = 1.0 + 0.02 * np.sin(now_s / 600.0 + np.arange(many))

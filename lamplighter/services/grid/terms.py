@@ -32,16 +32,34 @@ KINDS = (
 )
 
 QUANTITIES = (
-    Quantity("station_p_kw", "kW", 0.01, -5000.0, 5000.0, "mean", 60, STATION, "power into the low-voltage busbar, consumption positive"),
-    Quantity("station_q_kvar", "kvar", 0.01, -5000.0, 5000.0, "mean", 60, STATION, "reactive power into the busbar, inductive positive"),
+    Quantity(
+        "station_p_kw",
+        "kW",
+        0.01,
+        -5000.0,
+        5000.0,
+        "mean",
+        60,
+        STATION,
+        "power into the low-voltage busbar, consumption positive",
+    ),
+    Quantity(
+        "station_q_kvar", "kvar", 0.01, -5000.0, 5000.0, "mean", 60, STATION, "reactive power into the busbar, inductive positive"
+    ),
     Quantity("station_u_v", "V", 0.01, 0.0, 600.0, "mean", 60, STATION, "voltage of the busbar between line phases"),
     Quantity("end_u_v", "V", 0.01, 0.0, 600.0, "mean", 60, METER, "voltage at the end of the cable between line phases"),
     Quantity("charging_p_kw", "kW", 0.1, 0.0, 20000.0, "mean", 60, CHARGING_GROUP, "power that the group draws"),
     Quantity("charging_limit_kw", "kW", 0.01, 0.0, 20000.0, "instant", 60, CHARGING_GROUP, "limit that the box obeys now"),
     Quantity("charging_wanting", "1", 1.0, 0.0, 5000.0, "instant", 60, CHARGING_GROUP, "charging points that want power now"),
-    Quantity("energy_soon_kwh", "kWh", 5.0, 0.0, 100000.0, "instant", 60, CHARGING_GROUP, "energy wanted within the next 2 hours"),
-    Quantity("energy_later_kwh", "kWh", 5.0, 0.0, 100000.0, "instant", 60, CHARGING_GROUP, "energy wanted, but not within 2 hours"),
-    Quantity("energy_late_kwh", "kWh", 1.0, 0.0, 100000.0, "total", 60, CHARGING_GROUP, "energy still wanted when its time was up"),
+    Quantity(
+        "energy_soon_kwh", "kWh", 5.0, 0.0, 100000.0, "instant", 60, CHARGING_GROUP, "energy wanted within the next 2 hours"
+    ),
+    Quantity(
+        "energy_later_kwh", "kWh", 5.0, 0.0, 100000.0, "instant", 60, CHARGING_GROUP, "energy wanted, but not within 2 hours"
+    ),
+    Quantity(
+        "energy_late_kwh", "kWh", 1.0, 0.0, 100000.0, "total", 60, CHARGING_GROUP, "energy still wanted when its time was up"
+    ),
 )
 
 ACTIONS = (
@@ -185,7 +203,16 @@ OUTCOMES = (
 LAYERS = (
     Layer("cables", LINE, "line", "loading", 0.0, 1.2, "sequential", "estimated share of the cable's rating, 1 is full"),
     Layer("stations", STATION, "point", "loading", 0.0, 1.2, "sequential", "share of the transformer's rating, 1 is full"),
-    Layer("charging", CHARGING_GROUP, "point", "granted_share", 0.0, 1.0, "sequential", "limit per point that wants power, as share of full power"),
+    Layer(
+        "charging",
+        CHARGING_GROUP,
+        "point",
+        "granted_share",
+        0.0,
+        1.0,
+        "sequential",
+        "limit per point that wants power, as share of full power",
+    ),
     Layer("street ends", METER, "point", "u_pu", 0.9, 1.1, "diverging", "voltage at the end of the street's cable, 1 is rated"),
 )
 

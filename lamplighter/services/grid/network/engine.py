@@ -16,6 +16,10 @@ from lamplighter.terms.columns import FloatArray, IntArray
 
 Method = Literal["iterative_current", "newton_raphson"]
 CUT_OFF_PU = 0.0
+TRANSFORMER_COLUMNS = (
+    ("u1", "u1_v", 1.0), ("u2", "u2_v", 1.0), ("sn", "sn_kva", 1e3), ("uk", "uk_pu", 1.0), ("pk", "pk_kw", 1e3),
+    ("i0", "i0_pu", 1.0), ("p0", "p0_kw", 1e3), ("tap_pos", "tap_position", 1), ("tap_size", "tap_step_v", 1.0),
+)  # fmt: skip
 ESTIMATE_TOLERANCE_PU = 1e-5  # a fiftieth of what the best meter can tell
 ESTIMATE_ITERATIONS = 100
 
@@ -84,8 +88,7 @@ def _network(grid: Grid) -> tuple[dict[pgm.ComponentType, Any], int]:
         rows["from_status"], rows["to_status"] = branches.closed_from[part], branches.closed_to[part]
     line["r1"], line["x1"], line["c1"] = branches.r_ohm[:lines], branches.x_ohm[:lines], branches.c_f[:lines]
     line["tan1"], line["i_n"] = 0.0, branches.i_n_a[:lines]
-    for name, column, factor in (("u1", "u1_v", 1), ("u2", "u2_v", 1), ("sn", "sn_kva", 1e3), ("uk", "uk_pu", 1), ("pk", "pk_kw", 1e3),
-                                 ("i0", "i0_pu", 1), ("p0", "p0_kw", 1e3), ("tap_pos", "tap_position", 1), ("tap_size", "tap_step_v", 1)):  # fmt: skip
+    for name, column, factor in TRANSFORMER_COLUMNS:
         transformer[name] = np.asarray(table[column]) * factor
     # Both windings as star with clock 0: in a grid without rings the shift of a vector group turns angles alone.
     transformer["winding_from"], transformer["winding_to"] = pgm.WindingType.wye, pgm.WindingType.wye
@@ -95,7 +98,12 @@ def _network(grid: Grid) -> tuple[dict[pgm.ComponentType, Any], int]:
     source = _rows(pgm.ComponentType.source, len(grid.source_node), next_id)
     source["node"], source["status"], source["u_ref"] = grid.source_node, 1, grid.source_u_pu
     source["sk"] = grid.source_sk_mva * 1e6
-    parts = {pgm.ComponentType.node: node, pgm.ComponentType.line: line, pgm.ComponentType.transformer: transformer, pgm.ComponentType.source: source}
+    parts = {
+        pgm.ComponentType.node: node,
+        pgm.ComponentType.line: line,
+        pgm.ComponentType.transformer: transformer,
+        pgm.ComponentType.source: source,
+    }
     return parts, next_id + len(source)
 
 
@@ -125,7 +133,9 @@ def power_flow(engine: Engine, p_kw: FloatArray, q_kvar: FloatArray, method: Met
 
 
 def _flow(result: Any) -> Flow:
-    node, line, transformer = (result[kind] for kind in (pgm.ComponentType.node, pgm.ComponentType.line, pgm.ComponentType.transformer))
+    node, line, transformer = (
+        result[kind] for kind in (pgm.ComponentType.node, pgm.ComponentType.line, pgm.ComponentType.transformer)
+    )
 
     def both(name: str, factor: float) -> FloatArray:
         return np.concatenate([line[name], transformer[name]], axis=-1) * factor

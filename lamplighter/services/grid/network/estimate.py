@@ -69,9 +69,8 @@ def charging_at_nodes(prepared: Prepared, group_kw: FloatArray) -> FloatArray:
     """Return group power (g,) spread over nodes (nodes,) by numbers of points."""
     groups = prepared.grid.groups
     per_point = group_kw / np.maximum(groups.points, 1.0)
-    return np.bincount(
-        groups.point_node, weights=groups.point_points * per_point[groups.point_group], minlength=len(prepared.grid.nodes.id)
-    )
+    weights = groups.point_points * per_point[groups.point_group]
+    return np.asarray(np.bincount(groups.point_node, weights=weights, minlength=len(prepared.grid.nodes.id)), np.float64)
 
 
 def estimate(snapshot: Snapshot, prepared: Prepared) -> Estimate:
@@ -84,7 +83,7 @@ def estimate(snapshot: Snapshot, prepared: Prepared) -> Estimate:
     known = p_known & q_known & (u_known & (u > 0)) & (prepared.station_row != ABSENT)
     own = np.bincount(grid.groups.station, weights=charging, minlength=len(p))
     base = np.where(known, p - own, 0.0)
-    below = prepared.row_station != ABSENT
+    below: BoolArray = prepared.row_station != ABSENT
     station = np.where(below, prepared.row_station, 0)
     base_row = np.where(below, base[station] * prepared.energy_share, 0.0)
     q_row = np.where(below, np.where(known, q, 0.0)[station] * prepared.energy_share, 0.0)
@@ -127,18 +126,27 @@ def _meters(
     )
 
 
-def _by_least_squares(prepared: Prepared, meters: Meters, known: BoolArray, charging: FloatArray, reported: BoolArray) -> Estimate:
+def _either(first: BoolArray, one: FloatArray, other: FloatArray) -> FloatArray:
+    return np.where(first, one, other)
+
+
+def _by_least_squares(
+    prepared: Prepared, meters: Meters, known: BoolArray, charging: FloatArray, reported: BoolArray
+) -> Estimate:
     estimator = prepared.estimator
     assert estimator is not None  # noqa: S101 - the caller has looked
     flow = estimate_state(estimator, meters)
     tree, branches = prepared.grid.tree, prepared.grid.branches
     has = tree.branch != ABSENT
-    b = np.where(has, tree.branch, 0)
-    downward = branches.from_node[b] == tree.node[np.where(has, tree.parent, 0)]
-    p = np.where(has, np.where(downward, flow.p_from_kw[0, b], flow.p_to_kw[0, b]), 0.0)
-    q = np.where(has, np.where(downward, flow.q_from_kvar[0, b], flow.q_to_kvar[0, b]), 0.0)
+    b: IntArray = np.where(has, tree.branch, 0)
+    upper: IntArray = tree.node[np.where(has, tree.parent, 0)]
+    downward: BoolArray = np.asarray(branches.from_node[b] == upper, np.bool_)
+    p = np.where(has, _either(downward, flow.p_from_kw[0][b], flow.p_to_kw[0][b]), 0.0)
+    q = np.where(has, _either(downward, flow.q_from_kvar[0][b], flow.q_to_kvar[0][b]), 0.0)
     moving = sums_below(tree.parent, _by_row(prepared, charging_at_nodes(prepared, charging)))
-    return Estimate(known, p, q, p - moving, flow.u_pu[0, tree.node], np.where(has, flow.loading[0, b], 0.0), charging, reported, False)
+    return Estimate(
+        known, p, q, p - moving, flow.u_pu[0, tree.node], np.where(has, flow.loading[0, b], 0.0), charging, reported, False
+    )
 
 
 def _by_tree(

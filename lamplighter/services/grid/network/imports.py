@@ -68,9 +68,17 @@ def import_plan(asked: str, graph: StreetGraph, place: Place, settings: Settings
     _lines(source, at, stations)
     _charging(source, at, settings)
     rows = source.plan.rows
-    source.notes.insert(0, f"The grid is read from {asked}: {len(rows['transformers'])} stations, {len(rows['nodes'])} nodes, {len(rows['lines'])} lines.")
+    if asked.startswith("simbench:"):
+        source.notes.append(
+            "SimBench grid data: University of Kassel, Fraunhofer IEE, RWTH Aachen, TU Dortmund; ODbL 1.0, as are these tables."
+        )
+    sizes = f"{len(rows['transformers'])} stations, {len(rows['nodes'])} nodes, {len(rows['lines'])} lines"
+    source.notes.insert(0, f"The grid is read from {asked}: {sizes}.")
     if not rows["transformers"]:
-        raise GridError(f"[source] grid is {asked!r}: no transformer to low voltage and no load in it; there is nothing to run. Nothing was built.")
+        raise GridError(
+            f"[source] grid is {asked!r}: it holds no transformer to low voltage and no load; allowed is a grid that supplies "
+            "somebody. Name another file, or take the key out for a synthetic grid. Nothing was built."
+        )
     return source.plan, graph, tuple(source.notes)
 
 
@@ -109,16 +117,19 @@ def _placed(source: Source, graph: StreetGraph, place: Place) -> tuple[StreetGra
     known = _geo(source)
     if len(known) < len(buses) / 2:
         x, y = _along_streets(source, buses, graph)
-        source.notes.append("Its buses carry no coordinates: they were laid along the city's streets, neighbours beside one another.")
+        source.notes.append(
+            "Its buses carry no coordinates: they were laid along the city's streets, neighbours beside one another."
+        )
     else:
         middle = (float(np.mean([w[0] for w in known.values()])), float(np.mean([w[1] for w in known.values()])))
-        where = np.array([known.get(bus, middle) for bus in buses])
+        where = np.array([known.get(bus, middle) for bus in buses], dtype=np.float64)
         x, y = to_metres(place, where[:, 0], where[:, 1])
         inside = (x >= graph.x_m.min()) & (x <= graph.x_m.max()) & (y >= graph.y_m.min()) & (y <= graph.y_m.max())
-        if float(np.mean(inside)) < 0.5:
+        if int(np.count_nonzero(inside)) < len(x) / 2:
             x, y = _fitted(x, graph.x_m), _fitted(y, graph.y_m)
             source.notes.append("Its coordinates lie elsewhere: they were stretched onto the bounding box of the city's streets.")
-    near = cKDTree(np.c_[graph.x_m, graph.y_m]).query(np.c_[x, y])[1]
+    found: Any = cKDTree(np.c_[graph.x_m, graph.y_m]).query(np.c_[x, y])
+    near = np.asarray(found[1], np.int64)
     first = len(graph.x_m)
     more = replace(
         graph,
@@ -164,7 +175,8 @@ def _along_streets(source: Source, buses: list[int], graph: StreetGraph) -> tupl
 
 def _homes(source: Source) -> dict[int, tuple[int, float, float, float]]:
     """Return per bus: connections, household kWh, commerce kWh, photovoltaic kW."""
-    net, found = source.net, defaultdict(lambda: [0.0, 0.0, 0.0])
+    net = source.net
+    found: dict[int, list[float]] = defaultdict(lambda: [0.0, 0.0, 0.0])
     active = net.load[net.load.in_service.astype(bool)]
     classes = active["profile"].tolist() if "profile" in active.columns else ["H"] * len(active)
     for bus, p_mw, kind in zip(active.bus.tolist(), active.p_mw.tolist(), classes, strict=True):
@@ -182,7 +194,11 @@ def _stations(source: Source, at: dict[int, int], settings: Settings) -> dict[in
     """Add nodes, sources and transformers; return the station that supplies each bus at low voltage."""
     net, plan, homes = source.net, source.plan, _homes(source)
     kv = {bus: float(net.bus.vn_kv[bus]) for bus in at}
-    low = {int(t): source.stands[int(b)] for t, b in net.trafo.lv_bus.items() if int(b) in source.stands and kv[source.stands[int(b)]] < LOW_VOLTAGE_KV}
+    low = {
+        int(t): source.stands[int(b)]
+        for t, b in net.trafo.lv_bus.items()
+        if int(b) in source.stands and kv[source.stands[int(b)]] < LOW_VOLTAGE_KV
+    }
     station = _supplied(source, {bus: f"T{t:05d}" for t, bus in low.items()})
     upper = _upper(source, kv)
     medium = [bus for bus in at if kv[bus] >= LOW_VOLTAGE_KV and bus not in upper]
@@ -199,15 +215,23 @@ def _stations(source: Source, at: dict[int, int], settings: Settings) -> dict[in
     for bus in added:
         _station_for(source, bus, homes[bus], at, settings)
     if added:
-        source.notes.append(f"{len(added)} loads at medium voltage became stations of a size that fits them: the file ends above low voltage.")
+        source.notes.append(
+            f"{len(added)} loads at medium voltage became stations of a size that fits them: the file ends above low voltage."
+        )
     return station
 
 
 def _upper(source: Source, kv: dict[int, float]) -> set[int]:
     """Return buses above the transformers that feed medium voltage: the upper grid is not modelled."""
     net = source.net
-    pairs = [(source.stands.get(int(h)), source.stands.get(int(b))) for h, b in zip(net.trafo.hv_bus, net.trafo.lv_bus, strict=True)]
-    return {bus for bus in kv if any(b is not None and kv[b] >= LOW_VOLTAGE_KV and h is not None and kv[bus] >= kv[h] for h, b in pairs)}
+    pairs = [
+        (source.stands.get(int(h)), source.stands.get(int(b))) for h, b in zip(net.trafo.hv_bus, net.trafo.lv_bus, strict=True)
+    ]
+    return {
+        bus
+        for bus in kv
+        if any(b is not None and kv[b] >= LOW_VOLTAGE_KV and h is not None and kv[bus] >= kv[h] for h, b in pairs)
+    }
 
 
 def _source_buses(source: Source, upper: set[int]) -> dict[int, float]:
@@ -225,7 +249,9 @@ def _source_buses(source: Source, upper: set[int]) -> dict[int, float]:
 def _supplied(source: Source, busbar: dict[int, str]) -> dict[int, str]:
     """Return the station of every low-voltage bus, following closed lines from the busbars."""
     net = source.net
-    opened = {(int(s.element), int(s.bus)) for s in net.switch[(net.switch.et == "l") & ~net.switch.closed.astype(bool)].itertuples()}
+    opened = {
+        (int(s.element), int(s.bus)) for s in net.switch[(net.switch.et == "l") & ~net.switch.closed.astype(bool)].itertuples()
+    }
     near: dict[int, list[int]] = defaultdict(list)
     for line in net.line[net.line.in_service.astype(bool)].itertuples():
         shut = {(int(line.Index), int(line.from_bus)), (int(line.Index), int(line.to_bus))} & opened
@@ -254,14 +280,17 @@ def _transformer(source: Source, number: int, bus: int, at: dict[int, int]) -> N
     upper = source.stands[int(row.hv_bus)]
     plan.rows["transformers"].append(
         {"id": name, "from_node": f"N{upper:05d}", "to_node": f"N{bus:05d}", "sn_kva": sn, "u1_v": float(row.vn_hv_kv) * 1000.0,
-         "u2_v": float(row.vn_lv_kv) * 1000.0, "uk_pu": float(row.vk_percent) / 100.0, "pk_kw": float(row.vkr_percent) / 100.0 * sn,
-         "i0_pu": float(row.i0_percent) / 100.0, "p0_kw": float(row.pfe_kw) * parallel, "tap_position": round(sign * position),
+         "u2_v": float(row.vn_lv_kv) * 1000.0, "uk_pu": float(row.vk_percent) / 100.0,
+         "pk_kw": float(row.vkr_percent) / 100.0 * sn, "i0_pu": float(row.i0_percent) / 100.0,
+         "p0_kw": float(row.pfe_kw) * parallel, "tap_position": round(sign * position),
          "tap_step_v": step / 100.0 * float(row.vn_hv_kv) * 1000.0}
     )  # fmt: skip
     plan.place(name, "station", at[bus])
 
 
-def _station_for(source: Source, bus: int, homes: tuple[int, float, float, float], at: dict[int, int], settings: Settings) -> None:
+def _station_for(
+    source: Source, bus: int, homes: tuple[int, float, float, float], at: dict[int, int], settings: Settings
+) -> None:
     """Add a station for a load at medium voltage: standard transformers side by side, one busbar with all connections."""
     plan, name = source.plan, f"T9{bus:05d}"
     u1_v = float(source.net.bus.vn_kv[bus]) * 1000.0
@@ -269,9 +298,9 @@ def _station_for(source: Source, bus: int, homes: tuple[int, float, float, float
     beside = max(1, math.ceil((homes[1] + homes[2]) / 8760.0 * 2.0 / (0.65 * kind.sn_kva)))
     plan.node(f"N9{bus:05d}", name, 400.0, at[bus], homes)
     plan.rows["transformers"].append(
-        {"id": name, "from_node": f"N{bus:05d}", "to_node": f"N9{bus:05d}", "sn_kva": kind.sn_kva * beside, "u1_v": u1_v, "u2_v": 400.0,
-         "uk_pu": kind.uk_pu, "pk_kw": kind.pk_kw * beside, "i0_pu": kind.i0_pu, "p0_kw": kind.p0_kw * beside, "tap_position": -1,
-         "tap_step_v": 0.025 * u1_v}
+        {"id": name, "from_node": f"N{bus:05d}", "to_node": f"N9{bus:05d}", "sn_kva": kind.sn_kva * beside, "u1_v": u1_v,
+         "u2_v": 400.0, "uk_pu": kind.uk_pu, "pk_kw": kind.pk_kw * beside, "i0_pu": kind.i0_pu, "p0_kw": kind.p0_kw * beside,
+         "tap_position": -1, "tap_step_v": 0.025 * u1_v}
     )  # fmt: skip
     plan.place(name, "station", at[bus])
 
@@ -288,8 +317,9 @@ def _lines(source: Source, at: dict[int, int], station: dict[int, str]) -> None:
         side = float(line.parallel)
         plan.rows["lines"].append(
             {"id": f"L{line.Index:05d}", "from_node": f"N{one:05d}", "to_node": f"N{other:05d}", "type": str(line.std_type or ""),
-             "length_m": float(line.length_km) * 1000.0, "r_ohm_km": float(line.r_ohm_per_km) / side, "x_ohm_km": float(line.x_ohm_per_km) / side,
-             "c_nf_km": float(line.c_nf_per_km) * side, "i_n_a": float(line.max_i_ka) * 1000.0 * side * float(line.df)}
+             "length_m": float(line.length_km) * 1000.0, "r_ohm_km": float(line.r_ohm_per_km) / side,
+             "x_ohm_km": float(line.x_ohm_per_km) / side, "c_nf_km": float(line.c_nf_per_km) * side,
+             "i_n_a": float(line.max_i_ka) * 1000.0 * side * float(line.df)}
         )  # fmt: skip
         plan.place(f"L{line.Index:05d}", "line", at[other])
         kept.add(int(line.Index))
@@ -297,7 +327,9 @@ def _lines(source: Source, at: dict[int, int], station: dict[int, str]) -> None:
     for switch in opened.itertuples():
         if int(switch.element) in kept:
             node = f"N{source.stands[int(switch.bus)]:05d}"
-            plan.rows["switches"].append({"id": f"W{switch.Index:05d}", "line": f"L{int(switch.element):05d}", "node": node, "closed": False})
+            plan.rows["switches"].append(
+                {"id": f"W{switch.Index:05d}", "line": f"L{int(switch.element):05d}", "node": node, "closed": False}
+            )
 
 
 def _charging(source: Source, at: dict[int, int], settings: Settings) -> None:
@@ -318,10 +350,13 @@ def _charging(source: Source, at: dict[int, int], settings: Settings) -> None:
             for row, many in zip(of[name], np.diff(share, prepend=0).tolist(), strict=True):
                 if many:
                     plan.rows["group_points"].append({"group": f"{name}.C", "node": row["id"], "points": many})
-            plan.rows["groups"].append({"id": f"{name}.C", "access": "private", "p_point_kw": settings.point_kw, "p_safe_kw": 0.0})
+            plan.rows["groups"].append(
+                {"id": f"{name}.C", "access": "private", "p_point_kw": settings.point_kw, "p_safe_kw": 0.0}
+            )
             plan.place(f"{name}.C", "charging_group", plan.at[name])
         ends = [str(row["id"]) for row in of[name]]
         plan.rows["meters"].append({"id": f"{name}.E", "node": ends[-1]})
         plan.place(f"{name}.E", "meter", plan.at[ends[-1]])
     if without:
-        source.notes.append(f"{without} stations have fewer than {GROUP_CONNECTIONS_MIN} connections or {GROUP_POINTS_MIN} cars: no charging group there.")
+        few = f"{GROUP_CONNECTIONS_MIN} connections or {GROUP_POINTS_MIN} cars"
+        source.notes.append(f"{without} stations have fewer than {few}: no charging group there.")

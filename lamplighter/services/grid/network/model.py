@@ -124,7 +124,9 @@ def find(known: TextArray, wanted: TextArray) -> IntArray:
 def _need(faults: list[str], table: str, column: str, values: TextArray, where: IntArray, among: str) -> None:
     missing = np.flatnonzero(where == ABSENT)
     for row in missing[:3]:
-        faults.append(f"grid/{table}.csv:{int(row) + 2}: {column} is {values[row]!r}, which is not in {among}; correct the name or add the row")
+        faults.append(
+            f"grid/{table}.csv:{int(row) + 2}: {column} is {str(values[row])!r}, not in {among}; correct the name or add the row"
+        )
     if len(missing) > 3:
         faults.append(f"grid/{table}.csv: {len(missing) - 3} more rows name a {column} that is not in {among}")
 
@@ -143,7 +145,9 @@ def _nodes(table: Table, station_id: TextArray) -> Nodes:
     )
 
 
-def _branches(nodes: Nodes, lines: Table, transformers: Table, ends: tuple[IntArray, ...], closed: tuple[BoolArray, BoolArray]) -> Branches:
+def _branches(
+    nodes: Nodes, lines: Table, transformers: Table, ends: tuple[IntArray, ...], closed: tuple[BoolArray, BoolArray]
+) -> Branches:
     line_from, line_to, upper, lower = ends
     km = lines["length_m"].astype(np.float64) / 1000.0
     sn, u1, u2 = (transformers[name].astype(np.float64) for name in ("sn_kva", "u1_v", "u2_v"))
@@ -249,7 +253,9 @@ def _groups(tables: Mapping[str, Table], nodes: Nodes, faults: list[str]) -> Gro
         station[group] = nodes.station[node]
         mixed = np.flatnonzero(nodes.station[node] != station[group])
         for row in mixed[:3]:
-            faults.append(f"grid/group_points.csv:{int(row) + 2}: {points['group'][row]} has points behind two stations; make it two groups")
+            faults.append(
+                f"grid/group_points.csv:{int(row) + 2}: {points['group'][row]} has points behind two stations; make it two groups"
+            )
     return Groups(
         id=table["id"].astype(np.str_),
         access=table["access"].astype(np.str_),
@@ -314,5 +320,7 @@ def _switched(switches: Table, lines: Table, faults: list[str]) -> tuple[BoolArr
         elif switches["node"][row] == lines["to_node"][at]:
             second[at] = False
         else:
-            faults.append(f"grid/switches.csv:{int(row) + 2}: {switches['node'][row]!r} is no end of {switches['line'][row]!r}; name one of its ends")
+            faults.append(
+                f"grid/switches.csv:{int(row) + 2}: {switches['node'][row]} is no end of {switches['line'][row]}; name one"
+            )
     return first, second

@@ -77,7 +77,9 @@ def _shares(grid: Grid, row_station: IntArray) -> FloatArray:
     many = np.bincount(row_station[below], minlength=len(grid.station_id)).astype(np.float64)
     total = np.bincount(row_station[below], weights=energy[below], minlength=len(grid.station_id))
     blank = total[row_station] <= 0.0
-    return np.where(below, np.where(blank, 1.0 / np.maximum(many[row_station], 1.0), energy / np.maximum(total[row_station], 1e-9)), 0.0)
+    return np.where(
+        below, np.where(blank, 1.0 / np.maximum(many[row_station], 1.0), energy / np.maximum(total[row_station], 1e-9)), 0.0
+    )
 
 
 def _sigma(grid: Grid, row_station: IntArray, sigma_connection_kw: float) -> FloatArray:

@@ -7,7 +7,7 @@ from lamplighter.services.grid.network.demand import POWER_FACTOR_TAN, nodes_kw
 from lamplighter.services.grid.network.model import ABSENT, Grid
 from lamplighter.services.grid.network.sharing import attach_rows, points_below, share, sums_below
 from lamplighter.services.grid.terms import POINT_MIN_KW, Settings
-from lamplighter.terms.columns import FloatArray
+from lamplighter.terms.columns import FloatArray, IntArray
 
 RATING_SHARE = 0.92  # the rest is for losses and for what the classes do not know
 HOURS = np.arange(0.0, 24.0, 0.5)
@@ -49,11 +49,13 @@ def safe_limits(grid: Grid, settings: Settings) -> FloatArray:
     binding = below > headroom[rows]
     np.minimum.at(cap, entry_group[binding], headroom[rows[binding]])
     active = attach != ABSENT
-    given, _ = share(tree.parent, headroom, np.where(active, attach, 0), np.where(active, groups.points, 0.0), np.minimum(wanted, cap))
+    given, _ = share(
+        tree.parent, headroom, np.where(active, attach, 0), np.where(active, groups.points, 0.0), np.minimum(wanted, cap)
+    )
     return whole_points(given)
 
 
-def _by_voltage(grid: Grid, base: FloatArray, attach: FloatArray) -> FloatArray:
+def _by_voltage(grid: Grid, base: FloatArray, attach: IntArray) -> FloatArray:
     """Return per group (g,) the power at its farthest point that pulls the voltage there down to U_END_PU."""
     tree, groups = grid.tree, grid.groups
     low = np.zeros(len(tree.node), np.bool_)

@@ -38,6 +38,7 @@ def share(
     rows, groups = len(parent), len(attach)
     given, stopped = np.zeros(groups), np.full(groups, -1, np.int64)
     active = (weight > 0) & (wanted_kw > 0)
+    least, by = np.zeros(rows), np.full(rows, -1, np.int64)
     for _ in range(ROUNDS_MAX):
         if not active.any():
             break

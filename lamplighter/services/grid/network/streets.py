@@ -3,6 +3,7 @@
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from scipy.sparse import csr_matrix
@@ -71,7 +72,10 @@ def street_graph(streets: Streets, place: Place) -> StreetGraph:
     if not density.any():
         density = np.ones(len(rows))
     east, north = to_metres(place, streets.shape_lon_deg, streets.shape_lat_deg)
-    x, y, weight, street = [], [], [], []  # type: list[float], list[float], list[float], list[int]
+    x: list[float] = []
+    y: list[float] = []
+    weight: list[float] = []
+    street: list[int] = []
     at: dict[str, int] = {}
     edges: list[tuple[int, int, float]] = []
 
@@ -102,7 +106,9 @@ def street_graph(streets: Streets, place: Place) -> StreetGraph:
     return _joined(np.array(x), np.array(y), np.array(weight), np.array(street, dtype=np.int64), edges)
 
 
-def _joined(x: FloatArray, y: FloatArray, weight: FloatArray, street: IntArray, edges: list[tuple[int, int, float]]) -> StreetGraph:
+def _joined(
+    x: FloatArray, y: FloatArray, weight: FloatArray, street: IntArray, edges: list[tuple[int, int, float]]
+) -> StreetGraph:
     """Return the graph with its parts joined at their nearest points, the largest part first."""
     many = len(x)
     while True:
@@ -114,7 +120,8 @@ def _joined(x: FloatArray, y: FloatArray, weight: FloatArray, street: IntArray, 
             return StreetGraph(x, y, weight, street, matrix.maximum(matrix.T).tocsr())
         largest = label == np.bincount(label).argmax()
         inside, outside = np.flatnonzero(largest), np.flatnonzero(~largest)
-        away, near = cKDTree(np.c_[x[inside], y[inside]]).query(np.c_[x[outside], y[outside]])
+        found: Any = cKDTree(np.c_[x[inside], y[inside]]).query(np.c_[x[outside], y[outside]])
+        away, near = np.asarray(found[0], np.float64), np.asarray(found[1], np.int64)
         for part in np.unique(label[outside]).tolist():
             mine = np.flatnonzero(label[outside] == part)
             best = mine[np.argmin(away[mine])]
@@ -123,8 +130,8 @@ def _joined(x: FloatArray, y: FloatArray, weight: FloatArray, street: IntArray, 
 
 def walk(graph: StreetGraph, start: int) -> tuple[FloatArray, IntArray]:
     """Return distance and predecessor (n,) of every point on shortest ways from `start`."""
-    distance, before = dijkstra(graph.matrix, directed=False, indices=start, return_predecessors=True)
-    return np.asarray(distance, np.float64), np.asarray(before, np.int64)
+    found: Any = dijkstra(graph.matrix, directed=False, indices=np.array([start]), return_predecessors=True)
+    return np.asarray(found[0][0], np.float64), np.asarray(found[1][0], np.int64)
 
 
 def distances(graph: StreetGraph, points: IntArray) -> FloatArray:

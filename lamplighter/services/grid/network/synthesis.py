@@ -7,6 +7,7 @@ aluminium cables in the street, each with at least 100 connections, stations str
 
 import math
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 import numpy as np
 
@@ -43,7 +44,9 @@ class Plan:
         self.at[asset] = point
         self.kinds[asset] = kind
 
-    def node(self, name: str, station: str, u_rated_v: float, point: int, homes: tuple[int, float, float, float] = (0, 0.0, 0.0, 0.0)) -> None:
+    def node(
+        self, name: str, station: str, u_rated_v: float, point: int, homes: tuple[int, float, float, float] = (0, 0.0, 0.0, 0.0)
+    ) -> None:
         """Add a node with (connections, household kWh, commerce kWh, photovoltaic kW)."""
         self.rows["nodes"].append(
             {"id": name, "station": station, "u_rated_v": u_rated_v, "point": point, "connections": homes[0],
@@ -73,7 +76,8 @@ class Ground:
 def connections_at(graph: StreetGraph, settings: Settings, dice: np.random.Generator) -> IntArray:
     """Return the number of connections at every point: by street length and class, with a spread of 30 %."""
     spread = dice.lognormal(-0.045, 0.3, len(graph.weight))
-    return np.round(graph.weight / 1000.0 * settings.connections_per_km * spread).astype(np.int64)
+    count = np.round(graph.weight / 1000.0 * settings.connections_per_km * spread)
+    return np.where(graph.weight > 0, np.maximum(count, 1.0), 0.0).astype(np.int64)
 
 
 def clusters(graph: StreetGraph, count: IntArray, dice: np.random.Generator) -> list[IntArray]:
@@ -108,7 +112,9 @@ def _merged(graph: StreetGraph, count: IntArray, parts: list[IntArray]) -> list[
         if held[small] >= GROUP_CONNECTIONS_MIN * 1.5:
             break
         x, y = float(graph.x_m[parts[small]].mean()), float(graph.y_m[parts[small]].mean())
-        away = [math.hypot(graph.x_m[p].mean() - x, graph.y_m[p].mean() - y) if i != small else math.inf for i, p in enumerate(parts)]
+        away = [
+            math.hypot(graph.x_m[p].mean() - x, graph.y_m[p].mean() - y) if i != small else math.inf for i, p in enumerate(parts)
+        ]
         near = int(np.argmin(away))
         parts[near] = np.concatenate([parts[near], parts[small]])
         del parts[small]
@@ -145,7 +151,9 @@ def _peak_kw(homes: list[tuple[int, float, float, float]]) -> float:
     return float((year / 8760.0 * household(hours) + shops / 8760.0 * commerce(hours)).max())
 
 
-def add_feeder(plan: Plan, graph: StreetGraph, name: str, points: IntArray, start: int, homes: list[tuple[int, float, float, float]]) -> None:
+def add_feeder(
+    plan: Plan, graph: StreetGraph, name: str, points: IntArray, start: int, homes: list[tuple[int, float, float, float]]
+) -> None:
     """Lay one feeder: from the station's busbar to its nearest point, then always to the nearest point not yet reached."""
     station = name.split(".")[0]
     way = distances(graph, points)
@@ -157,7 +165,7 @@ def add_feeder(plan: Plan, graph: StreetGraph, name: str, points: IntArray, star
     plan.line(f"{name}.L01", (f"{station}.B", nodes[first]), cable, float(from_station[first]) * TRENCH)
     left = [k for k in range(len(points)) if k != first]
     while left:
-        between = way[np.ix_(done, points[left])]
+        between = way[np.ix_(np.array(done), points[np.array(left)])]
         near, far = np.unravel_index(int(np.argmin(between)), between.shape)
         here, there = done[int(near)], left.pop(int(far))
         nodes[there] = f"{name}.N{len(nodes) + 1:02d}"
@@ -277,13 +285,15 @@ def _add_ring(plan: Plan, ground: Ground, ring: str, names: list[str], peak_kw: 
     kva = [math.sqrt(3.0) * settings.medium_voltage_kv * cable.i_n_a for cable in cables]
     cable = next((c for c, rating in zip(cables, kva, strict=True) if sum(peaks) * 1.1 <= rating), cables[-1])
     way = distances(graph, np.array([plan.at[name] for name in names]))
-    for k, (near, far) in enumerate(zip(names, names[1:], strict=False)):
+    for k, (near, far) in enumerate(pairwise(names)):
         name = f"{ring}.L{k + 1:02d}"
         plan.line(name, (near, far), cable, float(way[k, plan.at[far]]) * TRENCH)
         plan.place(name, "line", plan.at[far] if far != "MV.B" else plan.at[near])
     halves = np.abs(2.0 * np.concatenate(([0.0], np.cumsum(peaks))) - sum(peaks))
     opened = int(np.argmin(halves))
-    plan.rows["switches"].append({"id": f"{ring}.S1", "line": f"{ring}.L{opened + 1:02d}", "node": names[opened], "closed": False})
+    plan.rows["switches"].append(
+        {"id": f"{ring}.S1", "line": f"{ring}.L{opened + 1:02d}", "node": names[opened], "closed": False}
+    )
 
 
 def synthesise(graph: StreetGraph, settings: Settings, seed: int) -> tuple[Plan, int]:
