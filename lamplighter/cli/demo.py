@@ -17,11 +17,13 @@ from lamplighter.cli.evaluate import ARMS
 from lamplighter.cli.progress import progress_bar
 from lamplighter.cli.tables import print_evaluation
 from lamplighter.history import HistoryInUseError, HistoryUnreadableError
+from lamplighter.ledger import LedgerDamagedError, LedgerInUseError
 from lamplighter.runtime.cityrun import RunPlan
 from lamplighter.runtime.engine import LiveEngine
 from lamplighter.runtime.evaluate import WARM_UP_S, Comparison, as_json, evaluate, window
 from lamplighter.runtime.resume import Resume
 from lamplighter.runtime.settings import DEMO_BEGIN, DEMO_DAY, DEMO_END, PORT, city_timezone, demo_span, is_current, record_folder
+from lamplighter.runtime.simulation import SimulatorError
 from lamplighter.services import discover
 from lamplighter.web.server import LOOPBACK, PortBusyError, listen, serve
 
@@ -103,33 +105,49 @@ def run_headless(folder: Path, minutes: float | None, seed: int, json_file: Path
 
 
 def run_page(folder: Path, wanted: Wanted, with_shadow: bool) -> None:
-    """Run the city behind its page until Ctrl-C. Ends with exit code 2 where the port is taken."""
-    try:
-        listen(LOOPBACK, wanted.port).close()
-    except PortBusyError as error:
-        click.echo(f"lamplighter: {error}", err=True)
-        sys.exit(2)
+    """Run a simulated city behind its page until Ctrl-C. Ends with exit code 2 where the port or the record is taken."""
     begin_s, end_s = demo_span(folder)
     if wanted.minutes is not None:
         end_s = begin_s + wanted.minutes * 60
     state = Resume(record_folder(folder.name), wanted.seed)
     start_s = state.begin_s(begin_s, end_s) if wanted.resume else begin_s
-    services = discover()
-    plan = RunPlan(wanted.seed, start_s, WARM_UP_S, {service.name: "adaptive" for service in services})
+    plan = RunPlan(wanted.seed, start_s, WARM_UP_S, {service.name: "adaptive" for service in discover()})
+    _port_free(wanted.port)
     try:
         engine = LiveEngine(folder, plan, end_s, with_shadow)
-    except (HistoryInUseError, HistoryUnreadableError) as error:
+    except (HistoryInUseError, HistoryUnreadableError, LedgerInUseError, LedgerDamagedError) as error:
         click.echo(f"lamplighter: {error}", err=True)
         sys.exit(2)
+    try:
+        serve_engine(engine, wanted)
+    finally:
+        state.save(engine.view().now_s)
+
+
+def _port_free(port: int) -> None:
+    """End with exit code 2 and the remedy where the port is taken, before anything heavy is started."""
+    try:
+        listen(LOOPBACK, port).close()
+    except PortBusyError as error:
+        click.echo(f"lamplighter: {error}", err=True)
+        sys.exit(2)
+
+
+def serve_engine(engine: LiveEngine, wanted: Wanted) -> None:
+    """Serve an engine's page until Ctrl-C, then stop everything cleanly."""
     engine.set_speed(wanted.speed)
     click.echo("Opening the streets, the lamps and the grid ...", err=True)
     try:
         engine.start()
         serve(engine, LOOPBACK, wanted.port, lambda address: _ready(address, wanted.browser))
+    except SimulatorError as error:
+        click.echo(f"lamplighter: {error}", err=True)
+        sys.exit(2)
+    except KeyboardInterrupt:
+        pass
     finally:
         click.echo("Stopping: every box returns to its own programme; the record is kept.", err=True)
         engine.stop()
-        state.save(engine.view().now_s)
 
 
 def _ready(address: str, browser: bool) -> None:

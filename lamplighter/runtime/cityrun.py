@@ -10,7 +10,7 @@ import numpy as np
 from lamplighter.evidence.totals import OutcomeTotals
 from lamplighter.runtime import loop
 from lamplighter.runtime.loop import ServiceRun, Tick
-from lamplighter.runtime.simulation import SimulatorProcess
+from lamplighter.runtime.wiring import Field, OpenField, simulated
 from lamplighter.terms.city import CityData
 from lamplighter.terms.columns import AnyArray
 from lamplighter.terms.outcome import OutcomeRows
@@ -37,18 +37,20 @@ class RunPlan:
 class CityRun:
     """A simulated city under control. Nothing here knows a service by name."""
 
-    def __init__(self, services: Sequence[Service], cities: Mapping[str, CityData], plan: RunPlan) -> None:
-        """Start the fields (each in its own process) and prepare the services meanwhile."""
+    def __init__(
+        self, services: Sequence[Service], cities: Mapping[str, CityData], plan: RunPlan, open_field: OpenField = simulated
+    ) -> None:
+        """Start the fields (simulated ones each in a process of its own) and prepare the services meanwhile."""
         self.plan = plan
         self.now_s = plan.begin_s
-        self._fields: dict[str, SimulatorProcess] = {}
+        self._fields: dict[str, Field] = {}
         self._pending: dict[str, list[Message]] = {service.name: [] for service in services}
         self._exports: dict[str, World] = {}
         self._totals: dict[str, dict[str, AnyArray]] = {service.name: {} for service in services}
         self.latest_advance: dict[str, Advance] = {}
         for service in services:
             start = SimulationStart(cities[service.name], plan.seed, plan.begin_s, plan.warm_up_s, plan.scale)
-            self._fields[service.name] = SimulatorProcess(service.name, service.simulator, start)
+            self._fields[service.name] = open_field(service, start)
         self.runs = [loop.open_run(s, cities[s.name], plan.arms.get(s.name, "baseline") == "adaptive") for s in services]
         areas = next(iter(cities.values())).areas if cities else ()
         self.truth = {s.name: OutcomeTotals(s.outcome_names, areas) for s in services}

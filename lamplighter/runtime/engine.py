@@ -22,6 +22,7 @@ from lamplighter.runtime.shadow import Shadow
 from lamplighter.runtime.simulation import SimulatorError
 from lamplighter.runtime.telling import tell
 from lamplighter.runtime.view import DecisionLine, Explanation, Scene, Series, ServiceState, View
+from lamplighter.runtime.wiring import OpenField, simulated
 from lamplighter.services import discover
 from lamplighter.terms.columns import AnyArray
 from lamplighter.terms.service import Service
@@ -38,13 +39,20 @@ class LiveEngine:
     Implements `runtime.view.Engine`. All that changes the city happens in its own thread; callers only leave wishes.
     """
 
-    def __init__(self, folder: Path, plan: RunPlan, end_s: float, with_shadow: bool = True) -> None:
-        self._services: tuple[Service, ...] = discover()
-        self._cities = load(folder, self._services)
+    def __init__(
+        self, folder: Path, plan: RunPlan, end_s: float, with_shadow: bool = True, open_field: OpenField = simulated
+    ) -> None:
+        """Load the city and start its fields. The services are those that the plan gives an arm.
+
+        CityError where the city cannot be read; HistoryInUseError where another process keeps its record.
+        """
+        self._services: tuple[Service, ...] = tuple(s for s in discover() if s.name in plan.arms)
+        self._cities = load(folder, discover())
         self._plan, self._end_s = plan, end_s
         record = record_folder(next(iter(self._cities.values())).name)
         self._recorder = Recorder(record, self._services, self._cities, f"seed-{plan.seed}")
-        self._run = CityRun(self._services, self._cities, plan)
+        self._run = CityRun(self._services, self._cities, plan, open_field)
+        self._simulated = open_field is simulated
         names = tuple(service.name for service in self._services)
         self._shadow = Shadow(folder, names, plan) if with_shadow else None
         first = next(iter(self._cities.values()))
@@ -67,8 +75,8 @@ class LiveEngine:
     def _make_scene(self, folder: Path) -> Scene:
         first = next(iter(self._cities.values()))
         return Scene(
-            name=first.name, title=first.title, simulated=first.simulated, attribution=attribution_lines(folder),
-            place=first.place, streets=first.streets, assets=first.assets, areas=first.areas,
+            name=first.name, title=first.title, simulated=first.simulated and self._simulated,
+            attribution=attribution_lines(folder), place=first.place, streets=first.streets, assets=first.assets, areas=first.areas,
             services=tuple(about(run) for run in self._run.runs), seed=self._plan.seed, begin_s=self._plan.begin_s,
         )  # fmt: skip
 

@@ -1,0 +1,192 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Which connector feeds which service: a simulated field, real boxes behind a broker, or a recording."""
+
+import time
+import tomllib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol, cast
+
+import numpy as np
+
+from lamplighter.connectors import replay
+from lamplighter.runtime.simulation import SimulatorProcess
+from lamplighter.terms.columns import AnyArray
+from lamplighter.terms.outcome import OutcomeRows
+from lamplighter.terms.reading import Message, Reading
+from lamplighter.terms.service import Service
+from lamplighter.terms.simulation import Advance, Simulated, SimulationStart, World
+
+KEYS: Mapping[str, tuple[type, ...]] = {
+    "connector": (str,), "host": (str,), "port": (int,), "topics": (list,), "client_id": (str,), "user": (str,),
+    "password_file": (str,), "tls_ca_file": (str,), "retry_min_s": (int,), "retry_max_s": (int,), "queue_max": (int,),
+}  # fmt: skip
+
+
+class WiringError(ValueError):
+    """A wiring file cannot be used; the message names file, key, what was found, what is allowed and the remedy."""
+
+
+class Field(Protocol):
+    """What the loop asks of a field, simulated or real."""
+
+    def wait_ready(self) -> None:
+        """Wait until the field can be asked."""
+        ...
+
+    def begin(self, to_s: float, messages: Sequence[Message], world: World) -> None:
+        """Deliver messages; let the field run up to `to_s`."""
+        ...
+
+    def finish(self) -> Advance:
+        """Return what arrived until then."""
+        ...
+
+    def scene(self) -> Simulated[Mapping[str, AnyArray]]:
+        """Return what a simulated field shows of itself; nothing otherwise."""
+        ...
+
+    def inject(self, fault: str, arguments: Mapping[str, Any]) -> str:
+        """Break something on purpose in a simulated field."""
+        ...
+
+    def close(self) -> None:
+        """Let go of the field."""
+        ...
+
+
+OpenField = Callable[[Service, SimulationStart], Field]
+
+
+def simulated(service: Service, start: SimulationStart) -> Field:
+    """Open the field in software, in a process of its own."""
+    return SimulatorProcess(service.name, service.simulator, start)
+
+
+def _nothing_true() -> OutcomeRows:
+    empty = np.zeros(0, np.int64)
+    return OutcomeRows(empty, empty, np.zeros(0), np.zeros(0))
+
+
+class BrokerField:
+    """Real boxes behind an MQTT broker. City time is the clock on the wall; nothing here is simulated."""
+
+    def __init__(self, service: Service, settings: Mapping[str, Any]) -> None:
+        from lamplighter.connectors import mqtt  # loaded only where a city is wired to a broker
+
+        files: dict[str, Any] = {key: Path(settings[key]) for key in ("password_file", "tls_ca_file") if key in settings}
+        plain = {key: value for key, value in settings.items() if key not in ("connector", "topics", *files)}
+        broker = mqtt.Broker(topics=tuple(settings["topics"]), **plain, **files)
+        self._connector = mqtt.MqttConnector(service.name, broker)
+        self._until_s = 0.0
+
+    def wait_ready(self) -> None:
+        """Nothing to wait for: until the broker answers, every box stays on its local programme."""
+
+    def begin(self, to_s: float, messages: Sequence[Message], world: World) -> None:
+        """Send what was permitted; what cannot be sent now is not sent later."""
+        self._until_s = to_s
+        self._connector.send(messages)
+
+    def finish(self) -> Advance:
+        """Wait for the second to come and return what arrived."""
+        time.sleep(max(0.0, min(self._until_s - time.time(), 60.0)))
+        return Advance(self._connector.take(), {}, _nothing_true())
+
+    def scene(self) -> Simulated[Mapping[str, AnyArray]]:
+        """Return nothing: single things are shown for simulated cities alone."""
+        return Simulated({})
+
+    def inject(self, fault: str, arguments: Mapping[str, Any]) -> str:
+        """Refuse: nothing is broken on purpose in a real city."""
+        raise WiringError(f"{fault}: nothing is broken on purpose in a real city. Nothing was done.")
+
+    def close(self) -> None:
+        """Disconnect."""
+        self._connector.close()
+
+
+class ReplayField:
+    """A recording of a simulated field. What is sent to it goes nowhere."""
+
+    def __init__(self, path: Path) -> None:
+        self.recording = replay.read(path)
+        self._replay = replay.Replay(self.recording)
+        self._until_s = 0.0
+
+    def wait_ready(self) -> None:
+        """The recording is read already."""
+
+    def begin(self, to_s: float, messages: Sequence[Message], world: World) -> None:
+        """Take note of the second to go to."""
+        self._until_s = to_s
+
+    def finish(self) -> Advance:
+        """Return what was recorded until then."""
+        readings: Sequence[Reading] = self._replay.take(self._until_s)
+        return Advance(readings, {}, _nothing_true())
+
+    def scene(self) -> Simulated[Mapping[str, AnyArray]]:
+        """Return nothing: a recording holds readings alone."""
+        return Simulated({})
+
+    def inject(self, fault: str, arguments: Mapping[str, Any]) -> str:
+        """Refuse: a recording cannot be changed."""
+        raise WiringError(f"{fault}: a recording cannot be broken on purpose. Nothing was done.")
+
+    def close(self) -> None:
+        """Nothing to close."""
+
+
+@dataclass(frozen=True)
+class Wiring:
+    """What a wiring file says: per service the settings of its broker."""
+
+    path: Path
+    services: Mapping[str, Mapping[str, Any]]
+
+    def open_field(self, service: Service, start: SimulationStart) -> Field:
+        """Open the field of one service; WiringError where the file does not name it or its settings are wrong."""
+        if service.name not in self.services:
+            raise WiringError(
+                f"{self.path}: no table [{service.name}]. Add one with connector, host, port and topics, or take the service out "
+                "of the run. Nothing was connected."
+            )
+        try:
+            return BrokerField(service, self.services[service.name])
+        except (ValueError, TypeError, OSError) as error:
+            raise WiringError(f"{self.path} [{service.name}]: {error}. Nothing was sent; every box stays as it is.") from error
+
+
+def read_wiring(path: Path) -> Wiring:
+    """Read a wiring file (docs/how-to/connect-a-city.md); WiringError names all that is wrong with it."""
+    try:
+        document: Mapping[str, Any] = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise WiringError(f"{path}: cannot be read ({error}). Nothing was connected.") from error
+    faults: list[str] = []
+    services: dict[str, Mapping[str, Any]] = {}
+    for name, table in document.items():
+        if isinstance(table, dict):
+            services[name] = cast("Mapping[str, Any]", table)
+            faults += _faults(name, services[name])
+        else:
+            faults.append(f"{name}: is {table!r}, allowed is a table [{name}]")
+    if faults or not services:
+        text = "; ".join(faults) or "no service is named"
+        raise WiringError(f"{path}: {text}. Mend the file; nothing was connected, every box stays on its local programme.")
+    return Wiring(path, services)
+
+
+def _faults(name: str, table: Mapping[str, Any]) -> list[str]:
+    faults = [f"[{name}] {key}: unknown, allowed are {', '.join(KEYS)}" for key in table if key not in KEYS]
+    faults += [
+        f"[{name}] {key}: is {table[key]!r}, allowed is a {' or '.join(kind.__name__ for kind in kinds)}"
+        for key, kinds in KEYS.items()
+        if key in table and not isinstance(table[key], kinds)
+    ]
+    faults += [f"[{name}] {key}: missing" for key in ("connector", "host", "port", "topics") if key not in table]
+    if table.get("connector", "mqtt") != "mqtt":
+        faults.append(f"[{name}] connector: is {table['connector']!r}, allowed is 'mqtt'")
+    return faults
