@@ -9,6 +9,7 @@ of occupancy, watts, whole vehicles. Counters speak together each quarter of an 
 import struct
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -29,7 +30,13 @@ TENTHS, THOUSANDTHS_PER_STEP = 10, 10
 QUARTERS_PER_HOUR = 4
 
 # (quantity, how many device units make one step of it, what one device unit is multiplied with first)
-BOX_VALUES = (("running_stage", 1, 1), ("stage_elapsed_s", TENTHS, 1), ("box_mode", 1, 1), ("p_kw", 1, 1), ("held_commands", 1, 1))
+BOX_VALUES = (
+    ("running_stage", 1, 1),
+    ("stage_elapsed_s", TENTHS, 1),
+    ("box_mode", 1, 1),
+    ("p_kw", 1, 1),
+    ("held_commands", 1, 1),
+)
 GROUP_VALUES = (("group_state", 1, 1), ("group_elapsed_s", TENTHS, 1))
 LOOP_VALUES = (("count_veh", 1, 1), ("occupancy_share", THOUSANDTHS_PER_STEP, 1))
 AREA_VALUES = (("area_veh", 1, 1), ("queue_veh", 1, 1))
@@ -42,9 +49,10 @@ class Codec:
     """What every telegram means: per topic its number; per number a run of values (ragged by offsets).
 
     asset: city position; quantity: vocabulary position; units_per_step, factor and window_s as above; topics of
-    boxes by run position of the intersection, for commands.
+    boxes by run position of the intersection, for commands. start: first position of the service's run.
     """
 
+    start: int
     topic: Mapping[str, int]
     offsets: IntArray
     asset: IntArray
@@ -91,6 +99,7 @@ def make_codec(layout: Layout, assets: Assets) -> Codec:
     columns = (np.array([row[n] for row in rows], dtype=object) for n in range(4))
     local_column, name, units, factor = columns
     return Codec(
+        start=layout.start,
         topic=topics,
         offsets=np.concatenate(([0], np.cumsum(lengths))).astype(np.int64),
         asset=local_column.astype(np.int64) + layout.start,
@@ -102,8 +111,12 @@ def make_codec(layout: Layout, assets: Assets) -> Codec:
     )
 
 
-def decode(readings: Sequence[Reading], codec: Codec) -> bytes:
-    """Return canonical frames. A telegram of unknown topic, version or length says nothing: its values age."""
+def decode(readings: Sequence[Reading], prepared: Any) -> bytes:
+    """Return canonical frames. A telegram of unknown topic, version or length says nothing: its values age.
+
+    prepared.codec is what `make_codec` returned.
+    """
+    codec: Codec = prepared.codec
     frames: list[bytes] = []
     for reading in readings:
         number = codec.topic.get(reading.topic)
@@ -126,10 +139,11 @@ def decode(readings: Sequence[Reading], codec: Codec) -> bytes:
     return b"".join(frames)
 
 
-def encode(permits: Permits, codec: Codec, start: int) -> list[Message]:
+def encode(permits: Permits, prepared: Any) -> list[Message]:
     """Return one command per permitted row; a permit to hand back sends the box to its own programme at once."""
+    codec: Codec = prepared.codec
     proposals, rows = permits.proposals, permits.row
-    local = proposals.asset[rows] - start
+    local = proposals.asset[rows] - codec.start
     if proposals.action == HAND_BACK:
         home = COMMAND.pack(VERSION, GO_HOME, 0, 0)
         return [Message(codec.command_topic[int(box)], home) for box in local]

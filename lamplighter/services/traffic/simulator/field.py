@@ -22,6 +22,7 @@ from lamplighter.terms.simulation import Advance, Simulated, SimulationStart, Wo
 
 SOURCE = "simulator"
 RAIL_MODE = 9
+CLOCK_FULL_S = 3600.0  # a box counts no further
 MODE_OF_CLASS = {"bicycle": BICYCLE, "bus": BUS, "coach": BUS, "tram": RAIL_MODE, "rail": RAIL_MODE, "rail_urban": RAIL_MODE}
 SHOWN = {GREEN: "G", YELLOW: "y", RED_AMBER: "u"}
 
@@ -147,10 +148,10 @@ class Field:
 
     def _telegrams(self) -> list[Reading]:
         plan, state, now_s = self._plan, self._boxes, self._now_s
-        elapsed = np.where(state.changing, 0, (now_s - state.stage_since_s) * 10)
+        elapsed = np.where(state.changing, 0, np.minimum(now_s - state.stage_since_s, CLOCK_FULL_S) * 10)
         watts = np.rint(self._layout.boxes.power_kw * 1000)
         of_box = np.stack([state.stage, elapsed, state.mode, watts, state.held], axis=1).astype(np.int64)
-        of_group = np.stack([state.group, (now_s - state.since_s) * 10], axis=1).astype(np.int64)
+        of_group = np.stack([state.group, np.minimum(now_s - state.since_s, CLOCK_FULL_S) * 10], axis=1).astype(np.int64)
         state.held[:] = 0
         everything = np.concatenate([of_box.ravel(), of_group.ravel(), self._detection.values.ravel()])
         present = np.ones(len(everything), np.bool_)

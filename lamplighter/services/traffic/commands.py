@@ -1,0 +1,99 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`lamplighter traffic ...`: what is installed at an intersection, and whether a city's signal tables are sound."""
+
+import click
+import numpy as np
+from rich.console import Console
+from rich.table import Table as Grid
+
+from lamplighter.city import folder
+from lamplighter.services import traffic as service
+from lamplighter.services.traffic.layout import GROUP_KINDS, Layout
+from lamplighter.services.traffic.prepared import Prepared, prepare
+from lamplighter.services.traffic.soundness import faults
+from lamplighter.services.traffic.telling import stage_name
+from lamplighter.terms.city import CityData
+
+CITY = click.option("--city", "name", default="adlershof", show_default=True, help="A built city by name, or its folder.")
+
+
+@click.group(help="Traffic signals: what is installed at an intersection, and whether it is sound.")
+def traffic() -> None:
+    """Hold the subcommands."""
+
+
+def _load(name: str) -> tuple[CityData, Prepared]:
+    try:
+        city = folder.load(folder.find_city(name), [service.SERVICE])[service.SERVICE.name]
+        return city, prepare(city)
+    except ValueError as error:
+        raise click.ClickException(str(error)) from error
+
+
+@traffic.command()
+@CITY
+def check(name: str) -> None:
+    """Say what is wrong with the installed stages, intergreens and own programmes. Exit 1 where something is."""
+    _, prepared = _load(name)
+    found = faults(prepared.layout)
+    console = Console()
+    for sentence in found:
+        console.print(sentence, highlight=False)
+    boxes, groups = len(prepared.layout.boxes.tls), len(prepared.layout.groups.box)
+    console.print(f"{boxes} intersections, {groups} signal_groups, {len(found)} faults.", highlight=False)
+    if found:
+        raise SystemExit(1)
+
+
+@traffic.command()
+@click.argument("intersection")
+@CITY
+def show(intersection: str, name: str) -> None:
+    """Show what is installed at INTERSECTION: its asset id (J07), or a part of its street names."""
+    city, prepared = _load(name)
+    layout = prepared.layout
+    ids = city.assets.id[layout.start + layout.boxes.local]
+    wanted = intersection.casefold()
+    hits = [n for n, text in enumerate(ids) if wanted == str(text).casefold()]
+    hits = hits or [n for n, text in enumerate(layout.boxes.name) if wanted in str(text).casefold()]
+    if not hits:
+        raise click.ClickException(f"No intersection is called {intersection!r}; there are {', '.join(map(str, ids))}.")
+    for box in hits:
+        _show(Console(), prepared, box, str(ids[box]))
+
+
+def _show(console: Console, prepared: Prepared, box: int, asset: str) -> None:
+    layout = prepared.layout
+    console.print(f"\n{asset}  {layout.boxes.name[box]}", style="bold", highlight=False)
+    console.print(_groups(layout, box))
+    console.print(_stages(prepared, box))
+    rows = slice(int(layout.boxes.programme_offsets[box]), int(layout.boxes.programme_offsets[box + 1]))
+    pairs = zip(layout.boxes.programme_stage[rows], layout.boxes.programme_split_s[rows], strict=True)
+    order = ", ".join(f"stage {stage} {split_s:.0f} s" for stage, split_s in pairs)
+    console.print(f"Own programme: {order}; cycle {layout.boxes.cycle_s[box]:.0f} s, offset {layout.boxes.offset_s[box]:.0f} s.")
+
+
+def _groups(layout: Layout, box: int) -> Grid:
+    grid = Grid(title="signal_groups, seconds", title_justify="left")
+    for column in ("group", "kind", "green_min", "red_max", "yellow", "red_amber", "clears in", "intergreen to others"):
+        grid.add_column(column, justify="left" if column in ("kind", "intergreen to others") else "right")
+    first, last = int(layout.groups.offsets[box]), int(layout.groups.offsets[box + 1])
+    for group in range(first, last):
+        mine = np.flatnonzero(layout.pairs.from_group == group)
+        others = " ".join(f"{layout.pairs.to_group[p] - first}:{layout.pairs.intergreen_s[p]:.0f}" for p in mine)
+        times = (layout.groups.green_min_s, layout.groups.red_max_s, layout.groups.yellow_s, layout.groups.red_amber_s)
+        numbers = [f"{column[group]:.0f}" for column in (*times, layout.groups.clearance_s)]
+        grid.add_row(str(group - first), GROUP_KINDS[layout.groups.kind[group]], *numbers, others)
+    return grid
+
+
+def _stages(prepared: Prepared, box: int) -> Grid:
+    layout = prepared.layout
+    grid = Grid(title="stages", title_justify="left")
+    for column in ("stage", "green", "gives way", "in words"):
+        grid.add_column(column)
+    base = int(layout.stages.offsets[box])
+    for row in range(base, int(layout.stages.offsets[box + 1])):
+        green, yields = (" ".join(map(str, np.flatnonzero(m[row]))) for m in (layout.stages.green, layout.stages.gives_way))
+        grid.add_row(str(row - base), green, yields, stage_name(layout, box, row - base, prepared.street_names))
+    return grid
