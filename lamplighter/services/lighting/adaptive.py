@@ -5,9 +5,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from lamplighter.services.lighting import sun
 from lamplighter.services.lighting.layout import Layout, quiet
 from lamplighter.services.lighting.photometry import classes
+from lamplighter.services.lighting.sun import elevation_deg
 from lamplighter.services.lighting.terms import (
     BOUNDARY_S,
     CADENCE_S,
@@ -93,7 +93,7 @@ def need(flow_veh_h: FloatArray, sound: BoolArray, is_quiet: bool, layout: Layou
 
 def lit_soon(now_s: float, layout: Layout) -> bool:
     """Tell whether the lamps burn now or will before the next quarter-hour."""
-    height = sun.elevation_deg(np.array([now_s, now_s + BOUNDARY_S]), layout.lon_deg, layout.lat_deg)
+    height = elevation_deg(np.array([now_s, now_s + BOUNDARY_S]), layout.lon_deg, layout.lat_deg)
     return bool(height.min() < layout.dusk_elevation_deg)
 
 
@@ -111,14 +111,14 @@ def cell_steps(relax: IntArray, layout: Layout) -> IntArray:
     return np.where(bound, allowed, 0)
 
 
-def _ramp_s(level: FloatArray, snapshot: Snapshot, layout: Layout) -> FloatArray:
-    """Return (s,) how fast to move: quickly up, slowly down; an unchanged level keeps the ramp that is in force."""
+def _ramp_s(dimming_level: FloatArray, snapshot: Snapshot, layout: Layout) -> FloatArray:
+    """Return (s,) how fast to move: quickly up, slowly down; an unchanged dimming_level keeps the ramp that is in force."""
     local = layout.segments.asset - layout.start
     force = snapshot.in_force[DIM]
     reported = snapshot.latest.get("dimming_level")
-    seen = np.ones(len(level)) if reported is None else np.where(reported.present[local], reported.value[local], 1.0)
-    ramp = np.where(level < seen - 1e-9, RAMP_DOWN_S, RAMP_UP_S)
-    same = force.active[local] & (np.abs(force.values["dimming_level"][local] - level) < 1e-9)
+    seen = np.ones(len(dimming_level)) if reported is None else np.where(reported.present[local], reported.value[local], 1.0)
+    ramp = np.where(dimming_level < seen - 1e-9, RAMP_DOWN_S, RAMP_UP_S)
+    same = force.active[local] & (np.abs(force.values["dimming_level"][local] - dimming_level) < 1e-9)
     return np.where(same, force.values["ramp_s"][local], ramp)
 
 
@@ -134,7 +134,7 @@ def _cites(rows: IntArray, needed: Need, snapshot: Snapshot, layout: Layout) -> 
     if offsets[-1] == 0:
         empty = np.zeros(0, dtype=np.int64)
         return Cites(offsets, empty, empty)
-    place = np.arange(offsets[-1]) - np.repeat(offsets[:-1], sizes) + np.repeat(sites.offsets[site], sizes)
+    place = np.arange(int(offsets[-1]), dtype=np.int64) - np.repeat(offsets[:-1], sizes) + np.repeat(sites.offsets[site], sizes)
     quantity = np.full(int(offsets[-1]), snapshot.vocabulary.index(FLOW), dtype=np.int64)
     return Cites(offsets, sites.counter[place], quantity)
 
@@ -163,12 +163,12 @@ def decide(snapshot: Snapshot, memory: Memory, layout: Layout) -> tuple[tuple[Pr
         return (), remembered
     rows = np.flatnonzero(layout.cell_lamps[layout.segments.cell] >= CELL_LAMPS_MIN)
     of_cell: IntArray = step[layout.segments.cell]
-    place = np.where(layout.segments.by_traffic, of_cell, needed.relax)
-    level = layout.levels[np.arange(len(place)), place]
+    place: IntArray = np.where(layout.segments.by_traffic, of_cell, np.asarray(needed.relax))
+    dimming_level = layout.step_share[np.arange(len(place)), place]
     table = Proposals(
         action=DIM,
         asset=layout.segments.asset[rows],
-        values={"dimming_level": level[rows], "ramp_s": _ramp_s(level, snapshot, layout)[rows]},
+        values={"dimming_level": dimming_level[rows], "ramp_s": _ramp_s(dimming_level, snapshot, layout)[rows]},
         because=_because(needed, step, is_quiet, layout)[rows],
         cites=_cites(rows, needed, snapshot, layout),
         arm="adaptive",

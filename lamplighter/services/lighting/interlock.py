@@ -65,8 +65,8 @@ def quarter_hour(snapshot: Snapshot, tables: tuple[Proposals, ...], layout: Layo
 def never_off(snapshot: Snapshot, tables: tuple[Proposals, ...], layout: Layout) -> Findings:
     """No command may put a street in the dark, at any hour: less than the least steady output is refused."""
     del snapshot, layout
-    level = tables[0].values["dimming_level"]
-    return Findings(level >= LEVEL_MIN - CLOSE, level, np.full(len(level), LEVEL_MIN))
+    dimming_level = tables[0].values["dimming_level"]
+    return Findings(dimming_level >= LEVEL_MIN - CLOSE, dimming_level, np.full(len(dimming_level), LEVEL_MIN))
 
 
 def ramp(snapshot: Snapshot, tables: tuple[Proposals, ...], layout: Layout) -> Findings:
@@ -93,27 +93,27 @@ def _together(snapshot: Snapshot, table: Proposals, layout: Layout) -> tuple[Flo
     """Return what would hold: output (s,) proposed or in force, whether any holds (s,), and the cell of each row (n,)."""
     own = layout.segments.asset - layout.start
     force = snapshot.in_force[DIM]
-    level = np.where(force.active[own], force.values["dimming_level"][own], 1.0)
+    dimming_level = np.where(force.active[own], force.values["dimming_level"][own], 1.0)
     held = force.active[own].copy()
     rows = _local(table, layout)
-    level[rows] = table.values["dimming_level"]
+    dimming_level[rows] = table.values["dimming_level"]
     held[rows] = True
-    return level, held, layout.segments.cell[rows]
+    return dimming_level, held, layout.segments.cell[rows]
 
 
 def one_step(snapshot: Snapshot, tables: tuple[Proposals, ...], layout: Layout) -> Findings:
     """All segments of a cell are commanded, and all stand on the same step of their own plans (or all at full output)."""
-    level, held, group = _together(snapshot, tables[0], layout)
+    dimming_level, held, group = _together(snapshot, tables[0], layout)
     segments = layout.segments
-    plan = layout.levels.copy()
+    plan = layout.step_share.copy()
     plan[~segments.by_traffic] = plan[~segments.by_traffic][:, [int(quiet(snapshot.now_s, layout))]]
     fixed = (~segments.by_traffic) & (segments.design < classes.code("P1"))
-    plan[fixed] = layout.levels[fixed][:, [0]]
-    on_step = np.abs(plan - level[:, None]) < LEVEL_STEP / 2
+    plan[fixed] = layout.step_share[fixed][:, [0]]
+    on_step = np.abs(plan - dimming_level[:, None]) < LEVEL_STEP / 2
     cells = len(layout.cell_asset)
     outside = np.zeros(cells)
     shared = np.zeros((cells, STEPS + 1), dtype=np.int64)
-    every = np.concatenate([on_step & held[:, None], (held & (level >= 1.0 - CLOSE))[:, None]], axis=1)
+    every = np.concatenate([on_step & held[:, None], (held & (dimming_level >= 1.0 - CLOSE))[:, None]], axis=1)
     for k in range(STEPS + 1):
         shared[:, k] = np.bincount(segments.cell, weights=every[:, k], minlength=cells).astype(np.int64)
     size = np.bincount(segments.cell, minlength=cells)
@@ -229,22 +229,22 @@ def _luminance_share(row: FloatArray, maintained: float, new: float, need: Float
 
 @njit(cache=True)
 def _judge(
-    level: FloatArray, kind: IntArray, field: IntArray, scale: FloatArray, sums: FloatArray, required: FloatArray
+    dimming_level: FloatArray, kind: IntArray, field: IntArray, scale: FloatArray, sums: FloatArray, required: FloatArray
 ) -> FloatArray:
     """Return (s,) how much of the most pressing requirement each segment meets: 1 or more is in class.
 
     scale (s, 2): maintained and initial factor from coefficients to full output. A segment at full output that misses its
     class passes (nothing is brighter), and so does a path whose ceiling its own darkest point forbids to keep.
     """
-    met = np.ones(len(level))
-    for s in range(len(level)):
+    met = np.ones(len(dimming_level))
+    for s in range(len(dimming_level)):
         row, need = sums[field[s]], required[kind[s]]
-        factor = scale[s, 0] * level[s]
+        factor = scale[s, 0] * dimming_level[s]
         share = np.inf
         if need[0] > 0.0:
-            share = _luminance_share(row, factor, scale[s, 1] * level[s], need)
+            share = _luminance_share(row, factor, scale[s, 1] * dimming_level[s], need)
         if need[5] > 0.0:
-            darker = scale[s, 0] * (level[s] - LEVEL_STEP)
+            darker = scale[s, 0] * (dimming_level[s] - LEVEL_STEP)
             share = min(share, row[3] * factor / need[5])
             forced = row[3] * darker < need[5]
             if need[6] > 0.0:
@@ -255,18 +255,18 @@ def _judge(
             if row[3] * factor > need[8] and not forced:
                 met[s] = need[8] / (row[3] * factor)
                 continue
-        met[s] = 1.0 if level[s] >= 1.0 - 1e-9 else share
+        met[s] = 1.0 if dimming_level[s] >= 1.0 - 1e-9 else share
     return met
 
 
 def in_class(snapshot: Snapshot, tables: tuple[Proposals, ...], layout: Layout) -> Findings:
     """Every segment of a cell meets every criterion of its class at the output that would hold."""
-    level, held, group = _together(snapshot, tables[0], layout)
+    dimming_level, held, group = _together(snapshot, tables[0], layout)
     segments, points = layout.segments, layout.points
     rows = np.flatnonzero(held & np.isin(segments.cell, np.unique(group)))
     seen = (points.luminance_at, points.luminance_cd_m2, points.veil_at, points.veil_cd_m2)
     met = _judge(
-        level[rows],
+        dimming_level[rows],
         _needed_class(snapshot, layout)[rows],
         segments.field[rows],
         np.stack([segments.flux_klm * segments.maintenance_ratio, segments.flux_klm], axis=1)[rows],

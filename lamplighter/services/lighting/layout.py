@@ -5,6 +5,8 @@ from dataclasses import dataclass
 
 from lamplighter.terms.columns import BoolArray, FloatArray, IntArray, TextArray
 
+FigureTable = FloatArray  # (rows, 7): each column a figure of EN 13201-2 in its own unit; columns are named in `plan`
+
 
 @dataclass(frozen=True)
 class Segments:
@@ -30,7 +32,7 @@ class Segments:
     maintenance_ratio: FloatArray
     power_w: FloatArray
     lamps: IntArray
-    figures: FloatArray
+    figures: FigureTable
 
 
 @dataclass(frozen=True)
@@ -74,7 +76,7 @@ class Local:
 
 @dataclass(frozen=True)
 class Layout:
-    """A city's street lights. levels (s, STEPS): dimming per step for the segment's own class, largest first.
+    """A city's street lights. step_share (s, STEPS): dimming per step for the segment's own class, largest first.
 
     cell_asset (c,), cabinet_asset (b,), lamp_asset (l,): city positions; lamp_segment (l,): positions in `segments`;
     cell_lamps (c,); cell_area (c,), cabinet_area (b,), cabinet_cell (b,); start: first city position of the service.
@@ -84,7 +86,7 @@ class Layout:
     points: Points
     sites: Sites
     local: Local
-    levels: FloatArray
+    step_share: FloatArray
     cell_asset: IntArray
     cell_lamps: IntArray
     cell_area: IntArray

@@ -9,10 +9,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from lamplighter.services.lighting import adaptive, sun
+from lamplighter.services.lighting.adaptive import counted, need
 from lamplighter.services.lighting.layout import Layout, quiet
 from lamplighter.services.lighting.photometry import classes
 from lamplighter.services.lighting.plan import AVERAGE, least_output, shaped
+from lamplighter.services.lighting.sun import elevation_deg
 from lamplighter.services.lighting.terms import BELOW, CADENCE_S, ENERGY, LEVEL_STEP, OVER
 from lamplighter.terms.columns import BoolArray, FloatArray, IntArray
 from lamplighter.terms.outcome import OutcomeRows
@@ -37,12 +38,12 @@ def _own(snapshot: Snapshot, quantity: str, asset: IntArray, layout: Layout) -> 
     return column.value[local], column.fresh(snapshot.now_s, FRESH_S)[local]
 
 
-def _short(level: FloatArray, needed: IntArray, layout: Layout) -> tuple[BoolArray, BoolArray]:
+def _short(dimming_level: FloatArray, needed: IntArray, layout: Layout) -> tuple[BoolArray, BoolArray]:
     """Return whether segments at these outputs (s,) have too little light for these classes, and whether paths too much."""
     figures = layout.segments.figures
     least = least_output(figures, needed)
-    below = (level < least - LEVEL_STEP / 2) | ~shaped(figures, needed)
-    return below, figures[:, AVERAGE] * level > classes.ILLUMINANCE_MAX_LX[needed] * 1.0005
+    below = (dimming_level < least - LEVEL_STEP / 2) | ~shaped(figures, needed)
+    return below, figures[:, AVERAGE] * dimming_level > classes.ILLUMINANCE_MAX_LX[needed] * 1.0005
 
 
 def compute(snapshot: Snapshot, state: Clock | None, layout: Layout) -> tuple[OutcomeRows, Clock]:
@@ -57,12 +58,12 @@ def compute(snapshot: Snapshot, state: Clock | None, layout: Layout) -> tuple[Ou
     p_kw, metered = _own(snapshot, "p_kw", layout.cabinet_asset, layout)
     energy = np.bincount(layout.cabinet_area[metered], weights=p_kw[metered], minlength=areas) * passed_s / 3600.0
     sums: list[tuple[int, FloatArray]] = [(ENERGY, energy.astype(np.float64))]
-    level, told = _own(snapshot, "dimming_level", segments.asset, layout)
-    height = sun.elevation_deg(np.array(snapshot.now_s - CADENCE_S), layout.lon_deg, layout.lat_deg)
+    dimming_level, told = _own(snapshot, "dimming_level", segments.asset, layout)
+    height = elevation_deg(np.array(snapshot.now_s - CADENCE_S), layout.lon_deg, layout.lat_deg)
     if float(height) < layout.dusk_elevation_deg:
-        flow, fresh = adaptive.counted(snapshot, layout)
-        need = adaptive.need(flow, fresh, quiet(snapshot.now_s - 1.0, layout), layout)
-        below, over = _short(level, classes.lowered(segments.design, need.relax), layout)
+        flow, fresh = counted(snapshot, layout)
+        needed = need(flow, fresh, quiet(snapshot.now_s - 1.0, layout), layout)
+        below, over = _short(dimming_level, classes.lowered(segments.design, needed.relax), layout)
         for code, mask in ((BELOW, below & told), (OVER, over & told)):
             sums.append((code, np.bincount(segments.area, weights=mask, minlength=areas).astype(np.float64) * passed_s / 60.0))
     value: FloatArray = np.concatenate([column for _, column in sums])

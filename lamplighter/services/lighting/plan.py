@@ -44,12 +44,12 @@ def shaped(figures: FloatArray, lighting_class: IntArray) -> BoolArray:
     )
 
 
-def rounded_up(level: FloatArray) -> FloatArray:
+def rounded_up(dimming_level: FloatArray) -> FloatArray:
     """Return levels as the next multiple of LEVEL_STEP from LEVEL_MIN to 1."""
-    return np.clip(np.ceil(level / LEVEL_STEP - 1e-9) * LEVEL_STEP, LEVEL_MIN, 1.0)
+    return np.clip(np.ceil(dimming_level / LEVEL_STEP - 1e-9) * LEVEL_STEP, LEVEL_MIN, 1.0)
 
 
-def levels(figures: FloatArray, design: IntArray) -> FloatArray:
+def planned_share(figures: FloatArray, design: IntArray) -> FloatArray:
     """Return (s, STEPS) the dimming of each segment at each step; a step asks never for more than the one before.
 
     A segment whose road is not lit evenly enough for its class at full output stays at full output.

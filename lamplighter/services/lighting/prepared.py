@@ -199,7 +199,7 @@ def prepare(city: CityData) -> Layout:
         points=points,
         sites=_sites(city, table, settings),
         local=local_time(city.place.timezone),
-        levels=plan.levels(segments.figures, segments.design),
+        step_share=plan.planned_share(segments.figures, segments.design),
         cell_asset=cell_asset,
         cell_lamps=np.bincount(segments.cell, weights=segments.lamps, minlength=len(cell_asset)).astype(np.int64),
         cell_area=_index(areas, city.assets.area[cell_asset]),

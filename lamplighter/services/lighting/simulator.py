@@ -46,7 +46,7 @@ class LightingField:
         self._override: FloatArray = np.zeros(count)
         self._expires_s: FloatArray = np.full(count, -np.inf)
         self._ramp_s: FloatArray = np.full(count, 5.0)
-        self._level: FloatArray = np.full(count, 1.0 if self._dark(self._now_s) else 0.0)
+        self._dimming_level: FloatArray = np.full(count, 1.0 if self._dark(self._now_s) else 0.0)
         self._energised: BoolArray = np.ones(len(self._layout.cabinet_asset), dtype=np.bool_)
         self._cell_wh: FloatArray = np.zeros(len(self._layout.cell_asset))
         self._cell_level: FloatArray = np.zeros(len(self._layout.cell_asset))
@@ -106,7 +106,7 @@ class LightingField:
         except ValueError:
             self._rejected += 1
             return
-        known = command.segment < len(self._level)
+        known = command.segment < len(self._dimming_level)
         rows = command.segment[known]
         if command.hand_back:
             self._expires_s[rows] = -np.inf
@@ -121,11 +121,11 @@ class LightingField:
         segments = layout.segments
         begun_s = self._now_s - CADENCE_S
         overridden = self._expires_s > begun_s
-        target = np.where(overridden, self._override, 1.0) if self._dark(begun_s) else np.zeros(len(self._level))
+        target = np.where(overridden, self._override, 1.0) if self._dark(begun_s) else np.zeros(len(self._dimming_level))
         supplied = self._energised[segments.cabinet]
         target = np.where(supplied, target, 0.0)
         ramp_s = np.where(overridden, np.minimum(self._ramp_s, CADENCE_S), 0.0)
-        mean = target + (self._level - target) * ramp_s / (2.0 * CADENCE_S)
+        mean = target + (self._dimming_level - target) * ramp_s / (2.0 * CADENCE_S)
         mean = np.where(supplied, mean, 0.0)
         burning = mean > 0.0
         drawn_w = np.where(burning, self._gear_w + self._light_w * mean, self._living * STANDBY_W)
@@ -134,7 +134,7 @@ class LightingField:
         cabinets = len(layout.cabinet_asset)
         self._power_w = np.bincount(segments.cabinet, weights=drawn_w, minlength=cabinets).astype(np.float64)
         self._reactive_var = -np.bincount(segments.cabinet, weights=filter_var, minlength=cabinets).astype(np.float64)
-        self._level = target
+        self._dimming_level = target
         cells = len(layout.cell_asset)
         self._cell_wh += np.bincount(segments.cell, weights=drawn_w, minlength=cells) / 60.0
         lamps = np.bincount(segments.cell, weights=mean * segments.lamps, minlength=cells)
@@ -147,7 +147,7 @@ class LightingField:
         supplied = np.flatnonzero(self._energised[self._layout.segments.cabinet])
         rows = np.zeros(len(supplied), dtype=wire.SEGMENT_ROW)
         rows["number"], rows["count"] = supplied, 1
-        rows["half_percent"] = np.rint(self._level[supplied] * wire.HALF_PERCENT)
+        rows["half_percent"] = np.rint(self._dimming_level[supplied] * wire.HALF_PERCENT)
         live = np.flatnonzero(self._energised)
         meters = np.zeros(len(live), dtype=wire.CABINET_ROW)
         meters["number"] = live
@@ -199,7 +199,7 @@ class LightingField:
 
     def segment_levels(self) -> FloatArray:
         """Return the output (s,) that the lamps of each segment give now."""
-        return self._level.copy()
+        return self._dimming_level.copy()
 
 
 def open_simulator(start: SimulationStart) -> LightingField:

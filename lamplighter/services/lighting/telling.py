@@ -19,21 +19,21 @@ def _name(segment: int, layout: Layout) -> str:
     return named or f"the street without a name at {layout.asset_id[int(layout.segments.asset[segment]) - layout.start]}"
 
 
-def _light(segment: int, level: float, kind: int, layout: Layout) -> str:
+def _light(segment: int, dimming_level: float, kind: int, layout: Layout) -> str:
     """Say what light an output gives and what the class needs."""
     figures = layout.segments.figures[segment]
-    share = f"{level * 100:.3g} % output gives"
+    share = f"{dimming_level * 100:.3g} % output gives"
     if classes.LUMINANCE_CD_M2[kind] > 0:
-        return f"{share} {figures[LUMINANCE] * level:.2f} cd/m2, {classes.LUMINANCE_CD_M2[kind]:g} needed"
-    text = f"{share} {figures[AVERAGE] * level:.1f} lx, {classes.ILLUMINANCE_LX[kind]:g} needed"
+        return f"{share} {figures[LUMINANCE] * dimming_level:.2f} cd/m2, {classes.LUMINANCE_CD_M2[kind]:g} needed"
+    text = f"{share} {figures[AVERAGE] * dimming_level:.1f} lx, {classes.ILLUMINANCE_LX[kind]:g} needed"
     if classes.ILLUMINANCE_MIN_LX[kind] > 0:
-        text += f" (darkest point {figures[LEAST] * level:.2f} lx, {classes.ILLUMINANCE_MIN_LX[kind]:g} needed)"
+        text += f" (darkest point {figures[LEAST] * dimming_level:.2f} lx, {classes.ILLUMINANCE_MIN_LX[kind]:g} needed)"
     return text
 
 
-def _class_at(segment: int, level: float, layout: Layout) -> int:
+def _class_at(segment: int, dimming_level: float, layout: Layout) -> int:
     """Return the most demanding class for which this output was planned."""
-    steps = np.flatnonzero(np.abs(layout.levels[segment] - level) < LEVEL_STEP / 2)
+    steps = np.flatnonzero(np.abs(layout.step_share[segment] - dimming_level) < LEVEL_STEP / 2)
     design = int(layout.segments.design[segment])
     return min(design + (int(steps[0]) if len(steps) else 0), int(classes.FAMILY_LAST[design]))
 
@@ -45,10 +45,12 @@ def describe(proposals: Proposals, row: int, layout: Layout) -> str:
         name = layout.asset_id[int(proposals.asset[row]) - layout.start]
         return f"{name} returns to its own calendar, full output from dusk to dawn."
     segment = int(found[0])
-    level = float(proposals.values["dimming_level"][row])
-    kind = _class_at(segment, level, layout)
+    dimming_level = float(proposals.values["dimming_level"][row])
+    kind = _class_at(segment, dimming_level, layout)
     reason = REASONS[int(proposals.because[row])]
-    return f"{_name(segment, layout)}: {_light(segment, level, kind, layout)} for class {classes.CLASSES[kind]}; {reason}."
+    return (
+        f"{_name(segment, layout)}: {_light(segment, dimming_level, kind, layout)} for class {classes.CLASSES[kind]}; {reason}."
+    )
 
 
 def _segment_of(local: int, layout: Layout) -> int | None:

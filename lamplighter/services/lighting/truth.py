@@ -10,8 +10,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from lamplighter.services.lighting import adaptive
-from lamplighter.services.lighting.layout import Layout, quiet
+from lamplighter.services.lighting.adaptive import need
+from lamplighter.services.lighting.layout import FigureTable, Layout, quiet
 from lamplighter.services.lighting.photometry import classes, field, luminaires, quality
 from lamplighter.services.lighting.photometry.field import RoadField
 from lamplighter.services.lighting.plan import AVERAGE, EDGE, GLARE, LEAST, LENGTHWISE, LUMINANCE, UNIFORMITY
@@ -30,7 +30,7 @@ class Account:
     energy_wh (areas,); below, over (s, STEPS): minutes in which the class of each step was missed, or passed by 1.5."""
 
     roads: tuple[tuple[RoadField, str, str], ...]
-    figures: FloatArray
+    figures: FigureTable
     energy_wh: FloatArray
     below_min: FloatArray
     over_min: FloatArray
@@ -83,23 +83,23 @@ def refitted(account: Account, alive: BoolArray, layout: Layout) -> Account:
     return replace(account, figures=figures)
 
 
-def _misses(figures: FloatArray, level: FloatArray, kind: IntArray) -> BoolArray:
+def _misses(figures: FloatArray, dimming_level: FloatArray, kind: IntArray) -> BoolArray:
     """Return (s,) whether segments at these outputs miss any criterion of these classes."""
     with np.errstate(invalid="ignore"):
-        glare = figures[:, GLARE] * np.maximum(level, 1e-9) ** 0.2
+        glare = figures[:, GLARE] * np.maximum(dimming_level, 1e-9) ** 0.2
     return ~(
-        (figures[:, LUMINANCE] * level >= classes.LUMINANCE_CD_M2[kind] * (1 - SLACK))
+        (figures[:, LUMINANCE] * dimming_level >= classes.LUMINANCE_CD_M2[kind] * (1 - SLACK))
         & (figures[:, UNIFORMITY] >= classes.UNIFORMITY[kind])
         & (figures[:, LENGTHWISE] >= classes.LENGTHWISE[kind])
         & (glare <= classes.GLARE_PERCENT[kind])
         & (figures[:, EDGE] >= classes.EDGE[kind])
-        & (figures[:, AVERAGE] * level >= classes.ILLUMINANCE_LX[kind] * (1 - SLACK))
-        & (figures[:, LEAST] * level >= classes.ILLUMINANCE_MIN_LX[kind] * (1 - SLACK))
+        & (figures[:, AVERAGE] * dimming_level >= classes.ILLUMINANCE_LX[kind] * (1 - SLACK))
+        & (figures[:, LEAST] * dimming_level >= classes.ILLUMINANCE_MIN_LX[kind] * (1 - SLACK))
         & (figures[:, LEAST] >= classes.ILLUMINANCE_UNIFORMITY[kind] * figures[:, AVERAGE])
     )
 
 
-def minute(account: Account, level: FloatArray, dark: bool, drawn_w: FloatArray, layout: Layout) -> Account:
+def minute(account: Account, dimming_level: FloatArray, dark: bool, drawn_w: FloatArray, layout: Layout) -> Account:
     """Return the books after one more minute: outputs (s,) and power (s,) of each segment."""
     segments = layout.segments
     energy = account.energy_wh + np.bincount(segments.area, weights=drawn_w, minlength=len(account.energy_wh)) / 60.0
@@ -107,9 +107,9 @@ def minute(account: Account, level: FloatArray, dark: bool, drawn_w: FloatArray,
         return replace(account, energy_wh=energy)
     below, over = account.below_min.copy(), account.over_min.copy()
     for k in range(STEPS):
-        kind = classes.lowered(segments.design, np.full(len(level), k))
-        below[:, k] += _misses(account.figures, level, kind)
-        over[:, k] += account.figures[:, AVERAGE] * level > classes.ILLUMINANCE_MAX_LX[kind] * (1 + SLACK)
+        kind = classes.lowered(segments.design, np.full(len(dimming_level), k))
+        below[:, k] += _misses(account.figures, dimming_level, kind)
+        over[:, k] += account.figures[:, AVERAGE] * dimming_level > classes.ILLUMINANCE_MAX_LX[kind] * (1 + SLACK)
     return replace(account, energy_wh=energy, below_min=below, over_min=over)
 
 
@@ -121,7 +121,7 @@ def close_quarter(account: Account, now_s: float, flow_veh_h: FloatArray | None,
     counter = layout.sites.counter
     flow = np.zeros(len(counter)) if flow_veh_h is None else flow_veh_h[counter]
     known = np.full(len(counter), flow_veh_h is not None)
-    needed = adaptive.need(flow, known, quiet(now_s - 1.0, layout), layout)
+    needed = need(flow, known, quiet(now_s - 1.0, layout), layout)
     rows = np.arange(len(needed.relax))
     area, count = layout.segments.area, len(account.energy_wh)
     below = np.bincount(area, weights=account.below_min[rows, needed.relax], minlength=count).astype(np.float64)

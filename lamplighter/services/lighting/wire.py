@@ -4,7 +4,7 @@
 All numbers are little-endian. A report: magic LLR1, kind (1 segments, 2 cabinets, 3 cells), a spare byte, count, time in
 POSIX seconds, then rows. Levels travel in half per cent, power in W and var, energy in Wh. Numbers of segments, cabinets
 and cells are their places in the city's tables. A command: magic LLD1, kind (1 dim, 2 hand back), ramp in s, count,
-expiry in POSIX seconds, then rows of segment and level.
+expiry in POSIX seconds, then rows of segment and dimming_level.
 """
 
 import struct
@@ -79,8 +79,8 @@ def _frames(payload: bytes, layout: Layout) -> list[FrameArray]:
     minute, quarter = int(at_s - 1) // CADENCE_S, int(at_s - 1) // BOUNDARY_S
     word = layout.vocabulary.index
     if kind == SEGMENTS:
-        level = rows["half_percent"].astype(np.int64)
-        return [_column(layout.segments.asset, rows["number"], word("dimming_level"), minute, level)]
+        dimming_level = rows["half_percent"].astype(np.int64)
+        return [_column(layout.segments.asset, rows["number"], word("dimming_level"), minute, dimming_level)]
     if kind == CABINETS:
         asset = layout.cabinet_asset
         return [
@@ -110,8 +110,8 @@ def encode(permits: Permits, layout: Layout) -> Sequence[Message]:
     place = np.zeros(layout.size, dtype=np.int64)
     place[layout.segments.asset - layout.start] = np.arange(len(layout.segments.asset))
     rows = place[table.asset[permits.row] - layout.start]
-    level, ramp = table.values["dimming_level"][permits.row], table.values["ramp_s"][permits.row]
-    return _per_cell(rows, level, ramp, (COMMAND_DIM, int(permits.expires_s)), layout)
+    dimming_level, ramp = table.values["dimming_level"][permits.row], table.values["ramp_s"][permits.row]
+    return _per_cell(rows, dimming_level, ramp, (COMMAND_DIM, int(permits.expires_s)), layout)
 
 
 def _segments_behind(asset: IntArray, layout: Layout) -> IntArray:
@@ -128,14 +128,16 @@ def _segments_behind(asset: IntArray, layout: Layout) -> IntArray:
     return np.flatnonzero(hit)
 
 
-def _per_cell(rows: IntArray, level: FloatArray, ramp_s: FloatArray, head: tuple[int, int], layout: Layout) -> list[Message]:
+def _per_cell(
+    rows: IntArray, dimming_level: FloatArray, ramp_s: FloatArray, head: tuple[int, int], layout: Layout
+) -> list[Message]:
     """Return one message per cell and ramp, rows in order of the segments."""
     kind, expires_s = head
     ramp = np.rint(ramp_s).astype(np.int64)
     cell = layout.segments.cell[rows]
     order = np.lexsort((rows, ramp, cell))
     body = np.zeros(len(rows), dtype=COMMAND_ROW)
-    body["number"], body["half_percent"] = rows[order], np.rint(level[order] * HALF_PERCENT)
+    body["number"], body["half_percent"] = rows[order], np.rint(dimming_level[order] * HALF_PERCENT)
     key = cell[order] * 256 + ramp[order]
     begin = np.flatnonzero(np.concatenate(([True], np.diff(key) != 0))) if len(key) else np.zeros(0, dtype=np.int64)
     ends = np.append(begin[1:], len(key))
@@ -159,5 +161,5 @@ def read_command(message: Message) -> Command:
     if len(payload) != HEADER.size + count * COMMAND_ROW.itemsize:
         raise ValueError(f"{message.topic}: {len(payload)} bytes for {count} rows; the command is cut short or too long")
     rows = np.frombuffer(payload, dtype=COMMAND_ROW, offset=HEADER.size)
-    level = rows["half_percent"].astype(np.float64) / HALF_PERCENT
-    return Command(kind == COMMAND_BACK, float(ramp_s), float(expires_s), rows["number"].astype(np.int64), level)
+    dimming_level = rows["half_percent"].astype(np.float64) / HALF_PERCENT
+    return Command(kind == COMMAND_BACK, float(ramp_s), float(expires_s), rows["number"].astype(np.int64), dimming_level)

@@ -11,7 +11,7 @@ from typing import Literal
 
 import numpy as np
 
-from lamplighter.terms.columns import FloatArray
+from lamplighter.terms.columns import FloatArray, IntArray
 
 Arrangement = Literal["single", "opposite", "staggered"]
 ARRANGEMENTS: tuple[Arrangement, ...] = ("single", "opposite", "staggered")
@@ -61,7 +61,7 @@ class Lamps:
 
     x_m: FloatArray
     y_m: FloatArray
-    side: FloatArray
+    side: IntArray
 
 
 def points_along(spacing_m: float) -> int:
@@ -114,8 +114,9 @@ def lamps_of(road: RoadField) -> Lamps:
     last = math.ceil((GLARE_AHEAD_M + road.spacing_m) / road.spacing_m) + 1
     x = np.arange(first, last + 1, dtype=np.float64) * road.spacing_m
     ones = np.ones(len(x))
+    right = np.ones(len(x), dtype=np.int64)
     if road.arrangement == "single":
-        return Lamps(x, ones * road.overhang_m, ones)
+        return Lamps(x, ones * road.overhang_m, right)
     other = x + (road.spacing_m / 2.0 if road.arrangement == "staggered" else 0.0)
     far = ones * (road.width_m - road.overhang_m)
-    return Lamps(np.concatenate([x, other]), np.concatenate([ones * road.overhang_m, far]), np.concatenate([ones, -ones]))
+    return Lamps(np.concatenate([x, other]), np.concatenate([ones * road.overhang_m, far]), np.concatenate([right, -right]))

@@ -40,7 +40,7 @@ class Quality:
 
 def _columns(road: RoadField) -> FloatArray:
     lamps = field.lamps_of(road)
-    return np.stack([lamps.x_m, lamps.y_m, lamps.side], axis=1)
+    return np.stack([lamps.x_m, lamps.y_m, lamps.side.astype(np.float64)], axis=1)
 
 
 def _mesh(x: FloatArray, y: FloatArray) -> FloatArray:
