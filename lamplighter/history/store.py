@@ -110,10 +110,8 @@ class History:
                 [low, high],
             ).fetchnumpy()
             found = cast(dict[str, Any], result)
-            return {
-                name: np.asarray(found[name]).astype(np.str_ if kind == "text" else None or np.asarray(found[name]).dtype)
-                for name, kind in TABLES[table].columns
-            }
+            texts = {name for name, kind in TABLES[table].columns if kind == "text"}
+            return {name: np.asarray(values, dtype=np.str_ if name in texts else None) for name, values in found.items()}
 
         return self._writer.do(job)
 
