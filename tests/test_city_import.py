@@ -67,8 +67,8 @@ def test_everything_a_configuration_names_is_brought_in_unpacked(tmp_path: Path)
     given = bring(found, tmp_path / "city")
     assert given == {
         "net": "net.xml",
-        "routes": "routes-1-cars.rou.xml;routes-2-cars.rou.xml",
-        "additional": "additional-1-types.add.xml",
+        "routes": "routes-001-cars.rou.xml;routes-002-cars.rou.xml",
+        "additional": "additional-001-types.add.xml",
         "begin_s": "23400",
         "grid": "simbench:1-LV-urban6--0-sw",
     }
@@ -198,6 +198,8 @@ def test_a_recipe_may_name_a_configuration_and_settings(tmp_path: Path) -> None:
     assert {fault.key for fault in caught.value.faults} == {"[city] areas", "[source] net, config", "[lumps]", "[lamps] power_kw"}
 
 
+@pytest.mark.engine
+@pytest.mark.slow
 def test_the_how_to_does_what_it_says(tmp_path: Path, repository: Path) -> None:
     sumo_home()
     page = (repository / "docs" / "how-to" / "import-a-city.md").read_text(encoding="utf-8")

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from lamplighter.city import source
-from lamplighter.city.csvfile import Faults
+from lamplighter.city.csvfile import Faults, strangers
 from lamplighter.city.faults import CityError, Fault, shortened
 from lamplighter.city.folder import CityFiles, read
 from lamplighter.city.network import net_edges
@@ -64,7 +64,7 @@ def _network_faults(folder: Path, files: CityFiles | None) -> list[Fault]:
     if files is None:
         return []
     faults = Faults("streets.csv")
-    strange = np.flatnonzero(~np.isin(files.streets.id, np.array(sorted(edges), dtype=np.str_))).tolist()
+    strange = np.flatnonzero(strangers(files.streets.id, edges)).tolist()
     remedy = "Take the row out, or build the city again from this net."
     faults.rows(strange, "id", lambda row: shortened(str(files.streets.id[row])), "an edge of sumo/net.xml", remedy)
     return faults.found

@@ -4,7 +4,7 @@
 import csv
 import gc
 import math
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import islice
@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from lamplighter.city.faults import SHOWN, Fault, shortened, unknown_name
-from lamplighter.terms.columns import AnyArray
+from lamplighter.terms.columns import AnyArray, BoolArray
 from lamplighter.terms.table import ColumnSpec, Table, TableSpec
 
 CHUNK_ROWS = 65_536
@@ -27,14 +27,7 @@ def _truth(cell: str) -> bool:
     return TRUTH[cell]
 
 
-def _finite(cell: str) -> float:
-    value = float(cell)
-    if not math.isfinite(value):
-        raise ValueError(cell)
-    return value
-
-
-PARSE: Mapping[str, Callable[[str], Any]] = {"int": int, "float": _finite, "bool": _truth}
+PARSE: Mapping[str, Callable[[str], Any]] = {"int": int, "float": float, "bool": _truth}
 
 
 @dataclass
@@ -77,7 +70,7 @@ def read_table(path: Path, shown: str, spec: TableSpec) -> tuple[Table, int, tup
     if not path.is_file():
         faults.add(None, "file", "missing", f"a CSV file: {spec.doc}", "Build the city again, or restore the file.")
         return {c.name: np.zeros(0, dtype=DTYPES[c.kind]) for c in spec.columns}, 0, tuple(faults.found)
-    cells: dict[str, list[Any]] = {}
+    cells: dict[str, list[AnyArray]] = {}
     bad: dict[str, list[tuple[int, str]]] = {}
     with _no_garbage_collection():
         try:
@@ -87,8 +80,8 @@ def read_table(path: Path, shown: str, spec: TableSpec) -> tuple[Table, int, tup
             return {c.name: np.zeros(0, dtype=DTYPES[c.kind]) for c in spec.columns}, 0, tuple(faults.found)
         except csv.Error as error:
             faults.add(None, "CSV", str(error), "comma-separated cells, quoted with double quotes", "Mend the quoting.")
-            rows = min((len(column) for column in cells.values()), default=0)
-        columns = {c.name: np.array(cells[c.name][:rows], dtype=DTYPES[c.kind]) for c in spec.columns if c.name in cells}
+            rows = min((sum(map(len, parts)) for parts in cells.values()), default=0)
+        columns = {c.name: _joined(cells[c.name], c, rows) for c in spec.columns if c.name in cells}
     for column in spec.columns:
         if wrong := bad.get(column.name):
             texts = dict(wrong)
@@ -117,7 +110,7 @@ def has_header(path: Path, spec: TableSpec) -> bool:
 
 
 def _read_cells(
-    path: Path, spec: TableSpec, faults: Faults, cells: dict[str, list[Any]], bad: dict[str, list[tuple[int, str]]]
+    path: Path, spec: TableSpec, faults: Faults, cells: dict[str, list[AnyArray]], bad: dict[str, list[tuple[int, str]]]
 ) -> int:
     """Fill `cells` (by column) and `bad` (row and text of cells that cannot be read); return the number of rows."""
     with path.open(newline="", encoding="utf-8-sig") as stream:
@@ -127,7 +120,8 @@ def _read_cells(
         cells.update({column.name: [] for column in wanted.values()})
         rows = 0
         while chunk := list(islice(reader, CHUNK_ROWS)):
-            uneven = [i for i, row in enumerate(chunk) if len(row) != len(header)]
+            even = set(map(len, chunk)) == {len(header)}
+            uneven = [] if even else [i for i, row in enumerate(chunk) if len(row) != len(header)]
             if uneven:
                 widths = {rows + i: len(chunk[i]) for i in uneven}
                 remedy = "Give the row one cell for each column; quote texts that hold a comma."
@@ -136,7 +130,7 @@ def _read_cells(
                     chunk[i] = (chunk[i] + [""] * len(header))[: len(header)]
             for place, texts in enumerate(zip(*chunk, strict=True)):
                 if column := wanted.get(place):
-                    cells[column.name].extend(_convert(texts, column, rows, bad))
+                    cells[column.name].append(_convert(texts, column, rows, bad))
             rows += len(chunk)
         if reader.line_num > rows + 1:
             faults.add(None, "rows", "a line break inside a cell", "one row a line", "Take the line break out of the cell.")
@@ -159,20 +153,29 @@ def _header(header: Sequence[str], spec: TableSpec, faults: Faults) -> dict[int,
     return wanted
 
 
-def _convert(texts: Sequence[str], column: ColumnSpec, first_row: int, bad: dict[str, list[tuple[int, str]]]) -> Sequence[Any]:
+def _joined(parts: list[AnyArray], column: ColumnSpec, rows: int) -> AnyArray:
+    return np.concatenate([np.zeros(0, dtype=DTYPES[column.kind]), *parts])[:rows]
+
+
+def _convert(texts: Sequence[str], column: ColumnSpec, first_row: int, bad: dict[str, list[tuple[int, str]]]) -> AnyArray:
+    """Return one column of a chunk of rows, the usual case in one sweep, else cell by cell."""
     if column.kind == "text":
-        return texts
+        return np.array(texts, dtype=np.str_)
     parse = PARSE[column.kind]
     try:
-        return list(map(parse, texts))
-    except (ValueError, KeyError):
+        swept = np.array(list(map(parse, texts)), dtype=DTYPES[column.kind])
+        if np.isfinite(swept).all():
+            return swept
+    except (ValueError, KeyError, OverflowError):
         pass
-    values: list[Any] = []
+    values = np.zeros(len(texts), dtype=DTYPES[column.kind])
     for i, text in enumerate(texts):
         try:
-            values.append(parse(text))
-        except (ValueError, KeyError):
-            values.append(0)
+            value = parse(text)
+            if not math.isfinite(value):
+                raise ValueError(text)
+            values[i] = value
+        except (ValueError, KeyError, OverflowError):
             bad.setdefault(column.name, []).append((first_row + i, text))
     return values
 
@@ -180,7 +183,7 @@ def _convert(texts: Sequence[str], column: ColumnSpec, first_row: int, bad: dict
 def _bounds(values: AnyArray, column: ColumnSpec, faults: Faults) -> None:
     if column.kind == "text":
         if column.one_of:
-            wrong = np.flatnonzero(~np.isin(values, np.array([*column.one_of, *([""] if column.optional else [])])))
+            wrong = np.flatnonzero(strangers(values, [*column.one_of, *([""] if column.optional else [])]))
             remedy = "Use one of these words." if len(column.one_of) > 1 else "Use this word."
             faults.rows(
                 wrong.tolist(), column.name, lambda row: shortened(str(values[row])), "one of " + ", ".join(column.one_of), remedy
@@ -197,6 +200,12 @@ def _bounds(values: AnyArray, column: ColumnSpec, faults: Faults) -> None:
     allowed = f"{'any' if low is None else f'{low:g}'} to {'any' if high is None else f'{high:g}'}"
     remedy = f"Mend the value, or the unit: {column.doc}"
     faults.rows(np.flatnonzero(outside).tolist(), column.name, lambda row: str(values[row]), allowed, remedy)
+
+
+def strangers(values: AnyArray, known: Iterable[Any]) -> BoolArray:
+    """Return the mask (n,) of values that are not among the known ones; fast where there is none."""
+    strange = set(values.tolist()) - set(known)
+    return np.isin(values, np.array(sorted(strange))) if strange else np.zeros(len(values), dtype=np.bool_)
 
 
 def _unique(columns: Table, spec: TableSpec, faults: Faults) -> None:

@@ -5,11 +5,11 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from lamplighter.city.csvfile import Faults
+from lamplighter.city.csvfile import Faults, strangers
 from lamplighter.city.faults import Fault, shortened
 from lamplighter.city.layout import AREAS, ASSETS, STREETS
 from lamplighter.terms.asset import Assets
-from lamplighter.terms.columns import AnyArray, BoolArray, TextArray
+from lamplighter.terms.columns import AnyArray, TextArray
 from lamplighter.terms.service import Service
 from lamplighter.terms.table import ColumnSpec, Table, TableSpec
 
@@ -41,7 +41,7 @@ def _dangling(file: str, spec: TableSpec, table: Table, targets: Mapping[str, Ta
         if wanted is None:
             continue
         cells = table[column.name]
-        wrong = ~np.isin(cells, wanted)
+        wrong = strangers(cells, wanted.tolist())
         if column.optional and cells.dtype.kind == "U":
             wrong &= cells != ""
         remedy = f"Name a row that is in {named}, or add that row there."
@@ -67,8 +67,8 @@ def _asset_faults(assets: Table, services: Sequence[Service]) -> list[Fault]:
     feeding = np.array([kind.name for kind in kinds if kind.feeds], dtype=np.str_)
     if len(feeding) == 0:
         return faults.found
-    needs = np.isin(assets["kind"], np.array([kind.name for kind in kinds if kind.needs_power], dtype=np.str_))
-    feeds: BoolArray = np.isin(assets["kind"], feeding)
+    needs = ~strangers(assets["kind"], [kind.name for kind in kinds if kind.needs_power])
+    feeds = ~strangers(assets["kind"], feeding.tolist())
     fed_by: TextArray = assets["fed_by"]
     feeding_ids = assets["id"][feeds]
     allowed = f"the id of an asset of kind {' or '.join(feeding.tolist())}"
@@ -84,8 +84,8 @@ def _asset_faults(assets: Table, services: Sequence[Service]) -> list[Fault]:
         allowed,
         "Name the node it hangs on, or build the city again.",
     )
-    elsewhere = (fed_by != "") & ~np.isin(fed_by, feeding_ids)
-    known = np.isin(fed_by, assets["id"])
+    elsewhere = strangers(fed_by, ["", *feeding_ids.tolist()])
+    known = elsewhere & ~strangers(fed_by, assets["id"].tolist()) if elsewhere.any() else elsewhere
     unknown = np.flatnonzero(elsewhere & ~known).tolist()
     faults.rows(
         unknown,
@@ -111,7 +111,7 @@ def _kinds(assets: Table, services: Sequence[Service], faults: Faults) -> None:
     for service in services:
         own = assets["service"] == service.name
         names = np.array([kind.name for kind in service.kinds], dtype=np.str_)
-        wrong = np.flatnonzero(own & ~np.isin(assets["kind"], names)).tolist()
+        wrong = np.flatnonzero(own & strangers(assets["kind"], names.tolist())).tolist()
         allowed = f"a kind of {service.name}: {', '.join(names.tolist()) or 'none'}"
         faults.rows(wrong, "kind", lambda row: shortened(str(assets["kind"][row])), allowed, "Mend the kind, or the service.")
 
@@ -134,7 +134,7 @@ def unknown_services(assets: Assets, services: Sequence[Service]) -> list[Fault]
     """Return a fault for the assets of services that lamplighter does not have."""
     faults = Faults("assets.csv")
     names = np.array([service.name for service in services], dtype=np.str_)
-    wrong = np.flatnonzero(~np.isin(assets.service, names)).tolist()
+    wrong = np.flatnonzero(strangers(assets.service, names.tolist())).tolist()
     allowed = f"one of {', '.join(names.tolist())}"
     faults.rows(
         wrong, "service", lambda row: shortened(str(assets.service[row])), allowed, "Mend the name, or install that service."

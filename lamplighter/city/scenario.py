@@ -15,6 +15,7 @@ from lamplighter.city.network import elements
 
 # The zero of a net without a geographic reference lies in the English Channel, where nobody takes it for the real place.
 NOWHERE = (0.0, 50.0)
+ENDINGS = {source.ROUTES: ".rou.xml", source.ADDITIONAL: ".add.xml"}
 GRID_FILE = "source/grid.json"
 ALIASES = {"n": "net-file", "net": "net-file", "r": "route-files", "a": "additional-files", "b": "begin", "e": "end"}
 REMEDY_CONFIG = "Give the scenario's .sumocfg, whole; `sumo --save-configuration` writes one."
@@ -104,13 +105,19 @@ def bring(scenario: Scenario, folder: Path) -> Mapping[str, str]:
 
 
 def _named(paths: Sequence[Path], key: str, folder: Path) -> list[str]:
-    """Copy files under names that cannot collide, numbered in the order of the configuration."""
-    names = [f"{key}-{number}-{path.name.removesuffix('.gz').replace(';', '_')}" for number, path in enumerate(paths, start=1)]
+    """Copy files under names that cannot collide and that sort in the order of the configuration."""
+    ending = ENDINGS[key]
+    names = [f"{key}-{number:03d}-{_stem(path)}{ending}" for number, path in enumerate(paths, start=1)]
     for path, name in zip(paths, names, strict=True):
         _copy(path, folder / name)
         for element in elements(folder / name, path.name, ("routes", "additional") if key == source.ROUTES else (), REMEDY_COPY):
             element.clear()  # only read to its end, so that a file cut short is told now and not in the first run
     return names
+
+
+def _stem(path: Path) -> str:
+    name = path.name.removesuffix(".gz").removesuffix(".xml").removesuffix(".rou").removesuffix(".add")
+    return "".join(letter if letter.isalnum() or letter in "-_." else "_" for letter in name)
 
 
 def _copy(path: Path, to: Path) -> None:

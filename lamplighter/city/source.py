@@ -6,8 +6,8 @@ All values are texts. A key that is absent means that the source did not say; th
 | key | value |
 |---|---|
 | `net` | file name inside `folder/sumo`, always `net.xml` (uncompressed); always present |
-| `routes` | `;`-joined file names inside `folder/sumo`, in the configuration's order; absent: traffic generates demand |
-| `additional` | `;`-joined file names inside `folder/sumo`; absent: none |
+| `routes` | `;`-joined names `routes-NNN-*.rou.xml` in `folder/sumo`, in order; absent: traffic makes the demand |
+| `additional` | `;`-joined names `additional-NNN-*.add.xml` in `folder/sumo`, in order; absent: none |
 | `begin_s`, `end_s` | the configuration's own time window in seconds of its day, as decimal text; absent where it is open |
 | `grid` | `simbench:CODE`, or the path of a pandapower JSON file relative to the city folder; absent: grid synthesises |
 
