@@ -9,6 +9,7 @@ from pathlib import Path
 import click
 
 import lamplighter.services
+from lamplighter.city.faults import CityError
 
 COMMANDS = {
     "demo": ("lamplighter.cli.demo:demo", "Run the demo city and open its page."),
@@ -75,7 +76,12 @@ def main() -> None:
     """Run the command line. Errors that a person can mend end in one plain message, not in a traceback."""
     try:
         cli.main(prog_name="lamplighter", standalone_mode=True)
+    except CityError as error:
+        click.echo(f"lamplighter: {error}", err=True)
+        sys.exit(2)
     except ModuleNotFoundError as error:
+        if (error.name or "lamplighter").split(".")[0] == "lamplighter":
+            raise
         click.echo(f"lamplighter: the Python package {error.name!r} is not installed. {_extra_for(error.name or '')}", err=True)
         sys.exit(3)
 

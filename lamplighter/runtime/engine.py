@@ -76,8 +76,9 @@ class LiveEngine:
         first = next(iter(self._cities.values()))
         return Scene(
             name=first.name, title=first.title, simulated=first.simulated and self._simulated,
-            attribution=attribution_lines(folder), place=first.place, streets=first.streets, assets=first.assets, areas=first.areas,
-            services=tuple(about(run) for run in self._run.runs), seed=self._plan.seed, begin_s=self._plan.begin_s,
+            attribution=attribution_lines(folder), place=first.place, streets=first.streets, assets=first.assets,
+            areas=first.areas, services=tuple(about(run) for run in self._run.runs), seed=self._plan.seed,
+            begin_s=self._plan.begin_s,
         )  # fmt: skip
 
     # --- what the web may ask -----------------------------------------------------------------------------
