@@ -9,6 +9,7 @@ import resource
 import signal
 import subprocess
 import sys
+import threading
 import time
 import zlib
 
@@ -389,6 +390,19 @@ def test_the_command_says_what_it_checked_and_where_it_broke(tmp_path):
     said = CliRunner().invoke(command, [str(tmp_path), "--checkpoint", str(tmp_path / "kept")])
     assert said.exit_code == 2
     assert "no signed checkpoint" in said.output
+
+
+def test_threads_may_append_at_once(tmp_path):
+    with Ledger.open(tmp_path) as ledger:
+        workers = [
+            threading.Thread(target=lambda: [ledger.append(act(n)) and ledger.checkpoint() for n in range(20)]) for _ in range(4)
+        ]
+        for worker in workers:
+            worker.start()
+        for worker in workers:
+            worker.join()
+        assert len(ledger) == 80
+    assert verify(tmp_path).sound
 
 
 def test_the_budget_entry_travels_whole(tmp_path):

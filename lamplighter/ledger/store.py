@@ -4,6 +4,7 @@
 import fcntl
 import os
 import struct
+import threading
 import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -103,7 +104,7 @@ def _any_record_after(data: bytes, begin: int) -> bool:
 
 
 class Ledger:
-    """An append-only log of entries. Made by `open`; a context manager; one process at a time."""
+    """An append-only log of entries. Made by `open`; a context manager; one process at a time, any of its threads."""
 
     def __init__(self, folder: Path, handle: int, key: Ed25519PrivateKey, verifier: Verifier, found: Scan) -> None:
         self.folder = folder
@@ -111,6 +112,7 @@ class Ledger:
         self._handle = handle
         self._key = key
         self._end = found.end
+        self._lock = threading.RLock()
         self._tree = Tree()
         self._leaves: list[bytes] = []
         self._checkpoints: list[Checkpoint] = []
@@ -157,13 +159,15 @@ class Ledger:
         EntryRefusedError where one breaks its bounds; LedgerUnwritableError where the disk is full.
         """
         contents = [encode(entry) for entry in entries]
-        self._write("entry", contents)
-        return len(self) - 1
+        with self._lock:
+            self._write("entry", contents)
+            return len(self) - 1
 
     def checkpoint(self) -> Checkpoint:
         """Sign the root over all entries, write it down and return it."""
-        signed = Checkpoint(self.verifier.name, len(self), self._tree.root()).signed(self.verifier.name, self._key)
-        self._write("checkpoint", [signed.note])
+        with self._lock:
+            signed = Checkpoint(self.verifier.name, len(self), self._tree.root()).signed(self.verifier.name, self._key)
+            self._write("checkpoint", [signed.note])
         return signed
 
     def record_cosigned(self, checkpoint: Checkpoint) -> None:
@@ -208,6 +212,10 @@ class Ledger:
         self.close()
 
     def _write(self, kind: RecordKind, contents: Sequence[bytes]) -> None:
+        with self._lock:
+            self._write_alone(kind, contents)
+
+    def _write_alone(self, kind: RecordKind, contents: Sequence[bytes]) -> None:
         code = _CODES[kind]
         data = b"".join(_HEAD.pack(code, len(c), zlib.crc32(code + c)) + c for c in contents)
         try:
