@@ -60,9 +60,9 @@ def test_a_million_rows_are_read_in_seconds(tmp_path: Path) -> None:
     number = np.arange(rows)
     ids = np.char.add("asset-", number.astype(np.str_))
     write_table(tmp_path / "rows.csv", {"id": ids, "count": number, "p_kw": number / 7, "on": number % 2 == 0}, ORDER)
-    started = time.perf_counter()
+    started = time.process_time()
     table, count, faults = read_table(tmp_path / "rows.csv", "rows.csv", SPEC)
-    seconds = time.perf_counter() - started
+    seconds = time.process_time() - started
     assert (count, faults) == (rows, ())
     assert table["id"][-1] == "asset-999999"
     assert table["p_kw"][777_777] == 777_777 / 7

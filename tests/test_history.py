@@ -208,10 +208,13 @@ def test_a_full_disk_is_said_aloud_loses_nothing_acknowledged_and_mends_itself(t
         assert "could not write" in status.fault
         assert "Free space" in status.fault
         assert status.rows_pending + status.rows_committed >= 30_500
+        assert history.seal(2_000_000_000_000) == [], "sealing on a full disk must not raise into the loop"
+        assert history.retain(NOON_S + 4000 * DAY_S).rows_erased == 0
         acknowledged = 500 + sum(3000 for receipt in receipts if history.wait(receipt, 0.01))
         assert len(history.read("outcomes")["run"]) >= acknowledged
         filler.unlink()
         assert history.wait(receipts[-1], 20)
+        assert history.seal(2_000_000_000_000)
         assert history.status().fault == ""
         assert history.status().rows_dropped == 0
         assert len(history.read("outcomes")["run"]) == 30_500

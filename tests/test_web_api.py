@@ -4,6 +4,7 @@
 import csv
 import io
 import json
+import urllib.error
 import urllib.request
 from collections.abc import Generator
 

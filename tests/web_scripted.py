@@ -338,7 +338,7 @@ class Scripted:
         if not self._scene.simulated:
             return {}
         streets = self._scene.streets
-        motor = np.flatnonzero((streets.kind == "motor") & (streets.length_m > 40))
+        motor = np.flatnonzero((streets.kind == "motor") & (streets.length_m >= np.quantile(streets.length_m, 0.3)))
         n = self._moving
         on = motor[(np.arange(n) * 7919) % len(motor)]
         first, last = streets.shape_offsets[on], streets.shape_offsets[on + 1] - 1

@@ -276,7 +276,7 @@ export class CityMap {
     this.map.addImage(name, { width: side, height: side, data }, { sdf: true, pixelRatio: 1.6 });
   }
 
-  /** Show the newest values; where drawing is slow (no graphics card) the map rests as long as it drew. */
+  /** Show the newest values; where drawing is slow (no graphics card) the map rests longer than it drew. */
   show(live: Live): void {
     this.waiting = live;
     if (!this.overlay || this.drawing) return;
@@ -287,7 +287,7 @@ export class CityMap {
       setTimeout(() => {
         this.drawing = false;
         if (this.waiting && this.waiting !== live) this.show(this.waiting);
-      }, cost > 60 ? Math.min(cost, 2000) : 0);
+      }, cost > 60 ? Math.min(2 * cost, 3000) : 0);
     };
     this.map.once("render", again);
     this.map.triggerRepaint();

@@ -17,7 +17,7 @@ export class Table {
   private down = true;
   private pages = 1;
   private street: Set<number> | null = null;
-  private drawnAt = 0;
+  private drawnAt = Number.NEGATIVE_INFINITY;
   private live: Live | null = null;
   private readonly select: HTMLSelectElement;
   private readonly body = make("tbody");
