@@ -16,6 +16,7 @@ from lamplighter.services.traffic.terms import CALL_BUTTON, COUNTER, LANE_AREA, 
 
 NEAR_M, FAR_M, EXIT_M = 60.0, 200.0, 60.0
 LOOP_M, LOOP_BEFORE_M = 2.0, 3.0
+AREA_MIN_M = 1.0
 SHORTEST_M = 8.0  # a shorter stretch holds no whole vehicle
 COUNTER_MIN_M = 40.0
 COUNTED = ("motorway", "trunk", "primary", "secondary", "tertiary")
@@ -71,9 +72,10 @@ def _before(
     for (edge, lane), groups in served.items():
         length_m = network.edges[edge].lanes[lane].length_m
         loop_m = max(0.0, length_m - LOOP_BEFORE_M - LOOP_M)
-        found.append(Detector(LOOP, "stop_line", number, groups, edge, lane, loop_m, LOOP_M))
+        found.append(Detector(LOOP, "stop_line", number, groups, edge, lane, loop_m, min(LOOP_M, length_m)))
         near_m = min(NEAR_M, length_m)
-        found.append(Detector(LANE_AREA, "near", number, groups, edge, lane, length_m - near_m, near_m))
+        if near_m >= AREA_MIN_M:
+            found.append(Detector(LANE_AREA, "near", number, groups, edge, lane, length_m - near_m, near_m))
         if length_m - near_m >= SHORTEST_M:
             reach_m = min(FAR_M, length_m)
             found.append(Detector(LANE_AREA, "far", number, groups, edge, lane, length_m - reach_m, reach_m - near_m))

@@ -7,35 +7,32 @@ from lamplighter.services.traffic.planning.network import RoadNetwork
 from lamplighter.terms.city import Streets
 from lamplighter.terms.columns import BoolArray, FloatArray
 
-_ROUNDS = 4
-_TRIM_DEG = 2e-5  # about 2 m: a street that begins so far from its junction's middle says nothing about the projection
+_ROUNDS = 3
+_FAR_DEG = 2e-4  # about 20 m: an end so far off is drawn otherwise and says nothing about the projection
 
 
 def to_degrees(network: RoadNetwork, streets: Streets, place_m: FloatArray) -> tuple[FloatArray, FloatArray]:
     """Return longitude and latitude (n,) of places (n, 2) in metres of the network.
 
-    A quadratic in both metres, fitted to where streets begin and end, without those whose line is cut at a wide
-    junction. Raises ValueError where fewer than six streets begin at a known junction.
+    A quadratic in both metres, fitted by least squares to where streets begin and end. A street's line may lie beside
+    its lanes by half a carriageway; both directions together cancel that. Raises ValueError where fewer than three
+    streets are in the network.
     """
-    first, last = streets.shape_offsets[:-1], streets.shape_offsets[1:] - 1
-    points = np.concatenate([first, last])
-    names = np.concatenate([streets.from_node, streets.to_node])
-    known = [n for n, name in enumerate(names.tolist()) if name in network.junction_xy_m]
-    if len(known) < 6:
-        raise ValueError(
-            f"only {len(known)} ends of streets lie at a junction of sumo/net.xml, 6 are needed: build the city again"
-        )
-    ends_m = np.asarray([network.junction_xy_m[str(names[n])] for n in known])
-    lon_deg, lat_deg = streets.shape_lon_deg[points[known]], streets.shape_lat_deg[points[known]]
+    known = [n for n, street in enumerate(streets.id.tolist()) if street in network.edges]
+    if len(known) < 3:
+        raise ValueError(f"only {len(known)} streets are in sumo/net.xml, 3 are needed: build the city again")
+    lanes = [network.edges[str(streets.id[n])].lanes for n in known]
+    ends_m = np.asarray([np.mean([lane.shape_m[end] for lane in mine], axis=0) for end in (0, -1) for mine in lanes])
+    points = np.concatenate([streets.shape_offsets[:-1][known], streets.shape_offsets[1:][known] - 1])
+    lon_deg, lat_deg = streets.shape_lon_deg[points], streets.shape_lat_deg[points]
     middle_m = ends_m.mean(axis=0)
     terms = _quadratic(ends_m - middle_m)
     kept: BoolArray = np.ones(len(terms), dtype=np.bool_)
     lon, lat = np.zeros(6), np.zeros(6)
-    for done in range(_ROUNDS):
+    for _ in range(_ROUNDS):
         lon = np.linalg.lstsq(terms[kept], lon_deg[kept], rcond=None)[0]
         lat = np.linalg.lstsq(terms[kept], lat_deg[kept], rcond=None)[0]
-        off_deg = np.hypot(terms @ lon - lon_deg, terms @ lat - lat_deg)
-        near = off_deg <= max(_TRIM_DEG * 2.0 ** (_ROUNDS - done), float(np.quantile(off_deg, 0.3)))
+        near = np.hypot(terms @ lon - lon_deg, terms @ lat - lat_deg) <= _FAR_DEG
         kept = near if near.sum() >= 6 else kept
     there = _quadratic(place_m - middle_m)
     return np.round(there @ lon, 7), np.round(there @ lat, 7)
