@@ -20,6 +20,7 @@ from lamplighter.city.faults import CityError
 from lamplighter.city.folder import attribution_lines, digest, is_built, load, read_place
 from lamplighter.city.recipe import read_recipe
 from lamplighter.city.streets import counted_once, drawn_length_m
+from lamplighter.services import discover
 from lamplighter.terms.asset import AssetKind
 from lamplighter.terms.city import BuildContext, Built
 from tests.city_small import (
@@ -235,3 +236,22 @@ def test_adlershof_is_built_from_the_installed_sumo(tmp_path: Path, repository: 
     shares = [km[once & (city.streets.area == area)].sum() for area in city.areas]
     assert len(shares) == 6
     assert max(shares) < 2 * min(shares)
+
+
+@pytest.mark.engine
+@pytest.mark.slow
+def test_the_demo_city_with_all_its_services_is_sound_and_the_same_every_time(tmp_path: Path, repository: Path) -> None:
+    sumo_home()
+    services = discover()
+    recipe = read_recipe(repository / "cities" / "adlershof.toml", services)
+    started = time.process_time()
+    reports = [build(recipe, tmp_path / name, services, None, quiet) for name in ("first", "second")]
+    assert time.process_time() - started < 2 * 60
+    assert reports[0].digest == reports[1].digest
+    cities = load(reports[0].folder, services)
+    assets = next(iter(cities.values())).assets
+    needs = np.isin(assets.kind, [kind.name for service in services for kind in service.kinds if kind.needs_power])
+    assert needs.any()
+    assert (assets.fed_by[needs] != "").all()
+    page = (reports[0].folder / "README.md").read_text(encoding="utf-8")
+    assert all(f"## {service.title}" in page for service in services)

@@ -35,7 +35,7 @@ def readme(files: CityFiles, services: Sequence[Service], sections: Mapping[str,
             (
                 f"`{FILE}`: name, place, source and every setting of every service",
                 "`streets.csv`, `areas.csv`, `assets.csv`: shared by all services; shapes are WKT, so any map program opens them",
-                *(f"`{service.name}/{spec.name}.csv`: {spec.doc}" for service in services for spec in service.tables),
+                *(f"`{service.name}/{spec.name}.csv`: {_as_clause(spec.doc)}" for service in services for spec in service.tables),
                 "`sumo/`: the road network and what the traffic simulator reads",
             )
         ),
@@ -51,6 +51,12 @@ def _in_figures(files: CityFiles) -> str:
         f"{len(files.streets)} street rows, {len(files.assets)} assets, {len(files.areas.name)} areas. Local metres count from "
         f"{place.lon0_deg} east, {place.lat0_deg} north (WGS84); local time is {place.timezone}."
     )
+
+
+def _as_clause(sentence: str) -> str:
+    """Return a table's description as the rest of a line, whether it was written as a sentence or not."""
+    first = sentence[:1] if sentence[1:2].isupper() else sentence[:1].lower()
+    return first + sentence[1:].rstrip(".")
 
 
 def _bullets(lines: Sequence[str]) -> str:
