@@ -20,7 +20,8 @@ from lamplighter.terms.city import BuildContext, Place
 def sumo_home() -> Path:
     """Return where SUMO is installed."""
     spec = find_spec("sumo")
-    assert spec is not None and spec.origin is not None, "eclipse-sumo is not installed"
+    assert spec is not None
+    assert spec.origin is not None, "eclipse-sumo is not installed"
     return Path(spec.origin).parent
 
 

@@ -44,7 +44,8 @@ def test_every_mode_travels_on_ways_that_exist() -> None:
     allowed = {"car": "passenger", "truck": "truck", "bus": "bus", "tram": "tram", "bicycle": "bicycle", "person": "pedestrian"}
     assert {flow.mode for flow in made()} == set(flows.MODES)
     for flow in made():
-        assert len(flow.edges) > 1 and flow.per_day > 0
+        assert len(flow.edges) > 1
+        assert flow.per_day > 0
         for edge in flow.edges:
             assert any(allowed[flow.mode] in lane.classes for lane in network.edges[edge].lanes)
         if flow.mode != "person":
@@ -123,7 +124,10 @@ def test_sumo_runs_a_quarter_of_the_evening_peak_without_a_jam(tmp_path: Path) -
     said = ET.parse(tmp_path / "statistics.xml").getroot()
     vehicles, persons = said.find("vehicles"), said.find("persons")
     teleports, lost = said.find("teleports"), said.find("vehicleTripStatistics")
-    assert vehicles is not None and persons is not None and teleports is not None and lost is not None
+    assert vehicles is not None
+    assert persons is not None
+    assert teleports is not None
+    assert lost is not None
     assert int(vehicles.get("inserted", "0")) + int(persons.get("loaded", "0")) >= number - 5
     assert int(vehicles.get("waiting", "0")) <= 5
     assert int(teleports.get("total", "0")) <= 1
