@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """The state of the grid as estimated from station meters, feeder ends and charging groups.
 
-Up to `estimate_nodes_max` nodes by weighted least squares (power-grid-model, iterative linear). Larger grids split
-each station's meter along the tree by class shares and follow the voltage down with the same first-order formulas:
-less exact, some hundred times as fast, and said so by `by_split`.
+Up to `estimate_nodes_max` nodes by weighted least squares (power-grid-model, Newton). Larger grids, and meters that no
+state fits, split each station's meter along the tree by class shares and follow the voltage down with first-order
+formulas: less exact, some hundred times as fast, and said so by `by_split`.
 """
 
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numba import njit
 
-from lamplighter.services.grid.network.engine import Meters, estimate_state
+from lamplighter.services.grid.network.engine import EstimateError, Meters, estimate_state
 from lamplighter.services.grid.network.model import ABSENT
 from lamplighter.services.grid.network.prepared import Prepared, latest
 from lamplighter.services.grid.network.sharing import sums_below
@@ -93,7 +93,10 @@ def estimate(snapshot: Snapshot, prepared: Prepared) -> Estimate:
     node_charging = charging_at_nodes(prepared, charging)
     if prepared.estimator is not None:
         meters = _meters(snapshot, prepared, (p, q, u), known, (node_kw + node_charging, node_kvar))
-        return _by_least_squares(prepared, meters, known, charging, reported)
+        try:
+            return _by_least_squares(prepared, meters, known, charging, reported)
+        except EstimateError:
+            pass  # the split below needs no fit; the safety check does not rest on either
     return _by_tree(prepared, (base_row, q_row), np.where(known, u, 0.0), known, (charging, reported))
 
 
