@@ -136,7 +136,7 @@ export class Card {
     return {
       width: Math.max(120, this.holder.clientWidth),
       height: PLOT_PX,
-      padding: [6, 8, 0, 0],
+      padding: [6, 18, 0, 0],
       legend: { show: false },
       cursor: { y: false, points: { size: 6 } },
       scales: { x: { time: true }, y: { range: (_, low, high) => reach(low, high) } },

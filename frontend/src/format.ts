@@ -17,7 +17,7 @@ export function withUnit(value: number | null | undefined, unit: string, quantit
 }
 
 export function isShare(unit: string, quantity: string): boolean {
-  return unit === "share" || unit === "ratio" || quantity === "dimming_level";
+  return unit === "share" || unit === "ratio" || /dimming_level$|loading$/.test(quantity);
 }
 
 export function shownUnit(unit: string, quantity: string): string {

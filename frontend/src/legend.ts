@@ -5,8 +5,6 @@ import { find, make } from "./dom";
 import { capital, number, shownUnit, words } from "./format";
 import { ramp, type Theme } from "./palette";
 
-const USUAL_PER_SERVICE = 2;
-
 export class Legend {
   private readonly off = new Set<string>();
   private readonly list = find("legend-list");
@@ -19,7 +17,9 @@ export class Legend {
   ) {
     for (const service of city.scene.services) {
       const drawn = city.layers.filter((one) => one.service === service);
-      for (const layer of drawn.slice(USUAL_PER_SERVICE)) this.off.add(layer.name);
+      // At first: what a service shows first, and a second layer only where it is a few signs beside lines.
+      const signs = drawn[0]?.geometry === "line" && drawn[1]?.geometry === "point" && !drawn[1].many;
+      for (const layer of drawn.slice(signs ? 2 : 1)) this.off.add(layer.name);
     }
     this.draw();
     if (innerWidth < 760) find<HTMLDetailsElement>("legend").open = false;
@@ -44,13 +44,14 @@ export class Legend {
         return make("span", { class: "code" }, sign, text);
       };
       rows.push(
-        make("div", { class: "legend-row" }, make("label", { class: "check" }, box, "Vehicles", make("span", { class: "mute small" }, "no number kept")), make("div", { class: "codes" }, dot(this.theme.car, "car"), dot(this.theme.heavy, "bus or lorry"), dot(this.theme.soft, "bicycle or on foot"))),
+        make("div", { class: "legend-row" }, make("label", { class: "check" }, box, "Vehicles", make("span", { class: "mute small" }, "no number kept")), make("div", { class: "codes" }, dot(this.theme.car, "car"), dot(this.theme.heavy, "bus or tram"), dot(this.theme.soft, "bicycle or on foot"))),
       );
     }
     this.list.replaceChildren(...rows);
   }
 
   private row(layer: ShownLayer): HTMLElement {
+    const rest = make("div", { hidden: this.off.has(layer.name) });
     const shades = ramp(layer, layer.geometry === "point" && layer.many, this.theme);
     const box = make("input", {
       type: "checkbox",
@@ -59,6 +60,7 @@ export class Legend {
         const on = (event.target as HTMLInputElement).checked;
         if (on) this.off.delete(layer.name);
         else this.off.add(layer.name);
+        rest.hidden = !on;
         this.changed(layer.name, on);
       },
     });
@@ -70,7 +72,8 @@ export class Legend {
         sign.style.background = colour;
         codes.append(make("span", { class: "code" }, sign, shades.names?.[code] ?? String(code)));
       });
-      return make("div", { class: "legend-row" }, label, codes);
+      rest.append(codes);
+      return make("div", { class: "legend-row" }, label, rest);
     }
     const unit = shownUnit(layer.unit, layer.quantity);
     const percent = unit === "%";
@@ -85,6 +88,7 @@ export class Legend {
       sign.style.background = this.theme.over;
       scale.append(make("span", { class: "code" }, sign, "over"));
     }
-    return make("div", { class: "legend-row" }, label, scale);
+    rest.append(scale);
+    return make("div", { class: "legend-row" }, label, rest);
   }
 }

@@ -50,7 +50,7 @@ export class Lines {
   private draw(force = false): void {
     if (this.held && !force) return;
     const only = find<HTMLInputElement>("only-refusals").checked;
-    const rows = this.lines.filter((line) => !only || line.kind !== "permit").sort((a, b) => b.at_s - a.at_s).slice(0, SHOWN);
+    const rows = gathered([...this.lines].reverse().filter((line) => !only || line.kind !== "permit").sort((a, b) => b.at_s - a.at_s)).slice(0, SHOWN);
     const key = `${only}${JSON.stringify(rows)}`;
     if (key === this.drawn) return;
     const list = find<HTMLOListElement>("lines");
@@ -74,7 +74,7 @@ export class Lines {
   private speak(): void {
     const now = performance.now();
     if (this.held || now - this.spokenAt < SPEAK_EVERY_MS) return;
-    const worth = this.lines.find((line) => line.kind !== "permit");
+    const worth = [...this.lines].sort((a, b) => b.at_s - a.at_s).find((line) => line.kind !== "permit");
     if (!worth) return;
     const text = `${KINDS[worth.kind][1]}: ${worth.text}`;
     if (text === this.spoken) return;
@@ -82,4 +82,16 @@ export class Lines {
     this.spokenAt = now;
     say(find("spoken"), text);
   }
+}
+
+/** Lines that differ in their figures alone are one line that happened often; the newest figures stand. */
+function gathered(newestFirst: Line[]): Line[] {
+  const kept = new Map<string, Line>();
+  for (const line of newestFirst) {
+    const key = `${line.service}|${line.asset}|${line.kind}|${line.text.replace(/[\d.,]+/g, "#")}`;
+    const first = kept.get(key);
+    if (first) kept.set(key, { ...first, times: first.times + line.times });
+    else kept.set(key, line);
+  }
+  return [...kept.values()];
 }

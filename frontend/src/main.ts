@@ -104,7 +104,7 @@ class Controls {
       this.speed.value = value;
     }
     const behind = live.running && live.speed_reached > 0 && live.speed_reached < live.speed * 0.9;
-    say(find("reached"), live.ended ? "the run has ended" : !live.running ? "paused" : behind ? `reaches ${number(live.speed_reached)}×` : "");
+    say(find("reached"), live.ended ? "the run has ended" : !live.running ? "paused" : behind ? `reaches ${live.speed_reached.toFixed(live.speed_reached < 10 ? 1 : 0)}×` : "");
   }
 }
 

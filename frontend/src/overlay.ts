@@ -129,14 +129,15 @@ export class Overlay {
     if (!this.moving || !this.showMoving) return;
     const { lon, lat, kind } = this.moving;
     const size = Math.max(1, Math.min(4, 1 + (this.map.getZoom() - 13) * 0.5));
-    const colours = [this.theme.car, this.theme.heavy, this.theme.soft, this.theme.soft];
+    const { car, heavy, soft } = this.theme;
+    const looks: [string, number][] = [[car, 1], [heavy, 1.35], [soft, 0.75], [soft, 0.75], [heavy, 1.5]]; // car, bus, bicycle, on foot, tram
     for (let i = 0; i < lon.length; i++) {
       const at = this.map.project([lon[i]!, lat[i]!]);
       if (at.x < -4 || at.y < -4 || at.x > w + 4 || at.y > h + 4) continue;
-      const code = Math.min(kind[i]!, 3);
-      pen.fillStyle = colours[code]!;
+      const [colour, times] = looks[kind[i]!] ?? looks[0]!;
+      pen.fillStyle = colour;
       pen.beginPath();
-      pen.arc(at.x, at.y, code === 1 ? size * 1.35 : code > 1 ? size * 0.75 : size, 0, 6.2832);
+      pen.arc(at.x, at.y, size * times, 0, 6.2832);
       pen.fill();
     }
   }

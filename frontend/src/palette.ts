@@ -77,6 +77,7 @@ const SIGNAL: Record<string, [string, string]> = {
   green: ["#4ff0b0", "#047a52"],
   dark: ["#4a5470", "#9aa3b5"],
   off: ["#4a5470", "#9aa3b5"],
+  fault: ["#ff5f6d", "#c4152f"],
 };
 const CODES = ["#56b4e9", "#e69f00", "#2fc79b", "#f0e442", "#cc79a7", "#ff7f50", "#a3b1ff", "#d9d9d9"];
 const CODES_DAY = ["#0072b2", "#a86b00", "#00785a", "#7a6f00", "#a0457a", "#b8450f", "#4a55c0", "#444444"];

@@ -10,6 +10,7 @@ export class Search {
   private readonly list = find<HTMLUListElement>("search-list");
   private hits: Named[] = [];
   private at = -1;
+  private gone = false;
 
   constructor(
     private readonly city: City,
@@ -33,6 +34,8 @@ export class Search {
     if (!wanted) {
       this.hits = [];
       this.close();
+      if (this.gone) this.go(null);
+      this.gone = false;
       return;
     }
     const starts = this.city.named.filter((one) => one.key.startsWith(wanted));
@@ -82,6 +85,7 @@ export class Search {
     if (!hit) return;
     this.input.value = hit.name;
     this.close();
+    this.gone = true;
     this.go(hit);
   }
 
