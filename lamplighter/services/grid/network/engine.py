@@ -139,12 +139,12 @@ def power_flow(engine: Engine, p_kw: FloatArray, q_kvar: FloatArray, method: Met
 
 
 def _flow(result: Any) -> Flow:
-    node, line, transformer = (
-        result[kind] for kind in (pgm.ComponentType.node, pgm.ComponentType.line, pgm.ComponentType.transformer)
-    )
+    node = result[pgm.ComponentType.node]
+    # The engine leaves out kinds of which the grid has none.
+    branches = [result[kind] for kind in (pgm.ComponentType.line, pgm.ComponentType.transformer) if kind in result]
 
     def both(name: str, factor: float) -> FloatArray:
-        return np.concatenate([line[name], transformer[name]], axis=-1) * factor
+        return np.concatenate([rows[name] for rows in branches], axis=-1) * factor
 
     return Flow(
         u_pu=np.where(node["energized"] == 1, node["u_pu"], CUT_OFF_PU),

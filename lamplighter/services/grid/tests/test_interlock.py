@@ -189,8 +189,20 @@ def test_a_deaf_box_counts_at_what_it_says() -> None:
     deaf = changed(seen, "charging_limit_kw", value=told)
     limit = np.minimum(seen.latest["charging_limit_kw"].value[prepared.group_at], prepared.installed_kw)
     limit[mine[0]] = 0.0
-    worst, _ = solve_worst(deaf, np.where(np.arange(len(limit)) == mine[0], prepared.installed_kw, limit), prepared)
-    if worst.max() > 1.0:
-        limit[mine[1:]] = np.minimum(limit[mine[1:]] + 5.0, prepared.installed_kw[mine[1:]])
-        rows = set(judged(prepared, asked(prepared, limit), deaf).permits[0].row.tolist())
-        assert not rows & set(mine[1:].tolist())
+    limit[mine[1:]] = np.minimum(limit[mine[1:]] + 30.0, prepared.installed_kw[mine[1:]])
+    raises = (limit > seen.latest["charging_limit_kw"].value[prepared.group_at]) & (limit > groups.p_safe_kw)
+    assert raises[mine[1:]].any()
+    verdict = judged(prepared, asked(prepared, limit), deaf)
+    assert not (set(verdict.permits[0].row.tolist()) & set(mine[raises[mine]].tolist()))
+    obedient = judged(
+        prepared, asked(prepared, limit), changed(deaf, "charging_limit_kw", value=_obeying(prepared, deaf, mine[0]))
+    )
+    assert set(obedient.permits[0].row.tolist()) & set(mine[raises[mine]].tolist())
+
+
+def _obeying(prepared: Prepared, seen: Snapshot, group: int) -> FloatArray:
+    """Return the limits told, with one group's as it was granted."""
+    at = prepared.group_at[group]
+    told = seen.latest["charging_limit_kw"].value.copy()
+    told[at] = seen.in_force["limit_charging"].values["p_max_kw"][at]
+    return told
