@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from rich.console import Console
 from rich.table import Table
 
-from lamplighter.evidence.estimate import paired
+from lamplighter.evidence.estimate import paired, who_gained
 from lamplighter.runtime.evaluate import Evaluation, JobResult
 
 
@@ -36,8 +36,37 @@ WIDTH_MIN = 132  # into a file or a narrow pipe: a table that is cut is worth no
 
 def print_evaluation(done: Evaluation) -> None:
     """Print the with/without table, never cut, whatever the terminal says of its width."""
-    console = Console()
-    Console(width=max(console.width, WIDTH_MIN)).print(evaluation_table(done))
+    console = Console(width=max(Console().width, WIDTH_MIN))
+    console.print(evaluation_table(done))
+    if set(done.arms) == {"adaptive", "baseline"}:
+        console.print(area_table(done))
+
+
+def area_table(done: Evaluation) -> Table:
+    """Return who gained: the charted outcomes by area, the worst-off area first; harmed areas are named so."""
+    table = Table(title="Who gained, area by area", caption="gain: positive is better; worst-off area first, as it fared without")
+    for name in ("service", "outcome (unit at the end)", "area"):
+        table.add_column(name, no_wrap=True)
+    for name in ("without", "gain", "95 % interval", "left worse"):
+        table.add_column(name, justify="right", no_wrap=True)
+    for service in done.services:
+        for outcome in (o for o in service.outcome_names if o.chart):
+            for row in who_gained(outcome, *_area_values(done, service.name, outcome.name)):
+                spread = f"{_figure(row.gain.low)} to {_figure(row.gain.high)}" if row.gain.pairs > 1 else "one seed"
+                values = (_figure(row.without_value.value), _figure(row.gain.value), spread, "yes" if row.harmed else "")
+                table.add_row(service.name, outcome.name, row.area, *values)
+            table.add_section()
+    return table
+
+
+def _area_values(done: Evaluation, service: str, outcome: str) -> tuple[list[dict[str, float]], list[dict[str, float]]]:
+    """Return one {area: value} per seed, without and with."""
+
+    def of(arm: str, seed: int) -> dict[str, float]:
+        result = next(r for r in done.results if r.arm == arm and r.seed == seed)
+        return {area: of_area[service][outcome] for area, of_area in result.areas.items() if outcome in of_area.get(service, {})}
+
+    return [of("baseline", seed) for seed in done.seeds], [of("adaptive", seed) for seed in done.seeds]
 
 
 def evaluation_table(done: Evaluation) -> Table:

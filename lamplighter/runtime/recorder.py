@@ -57,7 +57,7 @@ class Recorder:
         self._run, self._services = run, tuple(services)
         self._window: _Window | None = None
         self._kept_s = 0.0
-        self.fault = ""
+        self._history_fault = self._ledger_fault = ""
         first = next(iter(cities.values()))
         self._areas = first.areas
         self._area = first.assets.area
@@ -123,9 +123,23 @@ class Recorder:
         try:
             if entries:
                 self._ledger.append(*entries)
+            self._ledger_fault = ""
         except LedgerUnwritableError as error:
             self._entries = entries[-ENTRIES_MAX:]
-            self.fault = str(error)
+            self._ledger_fault = str(error)
+
+    def _sign(self) -> None:
+        """Put everything so far under a signature."""
+        self._write_entries()
+        try:
+            self._ledger.checkpoint()
+        except LedgerUnwritableError as error:
+            self._ledger_fault = str(error)
+
+    @property
+    def fault(self) -> str:
+        """What keeps the record or the ledger from being written, empty where nothing does."""
+        return " ".join(text for text in (self._history_fault, self._ledger_fault) if text)
 
     def _count_rows(self, run: ServiceRun, done: Tick, kind: str, action: str, asset: AnyArray, because: AnyArray) -> None:
         areas = self._area[asset]
@@ -159,6 +173,7 @@ class Recorder:
         if self._window is not None:
             self._write_outcomes(self._window)
             self._write_decisions(self._window)
+        self._sign()
         if now_s - self._kept_s >= KEEP_EVERY_S:
             self._history.retain(now_s)
             self._history.seal(now_s)
@@ -194,7 +209,7 @@ class Recorder:
 
     def _write(self, table: str, columns: Mapping[str, AnyArray]) -> None:
         self._history.append(table, columns)
-        self.fault = self._history.status().fault
+        self._history_fault = self._history.status().fault
 
     def close(self, now_s: float) -> None:
         """Write what is pending and let go of the folder. Safe to call twice."""
@@ -202,7 +217,7 @@ class Recorder:
             self._close_window(now_s + 2 * WINDOW_S)
             self._window = None
         self._history.close()
-        self._write_entries()
+        self._sign()
         self._ledger.close()
 
 
