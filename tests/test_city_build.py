@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Building a city: the same bytes from the same seed, all of it or nothing of it."""
 
-import dataclasses
 import fcntl
 import os
 import signal
@@ -9,6 +8,7 @@ import subprocess
 import sys
 import textwrap
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -93,11 +93,11 @@ def test_services_are_built_after_those_whose_kinds_they_need(tmp_path: Path) ->
         seen["lamps"] = context.built.id.tolist()
         return build_lamps(context)
 
-    late = dataclasses.replace(LAMPS, after=("station",), build=watching)
+    late = replace(LAMPS, after=("station",), build=watching)
     build(small_recipe(small_net(tmp_path)), tmp_path / "town", (late, MAINS), None, quiet)
     assert seen["lamps"] == ["station-west", "station-east"]
     with pytest.raises(CityError, match="lamps and mains"):
-        in_order((late, dataclasses.replace(MAINS, after=("lamp",))))
+        in_order((late, replace(MAINS, after=("lamp",))))
 
 
 def test_progress_grows_from_nothing_to_all(tmp_path: Path) -> None:
@@ -120,7 +120,7 @@ def test_a_full_disk_leaves_the_former_city_whole(tmp_path: Path) -> None:
             full.write("x" * 100_000)
         return built
 
-    full = dataclasses.replace(LAMPS, build=filling)
+    full = replace(LAMPS, build=filling)
     with pytest.raises(CityError, match="No space left on device") as caught:
         build(small_recipe(small_net(tmp_path / "source")), tmp_path / "town", (full, MAINS), 99, quiet)
     assert "LAMPLIGHTER_DATA" in str(caught.value)
@@ -137,7 +137,7 @@ def test_an_interrupted_build_leaves_the_former_city_whole(tmp_path: Path) -> No
         time.sleep(5)
         raise AssertionError("Ctrl-C did not arrive")
 
-    stopped = dataclasses.replace(LAMPS, build=interrupted)
+    stopped = replace(LAMPS, build=interrupted)
     with pytest.raises(KeyboardInterrupt):
         build(small_recipe(small_net(tmp_path / "source")), tmp_path / "town", (stopped, MAINS), 99, quiet)
     assert digest(tmp_path / "town") == before
@@ -147,12 +147,13 @@ def test_an_interrupted_build_leaves_the_former_city_whole(tmp_path: Path) -> No
 def test_a_killed_build_leaves_the_former_city_whole_and_the_next_clears_up(tmp_path: Path) -> None:
     before = small_city(tmp_path).digest
     script = f"""
-        import os, signal, dataclasses, sys
+        import os, signal, sys
+        from dataclasses import replace
         sys.path.insert(0, {str(Path(__file__).parent.parent)!r})
         from pathlib import Path
         from tests.city_small import LAMPS, MAINS, small_recipe, quiet
         from lamplighter.city.build import build
-        dead = dataclasses.replace(LAMPS, build=lambda context: os.kill(os.getpid(), signal.SIGKILL))
+        dead = replace(LAMPS, build=lambda context: os.kill(os.getpid(), signal.SIGKILL))
         folder = Path({str(tmp_path)!r})
         build(small_recipe(folder / "source" / "town.net.xml"), folder / "town", (dead, MAINS), 99, quiet)
     """
@@ -193,9 +194,19 @@ def test_a_build_that_would_not_pass_its_own_check_is_refused(tmp_path: Path) ->
 
 
 def test_a_service_that_forgets_a_table_is_told(tmp_path: Path) -> None:
-    forgetful = dataclasses.replace(LAMPS, build=lambda context: dataclasses.replace(build_lamps(context), tables={}))
+    forgetful = replace(LAMPS, build=lambda context: replace(build_lamps(context), tables={}))
     with pytest.raises(CityError, match="table heads is missing"):
         build(small_recipe(small_net(tmp_path)), tmp_path / "town", (forgetful, MAINS), None, quiet)
+
+
+def test_what_a_service_refuses_is_told_in_its_own_words(tmp_path: Path) -> None:
+    def refusing(context: BuildContext) -> Built:
+        raise ValueError(f"{context.folder / 'source' / 'grid.json'} is no grid. Mend the file.")
+
+    with pytest.raises(CityError) as caught:
+        build(small_recipe(small_net(tmp_path)), tmp_path / "town", (replace(LAMPS, build=refusing), MAINS), None, quiet)
+    assert str(caught.value).startswith("Lamps: source/grid.json is no grid. Mend the file.\n")
+    assert not (tmp_path / "town").exists()
 
 
 def test_is_built_knows_version_services_and_tables(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -223,7 +234,7 @@ def test_adlershof_is_built_from_the_installed_sumo(tmp_path: Path, repository: 
     assert "ODbL" in page
     assert "EPL-2.0" in page
     with_lamps = build(
-        dataclasses.replace(recipe, settings={"lamps": LampSettings(), "mains": GridSettings()}),
+        replace(recipe, settings={"lamps": LampSettings(), "mains": GridSettings()}),
         tmp_path / "b",
         SERVICES,
         None,

@@ -129,7 +129,7 @@ def _make(
             progress=_within(progress, service.name, start, width),
         )
         context.progress("building", 0.0)
-        built = service.build(context)
+        built = _built_by(service, context)
         _verify(service, built)
         parts[service.name] = _placed(built.assets, partition, areas, place)
         tables[service.name] = built.tables
@@ -141,6 +141,17 @@ def _make(
         recipe.name, recipe.title, recipe.seed, recipe.simulated, place, __version__, attribution, source, recipe.settings
     )
     return CityFiles(manifest, streets, areas, assets, tables), sections
+
+
+def _built_by(service: Service, context: BuildContext) -> Built:
+    """Return what a service's `build` made; what it says is wrong with its input becomes a CityError."""
+    try:
+        return service.build(context)
+    except CityError:
+        raise
+    except ValueError as error:
+        said = str(error).replace(f"{context.folder}{os.sep}", "")  # the place under construction is gone by then
+        raise CityError((), f"{service.title}: {said}\n{UNTOUCHED}") from error
 
 
 def _within(progress: Progress, name: str, start: float, width: float) -> Progress:

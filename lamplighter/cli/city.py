@@ -11,6 +11,7 @@ from typing import cast
 import click
 import numpy as np
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, Progress, SpinnerColumn, TaskProgressColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 from rich.text import Text
@@ -64,7 +65,7 @@ def _told() -> Generator[None]:
     except CityError as error:
         console = Console(stderr=True)
         print_faults(console, error.faults)
-        console.print(error.meanwhile, soft_wrap=True)
+        console.print(error.meanwhile, soft_wrap=True, markup=False)
         sys.exit(REFUSED)
     except KeyboardInterrupt:
         Console(stderr=True).print("Stopped. A city of that name, if there was one, is whole and as it was.")
@@ -203,7 +204,7 @@ def list_command() -> None:
         for name in built:
             folder = cities_directory() / name
             about = read_about(folder / FILE)
-            table.add_row(name, about.title, str(about.seed), about.version, str(folder))
+            table.add_row(name, escape(about.title), str(about.seed), about.version, str(folder))
         console = Console()
         if built:
             console.print(table)
@@ -225,7 +226,9 @@ def show_command(city: str) -> None:
         console = Console()
         about = files.manifest
         marks = " SIMULATED" if about.simulated else ""
-        console.print(f"[bold]{about.title}[/bold]{marks}  seed {about.seed}, {about.place.timezone}, {folder}", soft_wrap=True)
+        console.print(
+            f"[bold]{escape(about.title)}[/bold]{marks}  seed {about.seed}, {about.place.timezone}, {folder}", soft_wrap=True
+        )
         console.print(_streets_table(files))
         console.print(_assets_table(files))
         console.print(_areas_table(files))
