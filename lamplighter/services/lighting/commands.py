@@ -133,9 +133,9 @@ def _print(asked: Asked, found: quality.Quality, met: judgement.Met, density: fl
     shares = light.road_share()
     towards = ", ".join(f"{share * 100:.0f} % {where}" for share, where in zip(shares, QUARTERS, strict=True))
     console.print(f"Flux by quarter: {towards}.")
-    if shares[1] < max(shares[3], shares[0] * 0.5, shares[2] * 0.5):
+    if shares[1] < shares[3] or abs(shares[0] - shares[2]) > abs(shares[1] - shares[3]) + 0.05:
         console.print(
-            "Little of it goes towards the road: the C planes of the file may be turned; try with or without --no-turn."
+            "It is uneven along the road or goes behind: the C planes of the file may be turned; try with or without --no-turn."
         )
     console.print(
         f"{road.arrangement}, spacing {road.spacing_m:g} m, width {road.width_m:g} m, {road.lanes} lanes, "

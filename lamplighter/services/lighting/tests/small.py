@@ -30,9 +30,18 @@ _ROWS = [
             ("b", (f"n{i + 1}", f"n{i}"), (i * 200.0 + 200.0, 0.0, i * 200.0, 0.0)),
         )
     ),
-    *((f"side{i}", "Side Street", "motor", "highway.unclassified", f"n{i}", f"s{i}", i * 200.0, 0.0, i * 200.0, 300.0, 6.4, 2, 50.0) for i in range(12)),
-    *((f"home{i}", "Home Street", "motor", "highway.residential", f"s{i}", f"h{i}", i * 200.0, 300.0, i * 200.0, 480.0, 5.0, 1, 30.0) for i in range(12)),
-    *((f"path{i}", "", "foot", "highway.path", f"h{i}", f"h{i + 1}", i * 200.0, 480.0, i * 200.0 + 200.0, 480.0, 2.5, 0, 5.0) for i in range(11)),
+    *(
+        (f"side{i}", "Side Street", "motor", "highway.unclassified", f"n{i}", f"s{i}", i * 200.0, 0.0, i * 200.0, 300.0, 6.4, 2, 50.0)
+        for i in range(12)
+    ),
+    *(
+        (f"home{i}", "Home Street", "motor", "highway.residential", f"s{i}", f"h{i}", i * 200.0, 300.0, i * 200.0, 480.0, 5.0, 1, 30.0)
+        for i in range(12)
+    ),
+    *(
+        (f"path{i}", "", "foot", "highway.path", f"h{i}", f"h{i + 1}", i * 200.0, 480.0, i * 200.0 + 200.0, 480.0, 2.5, 0, 5.0)
+        for i in range(11)
+    ),
 ]  # fmt: skip
 COUNTED = ("main0a", "main0b", "main8a", "main8b", "side3")
 
@@ -76,7 +85,8 @@ def made(settings: Settings, seed: int = 1) -> CityData:
     )
     words = (*(q.name for q in SERVICE.quantities), FLOW)
     return CityData(
-        "small", "Small", True, PLACE, streets, assets, slice(0, len(own)), built.tables, settings, words, ("East", "West"), Path("small")
+        "small", "Small", True, PLACE, streets, assets, slice(0, len(own)), built.tables, settings, words, ("East", "West"),
+        Path("small"),
     )  # fmt: skip
 
 
@@ -99,4 +109,3 @@ class Small:
             now_s, self.city.assets, self.city.span, {"dimming_level": everywhere}, {FLOW: (counters,)},
             {DIM: in_force or idle}, np.ones(size, dtype=np.bool_), self.city.vocabulary, {FLOW: 2400.0},
         )  # fmt: skip
-

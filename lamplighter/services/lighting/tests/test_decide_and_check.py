@@ -42,7 +42,9 @@ def rules(verdict: safety.Verdict) -> set[str]:
 
 
 @given(flows, st.sampled_from([EVENING_S, NIGHT_S]))
-def test_what_is_decided_is_permitted_and_in_class_by_the_full_computation(small: Small, flow: dict[str, float], now_s: float) -> None:
+def test_what_is_decided_is_permitted_and_in_class_by_the_full_computation(
+    small: Small, flow: dict[str, float], now_s: float
+) -> None:
     table = settled(small, flow, now_s)
     verdict = judged(small, table, flow, now_s)
     assert len(verdict.permits[0]) == len(table) == len(small.layout.segments.design)
