@@ -94,6 +94,7 @@ def _stages(prepared: Prepared, box: int) -> Grid:
         grid.add_column(column)
     base = int(layout.stages.offsets[box])
     for row in range(base, int(layout.stages.offsets[box + 1])):
-        green, yields = (" ".join(map(str, np.flatnonzero(m[row]))) for m in (layout.stages.green, layout.stages.gives_way))
-        grid.add_row(str(row - base), green, yields, stage_name(layout, box, row - base, prepared.street_names))
+        green, yields = layout.stages.green[row], layout.stages.gives_way[row]
+        lists = (" ".join(str(n) for n in np.flatnonzero(mask)) for mask in (green, yields))
+        grid.add_row(str(row - base), *lists, stage_name(layout, box, row - base, prepared.street_names))
     return grid

@@ -25,12 +25,12 @@ WALKING_M_S = 1.2
 START, HOLD = "start_stage", "hold_stage"
 NEVER_S = 1e9
 
-STAGE = Rule("known stage", "", "stage plan of the intersection", "only stages of the installed plan may be asked for")
+STAGE = Rule("known stage", "", "stage plan of the intersection", "only stages of the plan may be asked for")
 REPORTS = Rule("box reports", "s", "lamplighter traffic 1", "the box has reported its state and its signals lately, and no fault")
 RUNNING = Rule("running stage", "stage", "lamplighter traffic 3", "only the running stage can be held")
 SETTLED = Rule("no change under way", "groups", "lamplighter traffic 2", "a change that has begun is not turned into another")
 INTERGREEN = Rule(
-    "intergreen", "s", "RiLSA 2015, 2.5 (intergreen matrix)", "end of one green to start of the conflicting green, from what is shown"
+    "intergreen", "s", "RiLSA 2015, 2.5 (intergreen matrix)", "end of one green to start of the conflicting green, as shown"
 )
 GREEN_MIN = Rule("minimum green", "s", "RiLSA 2015, 2.7 (minimum green)", "no green ends before its minimum")
 CLEARANCE = Rule(
@@ -42,7 +42,10 @@ CLEARANCE = Rule(
 RED_MAX = Rule("maximum red", "s", "the city's own bound per signal_group", "nobody waits longer at red, the change included")
 BACKUP = Rule("lease within backup time", "s", "backup time installed in the box", "the lease ends before the box gives us up")
 CONFLICT = Rule(
-    "conflicting greens", "pairs", "EN 12675 (conflicting signal groups)", "all that is asked of one intersection can be green at once"
+    "conflicting greens",
+    "pairs",
+    "EN 12675 (conflicting signal groups)",
+    "all that is asked of an intersection can be green at once",
 )
 
 
@@ -86,8 +89,10 @@ def install(layout: Layout, run_length: int) -> Installed:
     unwatched = np.ones(len(groups.box), np.bool_)
     unwatched[d.group[asks]] = False
     return Installed(
-        layout.start, box_of_local, layout.boxes.local, groups.offsets, groups.local, layout.stages.offsets, layout.stages.green,
-        groups.kind == FOOT, groups.green_min_s, groups.red_max_s, groups.yellow_s, groups.red_amber_s, groups.crossing_m / WALKING_M_S,
+        layout.start, box_of_local, layout.boxes.local, groups.offsets, groups.local, layout.stages.offsets,
+        layout.stages.green,
+        groups.kind == FOOT, groups.green_min_s, groups.red_max_s, groups.yellow_s, groups.red_amber_s,
+        groups.crossing_m / WALKING_M_S,
         layout.pairs.offsets, layout.pairs.from_group, layout.pairs.to_group, layout.pairs.intergreen_s,
         layout.pairs.permissive, d.local[tells], d.role[tells] == CALL, d.group[asks], number[row[asks]], unwatched,
     )  # fmt: skip
@@ -213,7 +218,9 @@ def green_min(snapshot: Snapshot, proposals: tuple[Proposals, ...], t: Installed
 
 
 @njit(cache=True)
-def _shortest_clearance(t: Installed, box: IntArray, row: IntArray, state: IntArray, observed: FloatArray, limit: FloatArray) -> None:
+def _shortest_clearance(
+    t: Installed, box: IntArray, row: IntArray, state: IntArray, observed: FloatArray, limit: FloatArray
+) -> None:
     for i in range(len(box)):
         first, worst_s = t.group_offsets[box[i]], NEVER_S
         for p in range(t.pair_offsets[box[i]], t.pair_offsets[box[i] + 1]):
@@ -234,7 +241,7 @@ def clearance(snapshot: Snapshot, proposals: tuple[Proposals, ...], t: Installed
 
 
 @njit(cache=True)
-def _change_s(t: Installed, box: int, before: int, after: int) -> float:
+def _change_s(t: Installed, box: Any, before: Any, after: Any) -> float:  # positions: plain numbers inside a kernel
     """Return how long the change between two stage rows takes: its longest intergreen, or the red-amber alone."""
     first, longest_s = t.group_offsets[box], 0.0
     for g in range(first, t.group_offsets[box + 1]):
@@ -302,9 +309,7 @@ def red_max(snapshot: Snapshot, proposals: tuple[Proposals, ...], t: Installed) 
 def backup(snapshot: Snapshot, proposals: tuple[Proposals, ...], t: Installed) -> Findings:
     """The lease is shorter than the time after which the box returns to its own programme by itself."""
     rows = len(proposals[0])
-    return Findings(
-        np.full(rows, proposals[0].lease_s < BACKUP_S), np.full(rows, proposals[0].lease_s), np.full(rows, BACKUP_S)
-    )
+    return Findings(np.full(rows, proposals[0].lease_s < BACKUP_S), np.full(rows, proposals[0].lease_s), np.full(rows, BACKUP_S))
 
 
 @njit(cache=True)

@@ -44,9 +44,9 @@ class Tally(NamedTuple):
 
     then_s: float
     since_s: float
-    sums: FloatArray
-    queue: FloatArray
-    call: FloatArray
+    sums_by_row: FloatArray
+    queue_veh: FloatArray
+    call_seen: FloatArray
     waiting_s: FloatArray
 
 
@@ -97,13 +97,13 @@ def _count(snapshot: Snapshot, tally: Tally, reach: Reach) -> Tally:
     demand: BoolArray = np.zeros(len(state), np.bool_)
     np.logical_or.at(demand, reach.asker_group, asks[reach.asker_of_group])
     waiting_s = np.where((state != GREEN) & (demand | (tally.waiting_s > 0)), tally.waiting_s + passed_s, 0.0)
-    sums = tally.sums.copy()
+    sums = tally.sums_by_row.copy()
     for row, area, value in (
         (STANDING_S, reach.queue_area, queue * passed_s),
-        (STOPPED, reach.queue_area, np.maximum(queue - tally.queue, 0.0)),
+        (STOPPED, reach.queue_area, np.maximum(queue - tally.queue_veh, 0.0)),
         (PASSED, reach.loop_area, passed),
         (CALL_WAIT_S, reach.call_area, call * passed_s),
-        (CALLS, reach.call_area, np.maximum(call - tally.call, 0.0)),
+        (CALLS, reach.call_area, np.maximum(call - tally.call_seen, 0.0)),
     ):
         sums[row] += np.bincount(area, weights=value, minlength=reach.areas)
     np.maximum.at(sums[LONGEST_S], reach.group_area, waiting_s)
@@ -112,7 +112,7 @@ def _count(snapshot: Snapshot, tally: Tally, reach: Reach) -> Tally:
 
 def _account(tally: Tally) -> tuple[OutcomeRows, Tally]:
     """Return the contributions of the last minute; a sum with nothing to be divided by waits for the next."""
-    sums = tally.sums.copy()
+    sums = tally.sums_by_row.copy()
     found: list[tuple[IntArray, IntArray, FloatArray, FloatArray]] = []
 
     def note(name: str, areas: IntArray, value: FloatArray, weight: FloatArray) -> None:
@@ -126,11 +126,13 @@ def _account(tally: Tally) -> tuple[OutcomeRows, Tally]:
     note("pedestrian_delay_s_trip", called, sums[CALL_WAIT_S, called] / sums[CALLS, called], sums[CALLS, called])
     waited = np.flatnonzero(sums[LONGEST_S] > 0)
     note("longest_red_wait_s", waited, sums[LONGEST_S, waited], np.ones(len(waited)))
-    sums[np.ix_([STANDING_S, STOPPED, PASSED], passed)] = 0.0
-    sums[np.ix_([CALL_WAIT_S, CALLS], called)] = 0.0
+    for row in (STANDING_S, STOPPED, PASSED):
+        sums[row, passed] = 0.0
+    for row in (CALL_WAIT_S, CALLS):
+        sums[row, called] = 0.0
     sums[LONGEST_S] = 0.0
     rows = OutcomeRows(*(np.concatenate(column) for column in zip(*found, strict=True)))
-    return rows, tally._replace(sums=sums, since_s=tally.then_s)
+    return rows, tally._replace(sums_by_row=sums, since_s=tally.then_s)
 
 
 def outcomes(snapshot: Snapshot, state: Tally | None, prepared: Any) -> tuple[OutcomeRows, Tally]:

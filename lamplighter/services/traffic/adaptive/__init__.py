@@ -15,8 +15,8 @@ import numpy as np
 from lamplighter.services.traffic.adaptive.rule import Bounds, Scene, choose
 from lamplighter.services.traffic.adaptive.survey import Survey, survey
 from lamplighter.services.traffic.adaptive.trust import Trust, watch
-from lamplighter.services.traffic.layout import COUNT, EXIT, STOP_LINE, Layout
-from lamplighter.services.traffic.terms import FAULT, GREEN
+from lamplighter.services.traffic.layout import Layout
+from lamplighter.services.traffic.terms import FAULT
 from lamplighter.terms.columns import BoolArray, FloatArray, IntArray
 from lamplighter.terms.decision import Cites, Proposals
 from lamplighter.terms.snapshot import Snapshot
@@ -28,16 +28,21 @@ RATE_MEMORY_S = 300.0
 
 
 class Plan(NamedTuple):
-    """What deciding needs and does not change."""
+    """What deciding needs and does not change: run positions of near areas, far areas, loops and exits by lane."""
 
     layout: Layout
     survey: Survey
     bounds: Bounds
-    row_of_group_item: IntArray  # detector of each entry of Detectors.group
+    near_local: IntArray
+    far_local: IntArray
+    loop_local: IntArray
+    exit_local: IntArray
+    call_local: IntArray
+    call_box: IntArray
 
 
 class Memory(NamedTuple):
-    """What is remembered from second to second: arrivals per lane (l,) in veh/s, and what detectors did lately."""
+    """What is remembered from second to second: arrivals per lane (l,) in veh/s, and what lane areas did lately."""
 
     rate_veh_s: FloatArray
     trust: Trust
@@ -47,14 +52,15 @@ class Memory(NamedTuple):
 def plan(layout: Layout) -> Plan:
     """Return what deciding needs of a city."""
     bounds = Bounds(layout.stages.green, layout.groups.green_min_s, layout.groups.red_max_s)
-    rows = np.repeat(np.arange(len(layout.detectors.role)), np.diff(layout.detectors.group_offsets))
-    return Plan(layout, survey(layout), bounds, rows)
+    seen, d = survey(layout), layout.detectors
+    rows = (seen.lanes.near, seen.lanes.far, seen.lanes.loop, seen.exit_row, seen.call_row)
+    return Plan(layout, seen, bounds, *(d.local[row] for row in rows), d.box[seen.call_row])
 
 
 def start(prepared: Plan) -> Memory:
     """Return the memory before the first second."""
-    zeros = np.zeros(len(prepared.layout.detectors.role))
-    return Memory(np.zeros(len(prepared.survey.lanes.box)), Trust(zeros, zeros.copy()), 0.0)
+    zeros = np.zeros(len(prepared.survey.lanes.box))
+    return Memory(zeros, Trust(zeros.copy(), zeros.copy()), 0.0)
 
 
 def _column(snapshot: Snapshot, name: str, local: IntArray) -> tuple[FloatArray, BoolArray]:
@@ -66,21 +72,10 @@ def _column(snapshot: Snapshot, name: str, local: IntArray) -> tuple[FloatArray,
     return column.value[local], known
 
 
-def _detected(snapshot: Snapshot, layout: Layout) -> tuple[FloatArray, FloatArray, BoolArray]:
-    """Return both values of every detector (d,) and whether they are fresh: loop counts and occupancy, area vehicles and
-    queue, calls (twice)."""
-    d = layout.detectors
-    loop = d.role == STOP_LINE
-    area_veh, known = _column(snapshot, "area_veh", d.local)
-    queue_veh, _ = _column(snapshot, "queue_veh", d.local)
-    count, loop_known = _column(snapshot, "count_veh", d.local)
-    occupancy, _ = _column(snapshot, "occupancy_share", d.local)
-    call, call_known = _column(snapshot, "call_waiting", d.local)
-    return (
-        np.where(loop, count, area_veh + call),
-        np.where(loop, occupancy, queue_veh + call),
-        known | loop_known | call_known,
-    )
+def _fresh(snapshot: Snapshot, name: str, local: IntArray, has: BoolArray) -> FloatArray:
+    """Return values at run positions, 0 where there is no such detector or it says nothing lately."""
+    value, known = _column(snapshot, name, local)
+    return np.where(has & known, value, 0.0)
 
 
 def _scene(snapshot: Snapshot, memory: Memory, prepared: Plan) -> tuple[Scene, Memory]:
@@ -89,34 +84,34 @@ def _scene(snapshot: Snapshot, memory: Memory, prepared: Plan) -> tuple[Scene, M
     mode, _ = _column(snapshot, "box_mode", layout.boxes.local)
     state, state_known = _column(snapshot, "group_state", layout.groups.local)
     elapsed_s, _ = _column(snapshot, "group_elapsed_s", layout.groups.local)
-    veh, queue, fresh = _detected(snapshot, layout)
-    served = np.zeros(len(veh), np.bool_)
-    np.logical_or.at(served, prepared.row_of_group_item, state[layout.detectors.group] == GREEN)
+    near_veh, near_known = _column(snapshot, "area_veh", prepared.near_local)
+    near_veh = np.where(lanes.has_near & near_known, near_veh, 0.0)
+    call, call_known = _column(snapshot, "call_waiting", prepared.call_local)
+    group_state, number = state.astype(np.int64), stage.astype(np.int64)
     passed_s = min(max(snapshot.now_s - memory.then_s, 0.0), 1.0) if memory.then_s else 0.0
-    trust, stuck = watch(memory.trust, np.where(layout.detectors.role == STOP_LINE, queue, veh), served, passed_s)
-    number = stage.astype(np.int64)
+    trust, stuck = watch(lanes, memory.trust, near_veh, group_state, passed_s)
     able = known & (mode != FAULT) & (number < np.diff(layout.stages.offsets))
-    silent = layout.detectors.boxed & ~np.isin(layout.detectors.role, [COUNT, EXIT]) & (~fresh | stuck)
-    able[layout.detectors.box[silent]] = False
+    able[lanes.box[lanes.has_near & (~near_known | stuck)]] = False
+    able[prepared.call_box[~call_known]] = False
     able[layout.groups.box[~state_known]] = False
-    rate = np.where(lanes.has_loop, np.where(fresh[lanes.loop], veh[lanes.loop], 0.0), 0.0)
-    rate_veh_s = memory.rate_veh_s + (rate - memory.rate_veh_s) * passed_s / RATE_MEMORY_S
-    near_veh, near_queue = (np.where(lanes.has_near, column[lanes.near], 0.0) for column in (veh, queue))
-    far_veh, far_queue = (np.where(lanes.has_far, column[lanes.far], 0.0) for column in (veh, queue))
-    ways_out, calls = prepared.survey.exit_row, prepared.survey.call_row
+    passed = _fresh(snapshot, "count_veh", prepared.loop_local, lanes.has_loop)
+    rate_veh_s = memory.rate_veh_s + (passed - memory.rate_veh_s) * passed_s / RATE_MEMORY_S
+    near_queue_veh = _fresh(snapshot, "queue_veh", prepared.near_local, lanes.has_near)
+    far_queue_veh = _fresh(snapshot, "queue_veh", prepared.far_local, lanes.has_far)
+    every = np.ones(len(prepared.exit_local), np.bool_)
     scene = Scene(
         able=able,
         stage=np.where(able, number, 0),
-        group_state=state.astype(np.int64),
+        group_state=group_state,
         group_elapsed_s=elapsed_s,
-        near_veh=np.maximum(near_veh, near_queue),
-        near_queue=near_queue,
-        far_veh=np.maximum(far_veh, far_queue),
-        far_queue=far_queue,
+        near_veh=np.maximum(near_veh, near_queue_veh),
+        near_queue_veh=near_queue_veh,
+        far_veh=np.maximum(_fresh(snapshot, "area_veh", prepared.far_local, lanes.has_far), far_queue_veh),
+        far_queue_veh=far_queue_veh,
         rate_veh_s=rate_veh_s,
-        call=veh[calls] > 0,
-        exit_veh=np.where(fresh[ways_out], veh[ways_out], 0.0),
-        exit_queue=np.where(fresh[ways_out], queue[ways_out], 0.0),
+        call=call > 0,
+        exit_veh=_fresh(snapshot, "area_veh", prepared.exit_local, every),
+        exit_queue_veh=_fresh(snapshot, "queue_veh", prepared.exit_local, every),
     )
     return scene, Memory(rate_veh_s, trust, snapshot.now_s)
 

@@ -11,6 +11,7 @@ from lamplighter.services.traffic.terms import VEHICLE_M
 from lamplighter.terms.columns import BoolArray, FloatArray, IntArray
 
 SATURATION_VEH_S = 0.5  # where a lane has no movement of its own: 1,800 veh/h (HBS 2015, S4)
+APPROACH_M_S = 10.0
 GIVES_WAY_RATIO = 0.4  # share of the full discharge that a group has while it gives way
 
 
@@ -25,15 +26,15 @@ class Lanes(NamedTuple):
     has_near: BoolArray
     far: IntArray
     has_far: BoolArray
-    near_m: FloatArray
-    far_m: FloatArray
+    near_s: FloatArray  # time to drive over the near area, then over the far one
+    far_s: FloatArray
     saturation_veh_s: FloatArray
     group_offsets: IntArray
     group: IntArray
 
 
 class Survey(NamedTuple):
-    """Lanes, calls and exits by box; change_s (s, m): from stage row to stage number; serves (ragged, per stage row a
+    """Lanes, calls and exits by box; change_s (s, m): from stage row to stage number; serves_share (ragged, per stage row a
     share for each lane of its box); call rows and exit rows by box; cites per box (run positions, quantity codes)."""
 
     lanes: Lanes
@@ -41,7 +42,7 @@ class Survey(NamedTuple):
     group_offsets: IntArray
     change_s: FloatArray
     serves_offsets: IntArray
-    serves: FloatArray
+    serves_share: FloatArray
     call_offsets: IntArray
     call_row: IntArray
     call_group_offsets: IntArray
@@ -137,8 +138,8 @@ def _lanes(layout: Layout) -> Lanes:
         has_near=has_near,
         far=far,
         has_far=has_far,
-        near_m=np.where(has_near, d.length_m[near], 0.0),
-        far_m=np.where(has_far, d.length_m[far], 0.0),
+        near_s=np.where(has_near, d.length_m[near], 0.0) / APPROACH_M_S,
+        far_s=np.where(has_far, d.length_m[far], 0.0) / APPROACH_M_S,
         saturation_veh_s=_saturation(layout, first),
         group_offsets=group_offsets,
         group=group,

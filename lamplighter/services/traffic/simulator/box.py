@@ -86,9 +86,11 @@ def install(layout: Layout) -> BoxTables:
     boxes = layout.boxes
     switch_s = np.zeros(len(boxes.programme_stage))
     for box in range(len(boxes.tls)):
-        rows = np.arange(boxes.programme_offsets[box], boxes.programme_offsets[box + 1])
-        ends_s = np.cumsum(boxes.programme_split_s[rows])
-        for row, end_s, after in zip(rows, ends_s, np.roll(rows, -1), strict=True):
+        first, last = int(boxes.programme_offsets[box]), int(boxes.programme_offsets[box + 1])
+        end_s = 0.0
+        for row in range(first, last):
+            end_s += float(boxes.programme_split_s[row])
+            after = row + 1 if row + 1 < last else first
             stage, following = int(boxes.programme_stage[row]), int(boxes.programme_stage[after])
             switch_s[row] = end_s - _change_s(layout, box, stage, following)
     return BoxTables(
@@ -292,4 +294,3 @@ def command(tables: BoxTables, state: BoxState, box: int, told: Command, now_s: 
         return False
     state.lease_stage[box], state.lease_until_s[box], state.told_s[box] = told.stage, float(told.until_s), now_s
     return True
-

@@ -11,7 +11,7 @@ import os
 import shutil
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import import_module
@@ -50,7 +50,7 @@ class Scenario:
 
 
 @contextmanager
-def _caught(into: Path) -> Iterator[None]:
+def _caught(into: Path) -> Generator[None]:
     """Send what native code prints to a file while it starts."""
     sys.stdout.flush()
     sys.stderr.flush()
@@ -108,7 +108,8 @@ def _motor_lanes(net: Path, streets: frozenset[str]) -> dict[str, list[str]]:
         if element.tag == "edge":
             name = element.get("id", "")
             if name in streets:
-                lanes[name] = [lane.get("id", "") for lane in element.iterfind("lane") if _motor(lane.get("allow"), lane.get("disallow"))]
+                found = [lane for lane in element.iterfind("lane") if _motor(lane.get("allow"), lane.get("disallow"))]
+                lanes[name] = [lane.get("id", "") for lane in found]
             element.clear()
     return lanes
 
@@ -176,9 +177,13 @@ class Engine:
     def _geography(self, place: Place) -> "tuple[FloatArray, FloatArray]":
         """Return quadratic coefficients (6,) of longitude and latitude over the network's metres (error below 0.1 m)."""
         (x0, y0), (x1, y1) = self.sumo.simulation.getNetBoundary()
-        grid = np.array([(x, y) for x in np.linspace(x0, x1, 5) for y in np.linspace(y0, y1, 5)])
-        lon_lat = np.array([self.sumo.simulation.convertGeo(float(x), float(y)) for x, y in grid])
-        if np.allclose(np.ptp(lon_lat, axis=0), np.ptp(grid, axis=0)):  # a network without a projection: metres east and north of the place
+        across = np.meshgrid(np.linspace(x0, x1, 5), np.linspace(y0, y1, 5))
+        grid: FloatArray = np.stack([axis.ravel() for axis in across], axis=1).astype(np.float64)
+        pairs: list[tuple[float, float]] = [self.sumo.simulation.convertGeo(*point) for point in grid.tolist()]
+        lon_lat: FloatArray = np.array(pairs, np.float64)
+        if np.allclose(
+            np.ptp(lon_lat, axis=0), np.ptp(grid, axis=0)
+        ):  # a network without a projection: metres east and north of the place
             east_m, north_m = METRES_PER_DEGREE * np.cos(np.radians(place.lat0_deg)), METRES_PER_DEGREE
             lon_lat = np.array([place.lon0_deg, place.lat0_deg]) + lon_lat / np.array([east_m, north_m])
         self._middle = np.array([(x0 + x1) / 2, (y0 + y1) / 2])

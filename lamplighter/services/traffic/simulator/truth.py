@@ -4,8 +4,8 @@
 Lost time is counted while it is being lost: of each trip, the growth of its time loss and of its wait before it could
 enter the network, until its record says what it was in the end. So a trip that never ended, or never began, weighs as
 much as one that did, and both arms of a comparison divide by the same number: the trips that fell due. A trip belongs
-to the area where it begins; people on foot count while they stand (slow walking is no delay), where they stand. What is kept per trip
-(its lost time so far) lives in this object alone and is dropped when the trip ends.
+to the area where it begins; people on foot count while they stand (slow walking is no delay), where they stand. What is
+kept per trip (its lost time so far) lives in this object alone and is dropped when the trip ends.
 """
 
 import re
@@ -34,13 +34,13 @@ class AreaOf:
     """Which area a street of the network lies in: by street id, by intersection, and where nothing is known."""
 
     street: Mapping[str, int]
-    node: Mapping[str, int]
+    intersection: Mapping[str, int]
     elsewhere: int
 
     def of(self, edge: str) -> int:
         """Return the area number of a street or of a part inside an intersection."""
         if edge.startswith(":"):
-            return self.node.get(edge[1:].rsplit("_", 1)[0], self.elsewhere)
+            return self.intersection.get(edge[1:].rsplit("_", 1)[0], self.elsewhere)
         return self.street.get(edge, self.elsewhere)
 
 
@@ -141,8 +141,9 @@ class Account:
                 rows.append((NAMES.index(name), int(area), float(mean), float(self.trips[mode, area])))
                 self.delay_s[mode, area] = self.trips[mode, area] = 0.0
         for area in np.flatnonzero(self.ended > 0):
-            rows.append((NAMES.index("stops_per_trip"), int(area), float(self.stops[area] / self.ended[area]), float(self.ended[area])))
-            rows.append((NAMES.index("trips_finished"), int(area), float(self.ended[area]), 1.0))
+            ended = float(self.ended[area])
+            rows.append((NAMES.index("stops_per_trip"), int(area), float(self.stops[area]) / ended, ended))
+            rows.append((NAMES.index("trips_finished"), int(area), ended, 1.0))
         for area in np.flatnonzero(self.longest_s > 0):
             rows.append((NAMES.index("longest_red_wait_s"), int(area), float(self.longest_s[area]), 1.0))
         for sums in (self.stops, self.ended, self.longest_s):

@@ -4,11 +4,11 @@
 import re
 import subprocess
 from collections.abc import Mapping, Sequence
-from pathlib import Path
-from zoneinfo import ZoneInfo
 from datetime import datetime
-from typing import Any
 from importlib import import_module
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
 
 import numpy as np
 
@@ -126,9 +126,7 @@ def make_city(folder: Path, split_s: tuple[float, float] = (30.0, 30.0), demand:
             [("J", 0, 1, 5.0, False), ("J", 1, 0, 5.0, False), ("J", 1, 2, 4.0, False), ("J", 2, 1, 7.0, False)],
         ),
         "stages": table("intersection stage groups permissive", [("J", 0, "0;2", ""), ("J", 1, "1", "")]),
-        "programmes": table(
-            "intersection position stage split_s", [("J", 0, 0, split_s[0]), ("J", 1, 1, split_s[1])]
-        ),
+        "programmes": table("intersection position stage split_s", [("J", 0, 0, split_s[0]), ("J", 1, 1, split_s[1])]),
         "movements": table(
             "intersection link group kind from_edge from_lane to_edge to_lane turn saturation_flow_pcu_h permissive",
             [
