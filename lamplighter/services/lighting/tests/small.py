@@ -31,11 +31,11 @@ _ROWS = [
         )
     ),
     *(
-        (f"side{i}", "Side Street", "motor", "highway.unclassified", f"n{i}", f"s{i}", i * 200.0, 0.0, i * 200.0, 300.0, 6.4, 2, 50.0)
+        (f"side{i}", "Side", "motor", "highway.unclassified", f"n{i}", f"s{i}", i * 200.0, 0.0, i * 200.0, 300.0, 6.4, 2, 50.0)
         for i in range(12)
     ),
     *(
-        (f"home{i}", "Home Street", "motor", "highway.residential", f"s{i}", f"h{i}", i * 200.0, 300.0, i * 200.0, 480.0, 5.0, 1, 30.0)
+        (f"home{i}", "Home", "motor", "highway.residential", f"s{i}", f"h{i}", i * 200.0, 300.0, i * 200.0, 480.0, 5.0, 1, 30.0)
         for i in range(12)
     ),
     *(
@@ -43,7 +43,7 @@ _ROWS = [
         for i in range(11)
     ),
 ]  # fmt: skip
-COUNTED = ("main0a", "main0b", "main8a", "main8b", "side3")
+COUNTED: tuple[str, ...] = ("main0a", "main0b", "main8a", "main8b", "side3")
 
 
 def small_streets() -> Streets:

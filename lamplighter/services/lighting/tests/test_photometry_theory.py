@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -163,6 +164,5 @@ def test_p_classes_follow_the_worked_example() -> None:
 
 @pytest.mark.parametrize(("name", "value"), [("spacing_m", float("nan")), ("height_m", 800.0), ("lanes", 0), ("width_m", -1.0)])
 def test_impossible_roads_are_refused_by_name(name: str, value: float) -> None:
-    usual = {"arrangement": "single", "spacing_m": 30.0, "width_m": 7.0, "lanes": 2, "height_m": 8.0}
     with pytest.raises(ValueError, match=name):
-        RoadField(**{**usual, name: value})
+        replace(RoadField("single", 30.0, 7.0, 2, 8.0), **{name: value})

@@ -26,7 +26,7 @@ def test_a_million_lamps_are_decided_and_checked_in_time() -> None:
         EVENING_S, city.assets, city.span, {"dimming_level": seen}, {}, {DIM: idle}, np.ones(size, dtype=np.bool_),
         city.vocabulary, {},
     )  # fmt: skip
-    memory = adaptive.start(layout)
+    tables, memory = adaptive.decide(snapshot, adaptive.start(layout), layout)
     took: list[float] = []
     checked: list[float] = []
     for _ in range(5):
