@@ -97,6 +97,7 @@ export class Card {
       [Array.from(one.time), Array.from(one.adaptive)],
       [Array.from(one.baselineTime), Array.from(one.baseline)],
     ] as uPlot.AlignedData[]);
+    if (data[0].length < 2) return; // one point is no line
     if (!this.plot) this.plot = new uPlot(this.options(outcome), data, this.holder);
     else this.plot.setData(data);
     const last = (values: Float32Array): string => number(values[values.length - 1]);
@@ -110,9 +111,10 @@ export class Card {
     say(this.withValue, number(a));
     say(this.withoutValue, number(b));
     const how = { sum: "total", mean: "mean", max: "highest", min: "lowest" }[outcome.combine];
-    const since = one && one.time.length ? ` since ${this.clock.minutes(one.time[0]!)}` : "";
-    const lag = one && one.time.length && one.baselineTime.length ? one.time[one.time.length - 1]! - one.baselineTime[one.baselineTime.length - 1]! : 0;
-    say(this.caption, `${outcome.unit ? `${outcome.unit}, ` : ""}${how}${since}${lag > 150 ? `, without until ${this.clock.minutes(one!.baselineTime[one!.baselineTime.length - 1]!)}` : ""}`);
+    const ends = one ? [one.time.at(-1), one.baselineTime.at(-1)].filter((end) => end !== undefined) : [];
+    const span = one?.time.length && ends.length ? ` ${this.clock.minutes(one.time[0]!)}–${this.clock.minutes(Math.min(...ends))}` : "";
+    say(this.caption, `${outcome.unit ? `${outcome.unit}, ` : ""}${how}${span}`);
+    this.caption.title = outcome.doc;
     if (a === null || b === null || !Number.isFinite(a) || !Number.isFinite(b)) {
       say(this.gain, "");
       this.gain.className = "gain";

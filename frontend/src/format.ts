@@ -50,6 +50,7 @@ export class Clock {
 }
 
 export function age(seconds: number): string {
+  if (seconds < 1) return "now";
   if (seconds < 90) return `${Math.round(seconds)} s old`;
   if (seconds < 5400) return `${Math.round(seconds / 60)} min old`;
   return `${number(seconds / 3600)} h old`;

@@ -3,6 +3,7 @@
 import type { City } from "./city";
 import { find, make } from "./dom";
 import { age, capital, quantityWords, words, withUnit } from "./format";
+import { codeNames } from "./palette";
 import type { Why } from "./types";
 
 const AGAIN_MS = 2500;
@@ -63,6 +64,12 @@ export class WhyPanel {
     this.panel.replaceChildren(this.head("Not known", ""), make("p", {}, text));
   }
 
+  /** A code reads as its name where a layer of the map names it. */
+  private value(one: Why["values"][number]): string {
+    const coded = this.city.layers.find((layer) => layer.quantity === one.quantity && layer.palette === "stage");
+    return (coded && codeNames(coded)[Math.round(one.value)]) ?? withUnit(one.value, one.unit, one.quantity);
+  }
+
   private head(title: string, under: string): HTMLElement {
     return make(
       "header",
@@ -87,7 +94,7 @@ export class WhyPanel {
     fact("Area", why.area);
     if (why.fed_by) fact("Fed by", make("button", { type: "button", class: "link", click: () => void this.show(why.fed_by) }, why.fed_by));
     const rows = why.values.map((one) =>
-      make("tr", {}, make("th", { scope: "row" }, quantityWords(one.quantity, one.unit)), make("td", {}, withUnit(one.value, one.unit, one.quantity)), make("td", { class: "mute" }, age(one.age_s))),
+      make("tr", {}, make("th", { scope: "row" }, quantityWords(one.quantity, one.unit)), make("td", {}, this.value(one)), make("td", { class: "mute" }, age(one.age_s))),
     );
     const children: Node[] = [this.head(why.asset, `${capital(words(why.kind))} · ${service}`), make("div", { class: "sentences" }, ...why.sentences.map((one) => make("p", {}, one))), facts];
     if (rows.length) children.push(make("table", {}, make("caption", { class: "hidden" }, "Values it rests on"), make("tbody", {}, ...rows)));
