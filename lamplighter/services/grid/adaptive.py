@@ -42,7 +42,7 @@ class Wish:
     """What the groups want (g,): points that want power (and room for new ones), most they can use, what is due soon,
     what is guaranteed by law, which may be steered now, and the limit that each box says it obeys."""
 
-    wanting: FloatArray
+    wanting_count: FloatArray
     wanted_kw: FloatArray
     due_kw: FloatArray
     guaranteed_kw: FloatArray
@@ -60,14 +60,14 @@ def wishes(snapshot: Snapshot, prepared: Prepared, found: Estimate) -> Wish:
     groups = prepared.grid.groups
     wanting, told = latest(snapshot, "charging_wanting", prepared.group_at, FRESH_S)
     limit, limit_told = latest(snapshot, "charging_limit_kw", prepared.group_at, FRESH_S)
-    wanting = np.where(told, np.minimum(wanting, groups.points), groups.points)
-    room = np.minimum(wanting + SPARE_POINTS, groups.points)
+    wanting = np.where(told, np.minimum(wanting, groups.points_count), groups.points_count)
+    room = np.minimum(wanting + SPARE_POINTS, groups.points_count)
     steered = (prepared.attach != ABSENT) & found.known[groups.station] & found.reported & limit_told
     soon, soon_told = latest(snapshot, "energy_soon_kwh", prepared.group_at, FRESH_S)
     private = groups.access == "private"
     due = np.where(soon_told, soon / DUE_H, np.where(private, 0.0, wanting * UNTOLD_KW))
     return Wish(
-        wanting=np.maximum(room, 1.0),
+        wanting_count=np.maximum(room, 1.0),
         wanted_kw=room * groups.p_point_kw,
         due_kw=np.minimum(due, wanting * groups.p_point_kw),
         guaranteed_kw=np.where(private, wanting * np.minimum(prepared.settings.guaranteed_point_kw, groups.p_point_kw), 0.0),
@@ -101,11 +101,11 @@ def group_bounds(prepared: Prepared, found: Estimate, headroom: FloatArray) -> t
     tight = (all_below[rows] > headroom[rows]) & (prepared.entry_kw < prepared.installed_kw[group] - 1e-9)
     np.minimum.at(cable, group[tight], np.maximum(left[tight], 0.0))
     resistance = _resistance(prepared)
-    drawn = found.charging_kw / np.maximum(groups.points, 1.0)
+    drawn = found.charging_kw / np.maximum(groups.points_count, 1.0)
     entry = tree.row[groups.point_node]
     reach = entry != ABSENT
     here, of = entry[reach], groups.point_group[reach]
-    rise = resistance[here] * (drawn * groups.points)[of]
+    rise = resistance[here] * (drawn * groups.points_count)[of]
     sag = prepared.settings.confidence_ratio * CARE_RATIO * resistance[here] * prepared.sigma_kw[prepared.attach[of]]
     allowed = found.u_pu[here] + 0.5 * rise - sag - U_DROP_PU - prepared.settings.u_low_pu
     voltage = np.full(many, np.inf)
@@ -167,7 +167,7 @@ def fair_limits(prepared: Prepared, found: Estimate, wish: Wish) -> tuple[FloatA
     )
     room = headroom - sums_below(prepared.grid.tree.parent, taken)
     wanted = np.where(wish.steered, np.minimum(np.minimum(wish.wanted_kw, cable), voltage), 0.0)
-    first, _ = share(prepared.grid.tree.parent, room, attach, wish.wanting, wanted)
+    first, _ = share(prepared.grid.tree.parent, room, attach, wish.wanting_count, wanted)
     room = room - losses_above(prepared, found, first)
     given, stopped = _with_floors(prepared, room, attach, wish, wanted)
     because = _reasons(prepared, stopped, given, (wish.wanted_kw, cable, voltage))
@@ -189,19 +189,21 @@ def _with_floors(
     Floors are themselves shared max-min fair, so they never ask for more than there is.
     """
     parent = prepared.grid.tree.parent
-    given, stopped = share(parent, room, attach, wish.wanting, wanted)
+    given, stopped = share(parent, room, attach, wish.wanting_count, wanted)
     due, guaranteed = np.minimum(wish.due_kw, wanted), np.minimum(wish.guaranteed_kw, wanted)
     if not bool((given < np.maximum(due, guaranteed) - 1e-6).any()):
         return given, stopped
-    floor, _ = share(parent, room, attach, wish.wanting, due)
-    more, _ = share(parent, room - _below(prepared, attach, floor), attach, wish.wanting, np.maximum(guaranteed - floor, 0.0))
+    floor, _ = share(parent, room, attach, wish.wanting_count, due)
+    more, _ = share(
+        parent, room - _below(prepared, attach, floor), attach, wish.wanting_count, np.maximum(guaranteed - floor, 0.0)
+    )
     floor = floor + more
     held = given < floor - 1e-6
     stopped_rest = stopped
     for _ in range(FLOOR_ROUNDS):
         taken = np.where(held, floor, 0.0)
         left = room - _below(prepared, attach, taken)
-        rest, stopped_rest = share(parent, left, attach, wish.wanting, np.where(held, 0.0, wanted))
+        rest, stopped_rest = share(parent, left, attach, wish.wanting_count, np.where(held, 0.0, wanted))
         short = ~held & (rest < floor - 1e-6)
         given = np.where(held, floor, rest)
         if not bool(short.any()):
@@ -240,7 +242,7 @@ def adaptive(snapshot: Snapshot, state: None, prepared: Prepared) -> tuple[tuple
     limit, because = fair_limits(prepared, found, wish)
     raised = wish.reported_kw + prepared.settings.ramp_kw_min
     because = np.where(limit > raised, RAMP, because)
-    limit = whole_points(np.minimum(limit, raised), wish.wanting - SPARE_POINTS)
+    limit = whole_points(np.minimum(limit, raised), wish.wanting_count - SPARE_POINTS)
     floor = np.where(limit > 0, np.minimum(wish.guaranteed_kw, wish.wanted_kw), wish.guaranteed_kw)
     bound = np.isin(because, (CABLE, TRANSFORMER, VOLTAGE, MEDIUM_VOLTAGE))
     because = np.where(

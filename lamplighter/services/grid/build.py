@@ -114,7 +114,7 @@ def _told(plan: Plan, rings: int, settings: Settings) -> tuple[str, ...]:
 
 
 def _safe_told(grid: Grid, limits: FloatArray) -> tuple[str, ...]:
-    full = grid.groups.points * grid.groups.p_point_kw
+    full = grid.groups.points_count * grid.groups.p_point_kw
     if len(full) == 0:
         return ("The grid has no group of charging points: lamplighter has nothing to steer in it.",)
     told = f"{limits.sum():.0f} kW of {full.sum():.0f} kW installed"
@@ -128,8 +128,8 @@ def describe_grid(grid: Grid) -> dict[str, Any]:
         "stations": len(grid.station_id),
         "nodes": len(grid.nodes.id),
         "lines": grid.branches.lines,
-        "connections": int(grid.nodes.connections.sum()),
+        "connections": int(grid.nodes.connections_count.sum()),
         "charging_groups": len(grid.groups.id),
-        "charging_points": int(grid.groups.points.sum()),
+        "charging_points": int(grid.groups.points_count.sum()),
         "cut_off_nodes": int((grid.tree.row < 0).sum()),
     }

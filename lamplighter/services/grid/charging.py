@@ -61,7 +61,7 @@ class Boxes:
 def open_points(grid: Grid) -> Points:
     """Return all points of a grid, nobody plugged in."""
     groups = grid.groups
-    each = groups.point_points.astype(np.int64)
+    each = groups.point_count.astype(np.int64)
     group, node = np.repeat(groups.point_group, each), np.repeat(groups.point_node, each)
     many = len(group)
     return Points(
@@ -79,7 +79,7 @@ def open_points(grid: Grid) -> Points:
 def open_boxes(grid: Grid) -> Boxes:
     """Return all boxes on their own programme: a car charges at once with full power."""
     many = len(grid.groups.id)
-    full = grid.groups.points * grid.groups.p_point_kw
+    full = grid.groups.points_count * grid.groups.p_point_kw
     return Boxes(
         np.zeros(many),
         np.full(many, -np.inf),

@@ -34,7 +34,7 @@ def demand_of(grid: Grid, hour: float, charging_share: float) -> FloatArray:
     """Return the power (n,) of every node at a local hour by class, with a share of all charging points at full power."""
     groups = grid.groups
     power = nodes_kw(grid.nodes.household_kwh, grid.nodes.commerce_kwh, hour)
-    charging = groups.point_points * groups.p_point_kw[groups.point_group] * charging_share
+    charging = groups.point_count * groups.p_point_kw[groups.point_group] * charging_share
     return power + np.bincount(groups.point_node, weights=charging, minlength=len(power))
 
 
@@ -77,8 +77,8 @@ def _station_row(prepared: Prepared, flow: Flow, number: int) -> dict[str, Any]:
     return {
         "station": str(grid.station_id[number]),
         "street": str(prepared.street[prepared.station_at[number]]),
-        "connections": int(grid.nodes.connections[nodes].sum()),
-        "charging_points": int(grid.groups.points[grid.groups.station == number].sum()),
+        "connections": int(grid.nodes.connections_count[nodes].sum()),
+        "charging_points": int(grid.groups.points_count[grid.groups.station == number].sum()),
         "sn_kva": sn,
         "loading": round(loading, 3),
         "headroom_kva": round(sn * (1.0 - loading), 1),
@@ -111,8 +111,8 @@ class EstimateErrors:
     voltage_mean_abs_percent: float
     voltage_p99_percent: float
     voltage_lowest_p99_percent: float
-    cable_loading_p99: float
-    transformer_loading_p99: float
+    cable_p99_share: float
+    transformer_p99_share: float
 
 
 def estimate_errors(prepared: Prepared, ends: bool, steps: int, seed: int) -> EstimateErrors:
@@ -132,7 +132,8 @@ def estimate_errors(prepared: Prepared, ends: bool, steps: int, seed: int) -> Es
         power = demand_of(grid, float(dice.uniform(6.0, 23.0)), 0.0)
         charging = _drawn_charging(grid, dice)
         homes = np.maximum(
-            power + prepared.settings.sigma_connection_kw * np.sqrt(grid.nodes.connections) * dice.normal(size=len(power)), 0.0
+            power + prepared.settings.sigma_connection_kw * np.sqrt(grid.nodes.connections_count) * dice.normal(size=len(power)),
+            0.0,
         )
         truth = power_flow(engine, (homes + charging)[None], (homes * POWER_FACTOR_TAN)[None], "newton_raphson")
         found = estimate_state(prepared.estimator, _measured(prepared, truth, (homes, charging), ends, dice))
@@ -154,7 +155,7 @@ def estimate_errors(prepared: Prepared, ends: bool, steps: int, seed: int) -> Es
 def _drawn_charging(grid: Grid, dice: np.random.Generator) -> FloatArray:
     """Return a drawn evening's charging at the nodes: each point full or off, a quarter of them full."""
     groups = grid.groups
-    on = dice.binomial(groups.point_points.astype(np.int64), 0.25) * groups.p_point_kw[groups.point_group]
+    on = dice.binomial(groups.point_count.astype(np.int64), 0.25) * groups.p_point_kw[groups.point_group]
     return np.bincount(groups.point_node, weights=on, minlength=len(grid.nodes.id)).astype(np.float64)
 
 
@@ -169,8 +170,8 @@ def _measured(
     groups = grid.groups
     of_point = (
         power[1][groups.point_node]
-        * groups.point_points
-        / np.maximum(np.bincount(groups.point_node, weights=groups.point_points, minlength=len(power[1]))[groups.point_node], 1.0)
+        * groups.point_count
+        / np.maximum(np.bincount(groups.point_node, weights=groups.point_count, minlength=len(power[1]))[groups.point_node], 1.0)
     )
     drawn = np.bincount(groups.point_group, weights=of_point, minlength=len(groups.id))
     out = -truth.p_to_kw[0, grid.station_branch] + 0.005 * sn * dice.normal(size=stations)
@@ -180,7 +181,7 @@ def _measured(
     share[grid.tree.node] = prepared.energy_share
     below = grid.nodes.station != ABSENT
     station = np.where(below, grid.nodes.station, 0)
-    spread = drawn[groups.point_group] * groups.point_points / np.maximum(groups.points[groups.point_group], 1.0)
+    spread = drawn[groups.point_group] * groups.point_count / np.maximum(groups.points_count[groups.point_group], 1.0)
     charging = np.bincount(groups.point_node, weights=spread, minlength=len(share))
     volts = truth.u_pu[0, grid.station_busbar] * rated
     end_volts = truth.u_pu[0, grid.meter_node] * end_rated
@@ -194,7 +195,7 @@ def _measured(
         end_sigma_v=(0.002 if ends else 10.0) * end_rated,
         node_p_kw=np.asarray(np.where(below, homes[station] * share, 0.0) + charging, np.float64),
         node_q_kvar=np.where(below, out_q[station] * share, 0.0),
-        node_sigma_kw=prepared.settings.sigma_connection_kw * np.sqrt(grid.nodes.connections)
+        node_sigma_kw=prepared.settings.sigma_connection_kw * np.sqrt(grid.nodes.connections_count)
         + 0.02
         + 0.5 * np.sqrt(11.0 * charging),
     )
@@ -208,9 +209,9 @@ def _measured(
 @click.option("--steps", default=50, show_default=True, help="How many states are drawn.")
 @click.option("--seed", default=1, show_default=True, help="Seed of the states and of the meters' errors.")
 @click.option("--json", "into", type=click.Path(path_type=Path), help="Write the errors as JSON into this file too.")
-def estimate(city: str, sensors: str, steps: int, seed: int, into: Path | None) -> None:
+def estimate(city: str, meters: str, steps: int, seed: int, into: Path | None) -> None:
     """Estimate drawn states of CITY's grid from its meters, and show how far the estimate is from the truth."""
     prepared = _opened(city)
-    found = dataclasses.asdict(estimate_errors(prepared, sensors == "ends", steps, seed))
-    _print(f"{prepared.city.title}: errors of the estimate, meters: {sensors}", [found])
-    _write(into, {"city": city, "sensors": sensors, "seed": seed, **found})
+    found = dataclasses.asdict(estimate_errors(prepared, meters == "ends", steps, seed))
+    _print(f"{prepared.city.title}: errors of the estimate, meters: {meters}", [found])
+    _write(into, {"city": city, "sensors": meters, "seed": seed, **found})

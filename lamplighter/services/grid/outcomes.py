@@ -110,7 +110,7 @@ def describe(proposals: Proposals, row: int, prepared: Prepared) -> str:
     if group is None:
         return f"{proposals.action}: {reason}."
     limit = float(proposals.values["p_max_kw"][row]) if "p_max_kw" in proposals.values else 0.0
-    points = int(prepared.grid.groups.points[group])
+    points = int(prepared.grid.groups.points_count[group])
     street = prepared.street[prepared.group_at[group]]
     name = prepared.grid.groups.id[group]
     if int(proposals.because[row]) == FULL:
@@ -162,7 +162,7 @@ def _say_station(snapshot: Snapshot, prepared: Prepared, found: Estimate, number
     said = [station_sentence(snapshot, prepared, found, number)]
     if found.known[number]:
         row = int(prepared.station_row[number])
-        connections = int(prepared.grid.nodes.connections[prepared.grid.nodes.station == number].sum())
+        connections = int(prepared.grid.nodes.connections_count[prepared.grid.nodes.station == number].sum())
         said.append(f"It supplies {connections} connections, now {found.base_kw[row]:.0f} kW beside charging.")
         said.append(f"Its busbar is at {found.u_pu[row]:.3f} pu.")
     return said
@@ -174,7 +174,7 @@ def _say_group(snapshot: Snapshot, prepared: Prepared, found: Estimate, number: 
     wanting, _ = latest(snapshot, "charging_wanting", at, FRESH_S)
     force = snapshot.in_force["limit_charging"]
     drawn = f"{int(wanting[0])} want power and draw {found.charging_kw[number]:.0f} kW"
-    said = [f"{int(groups.points[number])} {groups.access[number]} charging points; {drawn}."]
+    said = [f"{int(groups.points_count[number])} {groups.access[number]} charging points; {drawn}."]
     if not told[0]:
         said.append("Its box is silent; it falls back to its permanent maximum when its lease ends.")
     elif force.active[at[0]]:
@@ -218,6 +218,6 @@ def _say_node(prepared: Prepared, found: Estimate, name: str) -> Sequence[str]:
         return ("This point is cut off: no closed way leads to a source.",)
     row = int(prepared.grid.tree.row[where[0]])
     return (
-        f"{int(prepared.grid.nodes.connections[where[0]])} connections; estimated voltage {found.u_pu[row]:.3f} pu.",
+        f"{int(prepared.grid.nodes.connections_count[where[0]])} connections; estimated voltage {found.u_pu[row]:.3f} pu.",
         "Cabinets and signals nearby hang here.",
     )

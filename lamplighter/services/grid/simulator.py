@@ -51,7 +51,7 @@ class GridField:
         many = len(self._grid.nodes.id)
         dice = np.random.default_rng((start.seed, 0x40DE))
         self._lasting: FloatArray = dice.lognormal(-0.5 * NODE_SPREAD**2, NODE_SPREAD, many)
-        self._noise_kw: FloatArray = NOISE_KW * np.sqrt(self._grid.nodes.connections) * dice.normal(size=many)
+        self._noise_kw: FloatArray = NOISE_KW * np.sqrt(self._grid.nodes.connections_count) * dice.normal(size=many)
         self._cloud = 0.0
         self._fed = self._fed_nodes()
         self._mute: dict[str, BoolArray] = {t: np.zeros(len(wire.positions(t, self._prepared)), np.bool_) for t in wire.FIELDS}
@@ -149,7 +149,7 @@ class GridField:
         hour, utc, _, day = self._local(at_s + MINUTE_S / 2)
         now = np.array([hour])
         homes = (nodes.household_kwh * float(household(now)[0]) + nodes.commerce_kwh * float(commerce(now)[0])) / HOURS_A_YEAR
-        spread = NOISE_KW * np.sqrt(nodes.connections) * math.sqrt(1.0 - NOISE_KEEPS**2)
+        spread = NOISE_KW * np.sqrt(nodes.connections_count) * math.sqrt(1.0 - NOISE_KEEPS**2)
         self._noise_kw = NOISE_KEEPS * self._noise_kw + spread * dice.normal(size=len(spread))
         self._cloud = CLOUD_KEEPS * self._cloud + math.sqrt(1.0 - CLOUD_KEEPS**2) * float(dice.normal())
         sun = sun_share(day, utc, self._city.place.lat0_deg, self._city.place.lon0_deg) * float(
@@ -178,7 +178,7 @@ class GridField:
         add("energy_late_kwh", point_at, late)
         add("energy_waiting_kwh_h", point_at, self._points.lacks_kwh * hours)
         add("charging_kwh", point_at, self._points.p_kw * hours)
-        low = (self._grid.nodes.station != ABSENT) & (flow.energised[0] == 1)
+        low = (self._grid.nodes.station != ABSENT) & flow.energised[0]
         at = self._city.assets.positions(self._grid.nodes.id[low]) - self._city.span.start
         area = prepared.area[at]
         lowest = self._truth[row["voltage_lowest_pu"]]

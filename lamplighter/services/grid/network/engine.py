@@ -10,10 +10,10 @@ from typing import Any, Literal
 
 import numpy as np
 import power_grid_model as pgm
-from power_grid_model.errors import PowerGridError
+from power_grid_model.errors import PowerGridBatchError  # pyright: ignore[reportPrivateImportUsage] - its documented place
 
 from lamplighter.services.grid.network.model import Grid
-from lamplighter.terms.columns import FloatArray, IntArray
+from lamplighter.terms.columns import BoolArray, FloatArray, IntArray
 
 
 class EstimateError(ArithmeticError):
@@ -41,7 +41,7 @@ class Flow:
     p_to_kw: FloatArray
     q_to_kvar: FloatArray
     loading: FloatArray
-    energised: FloatArray
+    energised: BoolArray
 
 
 @dataclass(frozen=True)
@@ -153,7 +153,7 @@ def _flow(result: Any) -> Flow:
         p_to_kw=both("p_to", 1e-3),
         q_to_kvar=both("q_to", 1e-3),
         loading=both("loading", 1.0),
-        energised=node["energized"].astype(np.float64),
+        energised=node["energized"].astype(np.bool_),
     )
 
 
@@ -220,7 +220,7 @@ def estimate_state(estimator: Estimator, meters: Meters) -> Flow:
     power["power_sigma"] = np.concatenate([meters.out_sigma_kw, meters.node_sigma_kw]) * 1e3
     try:
         result = _solved(estimator, volts, power)
-    except PowerGridError as error:
+    except PowerGridBatchError as error:
         raise EstimateError(f"no state fits the meters ({error})") from error
     return _flow(result)
 

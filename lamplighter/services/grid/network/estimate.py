@@ -68,8 +68,8 @@ def _by_row(prepared: Prepared, per_node: FloatArray) -> FloatArray:
 def charging_at_nodes(prepared: Prepared, group_kw: FloatArray) -> FloatArray:
     """Return group power (g,) spread over nodes (nodes,) by numbers of points."""
     groups = prepared.grid.groups
-    per_point = group_kw / np.maximum(groups.points, 1.0)
-    weights = groups.point_points * per_point[groups.point_group]
+    per_point = group_kw / np.maximum(groups.points_count, 1.0)
+    weights = groups.point_count * per_point[groups.point_group]
     return np.asarray(np.bincount(groups.point_node, weights=weights, minlength=len(prepared.grid.nodes.id)), np.float64)
 
 
@@ -112,7 +112,7 @@ def _meters(
     end_known &= end_u > 0
     rated, end_rated = grid.nodes.u_rated_v[grid.station_busbar], grid.nodes.u_rated_v[grid.meter_node]
     sn = grid.branches.rating_kva[grid.station_branch]
-    spread = prepared.settings.sigma_connection_kw * np.sqrt(grid.nodes.connections) + EXACT_KW
+    spread = prepared.settings.sigma_connection_kw * np.sqrt(grid.nodes.connections_count) + EXACT_KW
     # What is not known weighs nothing: a spread as wide as the rating for power, a tenth of the rated voltage.
     blind = np.where(grid.nodes.station == ABSENT, False, ~known[np.maximum(grid.nodes.station, 0)])
     return Meters(

@@ -29,7 +29,7 @@ class Nodes:
     u_rated_v: FloatArray
     lon_deg: FloatArray
     lat_deg: FloatArray
-    connections: FloatArray
+    connections_count: FloatArray
     household_kwh: FloatArray
     commerce_kwh: FloatArray
     pv_kw: FloatArray
@@ -80,17 +80,17 @@ class Tree:
 
 @dataclass(frozen=True)
 class Groups:
-    """Charging groups (g,) and where their points are: entries (m,) point_group, point_node, points."""
+    """Charging groups (g,) and where their points are: entries (m,) point_group, point_node, point_count."""
 
     id: TextArray
     access: TextArray
     p_point_kw: FloatArray
     p_safe_kw: FloatArray
-    points: FloatArray
+    points_count: FloatArray
     station: IntArray
     point_group: IntArray
     point_node: IntArray
-    point_points: FloatArray
+    point_count: FloatArray
 
 
 @dataclass(frozen=True)
@@ -138,7 +138,7 @@ def _nodes(table: Table, station_id: TextArray) -> Nodes:
         u_rated_v=table["u_rated_v"].astype(np.float64),
         lon_deg=table["lon_deg"].astype(np.float64),
         lat_deg=table["lat_deg"].astype(np.float64),
-        connections=table["connections"].astype(np.float64),
+        connections_count=table["connections"].astype(np.float64),
         household_kwh=table["household_kwh"].astype(np.float64),
         commerce_kwh=table["commerce_kwh"].astype(np.float64),
         pv_kw=table["pv_kw"].astype(np.float64),
@@ -261,11 +261,11 @@ def _groups(tables: Mapping[str, Table], nodes: Nodes, faults: list[str]) -> Gro
         access=table["access"].astype(np.str_),
         p_point_kw=table["p_point_kw"].astype(np.float64),
         p_safe_kw=table["p_safe_kw"].astype(np.float64),
-        points=count,
+        points_count=count,
         station=station,
         point_group=group,
         point_node=node,
-        point_points=points["points"].astype(np.float64),
+        point_count=points["points"].astype(np.float64),
     )
 
 

@@ -87,7 +87,7 @@ def _sigma(grid: Grid, row_station: IntArray, sigma_connection_kw: float) -> Flo
     tree = grid.tree
     own = np.zeros(len(tree.node))
     linked = tree.row != ABSENT
-    own[tree.row[linked]] = grid.nodes.connections[linked]
+    own[tree.row[linked]] = grid.nodes.connections_count[linked]
     low = row_station != ABSENT
     below = sums_below(tree.parent, np.where(low, own, 0.0))
     total = np.bincount(row_station[low], weights=own[low], minlength=len(grid.station_id))[row_station]
@@ -123,7 +123,7 @@ def prepare(city: CityData) -> Prepared:
         entry_row=rows,
         entry_group=entry_group,
         entry_kw=entry_kw,
-        installed_kw=grid.groups.points * grid.groups.p_point_kw,
+        installed_kw=grid.groups.points_count * grid.groups.p_point_kw,
         area=np.array([areas.get(name, ABSENT) for name in city.assets.area[span].tolist()], dtype=np.int64),
         street=np.array(streets, dtype=np.str_),
     )

@@ -37,12 +37,12 @@ def safe_limits(grid: Grid, settings: Settings) -> FloatArray:
     spread = np.zeros(len(tree.node))
     design = design_kw(grid)
     power[tree.row[tree.row != ABSENT]] = design[tree.row != ABSENT]
-    spread[tree.row[tree.row != ABSENT]] = grid.nodes.connections[tree.row != ABSENT] * settings.sigma_connection_kw**2
+    spread[tree.row[tree.row != ABSENT]] = grid.nodes.connections_count[tree.row != ABSENT] * settings.sigma_connection_kw**2
     margin = settings.confidence_ratio * np.sqrt(sums_below(tree.parent, spread))
     base = sums_below(tree.parent, power)
     usable = np.where(np.isfinite(tree.rating_kva), tree.rating_kva * RATING_SHARE / np.hypot(1.0, POWER_FACTOR_TAN / 2), 1e12)
     headroom = np.maximum(usable - base - margin - settings.growth_share * np.where(usable < 1e12, usable, 0.0), 0.0)
-    wanted = groups.points * groups.p_point_kw
+    wanted = groups.points_count * groups.p_point_kw
     # Homes pull the street's end down already; what charging may add is what keeps it above the band.
     cap = _by_voltage(grid, base, attach)
     rows, entry_group, below = points_below(grid)
@@ -50,7 +50,7 @@ def safe_limits(grid: Grid, settings: Settings) -> FloatArray:
     np.minimum.at(cap, entry_group[binding], headroom[rows[binding]])
     active = attach != ABSENT
     given, _ = share(
-        tree.parent, headroom, np.where(active, attach, 0), np.where(active, groups.points, 0.0), np.minimum(wanted, cap)
+        tree.parent, headroom, np.where(active, attach, 0), np.where(active, groups.points_count, 0.0), np.minimum(wanted, cap)
     )
     return whole_points(given)
 

@@ -126,7 +126,7 @@ def points_below(grid: Grid) -> tuple[IntArray, IntArray, FloatArray]:
     stop = np.zeros(len(tree.node), np.bool_)
     stop[tree.row[grid.station_busbar[tree.row[grid.station_busbar] != ABSENT]]] = True
     total: dict[tuple[int, int], float] = {}
-    power = groups.point_points * groups.p_point_kw[groups.point_group]
+    power = groups.point_count * groups.p_point_kw[groups.point_group]
     for group, node, kw in zip(groups.point_group.tolist(), groups.point_node.tolist(), power.tolist(), strict=True):
         row = int(tree.row[node])
         while row != ABSENT and not stop[row]:

@@ -22,7 +22,7 @@ def test_the_grid_is_sound_today_and_short_tomorrow() -> None:
     today = design_kw(grid)
     groups = grid.groups
     full = np.bincount(
-        groups.point_node, weights=groups.point_points * groups.p_point_kw[groups.point_group], minlength=len(today)
+        groups.point_node, weights=groups.point_count * groups.p_point_kw[groups.point_group], minlength=len(today)
     )
     power = np.stack([today, today + 0.25 * full])
     flow = power_flow(open_engine(grid), power, 0.2 * power)
@@ -35,8 +35,8 @@ def test_permanent_maxima_bear_the_worst_evening() -> None:
     """Every group at its permanent maximum on the evening the classes draw most: nothing above its rating."""
     grid = read_grid(small_city().tables)
     groups = grid.groups
-    share = groups.p_safe_kw / np.maximum(groups.points * groups.p_point_kw, 1.0)
-    weights = groups.point_points * groups.p_point_kw[groups.point_group] * share[groups.point_group]
+    share = groups.p_safe_kw / np.maximum(groups.points_count * groups.p_point_kw, 1.0)
+    weights = groups.point_count * groups.p_point_kw[groups.point_group] * share[groups.point_group]
     power = design_kw(grid) + np.bincount(groups.point_node, weights=weights, minlength=len(grid.nodes.id))
     flow = power_flow(open_engine(grid), power[None], 0.2 * design_kw(grid)[None])
     assert flow.loading[0].max() < 1.0

@@ -85,8 +85,8 @@ def test_leaving_early_is_counted_as_late_energy() -> None:
 def test_groups_are_groups() -> None:
     """Every group has ten points or more; a private one also 100 connections behind its cable."""
     grid = read_grid(small_city().tables)
-    assert (grid.groups.points >= GROUP_POINTS_MIN).all()
+    assert (grid.groups.points_count >= GROUP_POINTS_MIN).all()
     for group in np.flatnonzero(grid.groups.access == "private"):
         feeder = str(grid.groups.id[group]).rsplit(".", 1)[0]
         mine = np.array([name.startswith(feeder + ".") for name in grid.nodes.id.tolist()])
-        assert grid.nodes.connections[mine].sum() >= GROUP_CONNECTIONS_MIN
+        assert grid.nodes.connections_count[mine].sum() >= GROUP_CONNECTIONS_MIN

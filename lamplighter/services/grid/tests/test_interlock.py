@@ -96,14 +96,14 @@ def _truth(prepared: Prepared, seen: Snapshot, most: FloatArray, dice: np.random
     share[grid.tree.node] = np.where(prepared.row_station >= 0, prepared.energy_share, 0.0)
     station = np.maximum(grid.nodes.station, 0)
     # The meter's sum holds: what one node draws more, the others draw less.
-    noise = prepared.settings.sigma_connection_kw * np.sqrt(grid.nodes.connections) * dice.normal(size=len(share))
+    noise = prepared.settings.sigma_connection_kw * np.sqrt(grid.nodes.connections_count) * dice.normal(size=len(share))
     total = np.bincount(station, weights=noise, minlength=len(at))
     p = 0.97 * homes[station] * share + noise - total[station] * share  # 3 % of what is metered is lost on the way
     q = np.where(grid.nodes.station >= 0, seen.latest["station_q_kvar"].value[at][station] * share, 0.0)
     left = most.tolist()
     for entry in dice.permutation(len(grid.groups.point_node)).tolist():
         group, node = int(grid.groups.point_group[entry]), int(grid.groups.point_node[entry])
-        draws = min(left[group], float(grid.groups.point_points[entry] * grid.groups.p_point_kw[group]))
+        draws = min(left[group], float(grid.groups.point_count[entry] * grid.groups.p_point_kw[group]))
         left[group] -= draws
         p[node] += draws
     p = np.where(grid.nodes.station >= 0, p, 0.0)
@@ -115,7 +115,7 @@ def test_the_check_is_never_below_the_engine() -> None:
     city = replace(small_city(), settings=Settings(confidence_ratio=0.0, growth_share=0.0))
     prepared = prepare(city)
     grid, seen = prepared.grid, snapshot()
-    own = grid.nodes.connections * 0.5
+    own = grid.nodes.connections_count * 0.5
     homes = np.bincount(np.maximum(grid.nodes.station, 0), weights=own, minlength=len(grid.station_id))
     share = np.zeros(len(own))
     share[grid.tree.node] = prepared.energy_share

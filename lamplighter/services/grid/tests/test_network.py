@@ -102,7 +102,7 @@ def test_power_flow_agrees_with_pandapower() -> None:
     """Same grid, same demands, an engine we did not choose: voltages to a hundred-thousandth."""
     grid = read_grid(small_city().tables)
     dice = np.random.default_rng(4)
-    p = grid.nodes.connections * dice.uniform(0.3, 1.2, len(grid.nodes.id))
+    p = grid.nodes.connections_count * dice.uniform(0.3, 1.2, len(grid.nodes.id))
     tables = dict(grid.tables)
     tables["sources"] = {**tables["sources"], "sk_mva": np.full(len(grid.source_node), 1e9)}
     grid = read_grid(tables)
@@ -116,7 +116,7 @@ def test_power_flow_agrees_with_pandapower() -> None:
 def test_tree_sums_are_the_power_flow_within_losses() -> None:
     """What the tree says a transformer carries, and what the engine says, differ by the losses below and no more."""
     grid = read_grid(small_city().tables)
-    p = grid.nodes.connections * 0.6
+    p = grid.nodes.connections_count * 0.6
     flow = power_flow(open_engine(grid), p[None], np.zeros((1, len(p))), "newton_raphson")
     sums = sums_below(grid.tree.parent, p[grid.tree.node])
     busbar = grid.tree.row[grid.station_busbar]
