@@ -1,0 +1,114 @@
+# SPDX-License-Identifier: Apache-2.0
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from lamplighter.services.traffic import SERVICE
+from lamplighter.services.traffic.prepared import Prepared, prepare
+from lamplighter.services.traffic.terms import REASONS
+from lamplighter.services.traffic.tests.crossroads import make_city
+from lamplighter.services.traffic.tests.scenes import snapshot
+from lamplighter.terms.city import CityData
+from lamplighter.terms.decision import Proposals
+from lamplighter.terms.snapshot import Snapshot
+
+One = tuple[CityData, Prepared]
+
+
+@pytest.fixture(scope="module")
+def one(tmp_path_factory: pytest.TempPathFactory) -> One:
+    city = make_city(Path(tmp_path_factory.mktemp("one")) / "city")
+    return city, prepare(city)
+
+
+def decide(one: One, seen: Snapshot, state: Any = None) -> tuple[Proposals, Proposals, Any]:
+    (starts, holds), memory = SERVICE.adaptive(seen, SERVICE.start(one[1]) if state is None else state, one[1])
+    return starts, holds, memory
+
+
+def test_green_goes_where_the_queue_is(one: One) -> None:
+    starts, holds, _ = decide(one, snapshot(one[0], {"area_veh": {"d3": 6}, "queue_veh": {"d3": 6}}))
+    assert starts.values["stage"].tolist() == [1.0]
+    assert len(holds) == 0
+    assert REASONS[starts.because[0]] == REASONS[0]
+    assert SERVICE.describe(starts, 0, one[1]).startswith("West Street / South Street: green to South Street, because its queues")
+
+
+def test_a_queue_that_discharges_keeps_its_green(one: One) -> None:
+    seen = snapshot(one[0], {"area_veh": {"d2": 6, "d3": 2}, "queue_veh": {"d2": 5, "d3": 2}})
+    starts, holds, _ = decide(one, seen)
+    assert len(starts) == 0
+    assert holds.values["stage"].tolist() == [0.0]
+
+
+def test_nothing_is_started_within_a_minimum_green(one: One) -> None:
+    seen = snapshot(one[0], {"area_veh": {"d3": 6}, "queue_veh": {"d3": 6}, "group_elapsed_s": {"J.g0": 3}})
+    assert len(decide(one, seen)[0]) == 0
+
+
+def test_somebody_who_waited_long_is_served_against_a_longer_queue(one: One) -> None:
+    seen = snapshot(one[0], {"area_veh": {"d2": 8, "d3": 1}, "queue_veh": {"d2": 8, "d3": 1}, "group_elapsed_s": {"J.g1": 88}})
+    starts, _, _ = decide(one, seen)
+    assert starts.values["stage"].tolist() == [1.0]
+    assert REASONS[starts.because[0]] == REASONS[1]
+
+
+def test_people_on_foot_who_call_are_let_go_when_nothing_else_presses(one: One) -> None:
+    running = {
+        "running_stage": {"J": 1},
+        "group_state": {"J.g0": 0, "J.g1": 2, "J.g2": 0},
+        "call_waiting": {"d6": 1},
+    }
+    starts, _, _ = decide(one, snapshot(one[0], running))
+    assert starts.values["stage"].tolist() == [0.0]
+    assert REASONS[starts.because[0]] == REASONS[2]
+
+
+def test_nothing_is_fed_into_a_full_street(one: One) -> None:
+    full = {"area_veh": {"d2": 6, "d3": 2, "d5": 8}, "queue_veh": {"d2": 5, "d3": 2, "d5": 8}}
+    starts, _, _ = decide(one, snapshot(one[0], full))
+    assert starts.values["stage"].tolist() == [1.0]
+    assert REASONS[starts.because[0]] == REASONS[4]
+
+
+def test_a_silent_detector_leaves_the_box_to_its_own_programme(one: One) -> None:
+    starts, holds, _ = decide(one, snapshot(one[0], {"area_veh": {"d2": 6}}, age_s=30.0))
+    assert len(starts) + len(holds) == 0
+
+
+def test_a_stuck_detector_leaves_the_box_to_its_own_programme(one: One) -> None:
+    seen = snapshot(one[0], {"area_veh": {"d2": 3}})
+    state, proposed = SERVICE.start(one[1]), []
+    for second in range(120):
+        later = Snapshot(
+            seen.now_s + second, seen.assets, seen.span,
+            {name: type(c)(c.value, c.known_at_s + second, c.present) for name, c in seen.latest.items()},
+            {}, seen.in_force, seen.adaptive, seen.vocabulary, {},
+        )  # fmt: skip
+        starts, holds, state = decide(one, later, state)
+        proposed.append(len(starts) + len(holds))
+    assert proposed[80] == 1
+    assert proposed[-1] == 0
+
+
+def test_the_same_snapshot_and_memory_give_the_same_answer(one: One) -> None:
+    seen = snapshot(one[0], {"area_veh": {"d3": 6, "d2": 3}, "queue_veh": {"d3": 6}})
+    first, second = decide(one, seen), decide(one, seen)
+    assert first[0].values["stage"].tolist() == second[0].values["stage"].tolist()
+    assert first[0].because.tolist() == second[0].because.tolist()
+    assert all(np.array_equal(a, b) for a, b in zip(first[2].trust, second[2].trust, strict=True))
+
+
+def test_every_proposal_cites_what_it_rests_on(one: One) -> None:
+    starts, _, _ = decide(one, snapshot(one[0], {"area_veh": {"d3": 6}, "queue_veh": {"d3": 6}}))
+    words = {one[0].vocabulary[code] for code in starts.cites.quantity}
+    assert words == {"running_stage", "queue_veh", "call_waiting"}
+
+
+def test_the_explanation_of_an_intersection_counts_before_green_and_red(one: One) -> None:
+    seen = snapshot(one[0], {"area_veh": {"d2": 1, "d3": 6}, "call_waiting": {"d6": 1}})
+    text = " ".join(SERVICE.explain(seen, one[1], 0))
+    assert "green to West Street, with people on foot for 20 s, by its own programme" in text
+    assert "1 vehicles are counted before the green, 6 before the red. People wait at 1 crossing." in text
