@@ -113,7 +113,7 @@ export class Card {
     const how = { sum: "total", mean: "mean", max: "highest", min: "lowest" }[outcome.combine];
     const ends = one ? [one.time.at(-1), one.baselineTime.at(-1)].filter((end) => end !== undefined) : [];
     const span = one?.time.length && ends.length ? ` ${this.clock.minutes(one.time[0]!)}–${this.clock.minutes(Math.min(...ends))}` : "";
-    say(this.caption, `${outcome.unit ? `${outcome.unit}, ` : ""}${how}${span}`);
+    say(this.caption, `${how}${span}`);
     this.caption.title = outcome.doc;
     if (a === null || b === null || !Number.isFinite(a) || !Number.isFinite(b)) {
       say(this.gain, "");

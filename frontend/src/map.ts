@@ -202,7 +202,7 @@ export class CityMap {
       const round = { "line-cap": "round", "line-join": "round" } as const;
       return [
         { id: `${source}-under`, type: "line", source, layout: round, paint: { "line-color": theme.outline, "line-width": width(2.4), "line-opacity": 0.65 } },
-        { id: source, type: "line", source, layout: round, paint: { "line-color": colour, "line-width": width(1.3) } },
+        { id: source, type: "line", source, layout: round, paint: { "line-color": colour, "line-width": width(1.15), "line-opacity": 0.9 } },
       ];
     }
     if (layer.palette === "stage") {
@@ -357,7 +357,11 @@ export class CityMap {
     source?.setData(asset === null ? nothing() : collection([{ type: "Feature", properties: {}, geometry: { type: "Point", coordinates: this.city.place(asset) } }]));
     if (asset !== null) {
       const place = this.city.place(asset);
-      if (!this.map.getBounds().contains(place)) this.map.easeTo({ center: place, animate: !matchMedia("(prefers-reduced-motion: reduce)").matches });
+      const at = this.map.project(place);
+      const { clientWidth: w, clientHeight: h } = this.canvas;
+      const covered = innerWidth >= 760 && at.x > w - 370; // the panel that opens stands there
+      if (covered || at.x < 0 || at.y < 0 || at.x > w || at.y > h)
+        this.map.easeTo({ center: place, offset: [covered ? -170 : 0, 0], animate: !matchMedia("(prefers-reduced-motion: reduce)").matches });
     }
   }
 
