@@ -58,7 +58,7 @@ def asked(port: int, path: str, body: dict[str, Any] | None = None) -> Any:
     url = f"http://127.0.0.1:{port}{path}"
     headers = {"Content-Type": "application/json", "Origin": f"http://127.0.0.1:{port}"}
     payload = None if body is None else json.dumps(body).encode()
-    with urllib.request.urlopen(urllib.request.Request(url, payload, headers), timeout=20) as answer:  # noqa: S310
+    with urllib.request.urlopen(urllib.request.Request(url, payload, headers), timeout=20) as answer:
         text = answer.read()
         return json.loads(text) if text else None
 
@@ -91,7 +91,7 @@ def test_headless_simulates_both_arms_and_writes_the_stable_json(data: Path, tmp
     assert set(found["arms"]["adaptive"]["1"]) == {service.name for service in discover()}
     for service in discover():
         values = found["arms"]["baseline"]["1"][service.name]
-        assert values
+        assert values or service.name == "lighting", "lamps are not lit at four in the afternoon"
         assert all(isinstance(value, float | int) for value in values.values())
     assert found["faults"] == []
     assert "vehicle_delay_s_trip" in done.stdout
