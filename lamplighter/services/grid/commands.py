@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 import numpy as np
+from rich.box import SIMPLE
 from rich.console import Console
 from rich.table import Table
 
@@ -19,6 +20,22 @@ from lamplighter.services.grid.network.engine import Flow, Meters, estimate_stat
 from lamplighter.services.grid.network.model import ABSENT, Grid
 from lamplighter.services.grid.network.prepared import Prepared, prepare
 from lamplighter.terms.columns import FloatArray, IntArray
+
+
+HEADINGS = {
+    "connections": "homes",
+    "charging_points": "points",
+    "sn_kva": "kVA",
+    "loading": "load",
+    "headroom_kva": "room",
+    "cable_loading": "cable",
+    "voltage_lowest_pu": "u min",
+    "voltage_mean_abs_percent": "u mean %",
+    "voltage_p99_percent": "u p99 %",
+    "voltage_lowest_p99_percent": "lowest u p99 %",
+    "cable_p99_share": "cable p99",
+    "transformer_p99_share": "transformer p99",
+}
 
 
 def _opened(name: str) -> Prepared:
@@ -89,12 +106,13 @@ def _station_row(prepared: Prepared, flow: Flow, number: int) -> dict[str, Any]:
 
 
 def _print(title: str, rows: list[dict[str, Any]]) -> None:
-    table = Table(title=title)
+    rows = [{name: value for name, value in row.items() if name != "cable_to"} for row in rows]
+    table = Table(title=title, box=SIMPLE, pad_edge=False, padding=(0, 1, 0, 0))
     for name in rows[0] if rows else ():
-        table.add_column(name, justify="right" if isinstance(rows[0][name], (int, float)) else "left")
+        table.add_column(HEADINGS.get(name, name), justify="right" if isinstance(rows[0][name], (int, float)) else "left")
     for row in rows:
         style = "red" if float(row.get("loading", 0.0)) > 1.0 or float(row.get("cable_loading", 0.0)) > 1.0 else None
-        table.add_row(*(f"{value:g}" if isinstance(value, float) else str(value) for value in row.values()), style=style)
+        table.add_row(*(f"{value:.3g}" if isinstance(value, float) else str(value) for value in row.values()), style=style)
     Console().print(table)
 
 
@@ -204,7 +222,12 @@ def _measured(
 @commands.command()
 @click.argument("city", default="adlershof")
 @click.option(
-    "--sensors", type=click.Choice(["station", "ends"]), default="ends", show_default=True, help="Which meters are read."
+    "--sensors",
+    "meters",
+    type=click.Choice(["station", "ends"]),
+    default="ends",
+    show_default=True,
+    help="Which meters are read.",
 )
 @click.option("--steps", default=50, show_default=True, help="How many states are drawn.")
 @click.option("--seed", default=1, show_default=True, help="Seed of the states and of the meters' errors.")

@@ -68,9 +68,8 @@ def test_no_permitted_set_overloads_anything_in_the_engine(seed: int) -> None:
     prepared, seen = evening().run.prepared, snapshot()
     dice = np.random.default_rng(seed)
     grid = prepared.grid
-    limit = np.round(
-        np.where(dice.random(len(prepared.installed_kw)) < 0.2, 0.0, dice.uniform(POINT_MIN_KW, prepared.installed_kw)), 2
-    )
+    limit: FloatArray = dice.uniform(POINT_MIN_KW, prepared.installed_kw)
+    limit[dice.random(len(limit)) < 0.2] = 0.0
     verdict = judged(prepared, asked(prepared, limit), seen)
     permitted = np.zeros(len(limit), np.bool_)
     permitted[verdict.permits[0].row] = True
