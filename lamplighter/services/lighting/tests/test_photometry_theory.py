@@ -148,11 +148,15 @@ def test_an_opposite_road_looks_the_same_from_its_other_kerb() -> None:
 
 
 @pytest.mark.parametrize(
-    ("speed", "volume", "composition", "separated", "dense", "parked", "name"),
-    [(50.0, 1, 1, False, True, False, "M3"), (50.0, -1, 1, False, True, False, "M5"), (120.0, 1, 0, True, False, False, "M3")],
+    ("road", "name"),
+    [
+        (classes.Traffic(50.0, 1, 1, separated=False, dense_junctions=True, parked=False), "M3"),
+        (classes.Traffic(50.0, -1, 1, separated=False, dense_junctions=True, parked=False), "M5"),
+        (classes.Traffic(120.0, 1, 0, separated=True, dense_junctions=True, parked=False), "M2"),
+    ],
 )
-def test_m_classes_are_six_minus_the_weights(speed, volume, composition, separated, dense, parked, name) -> None:
-    assert classes.m_class(classes.Traffic(speed, volume, composition, separated, dense, parked)) == name
+def test_m_classes_are_six_minus_the_weights(road: classes.Traffic, name: str) -> None:
+    assert classes.m_class(road) == name
 
 
 def test_p_classes_follow_the_worked_example() -> None:
