@@ -21,7 +21,6 @@ from lamplighter.services.grid.network.model import ABSENT, Grid
 from lamplighter.services.grid.network.prepared import Prepared, prepare
 from lamplighter.terms.columns import FloatArray, IntArray
 
-
 HEADINGS = {
     "connections": "homes",
     "charging_points": "points",
