@@ -69,15 +69,20 @@ def _caught(into: Path) -> Generator[None]:
             os.close(kept[1])
 
 
-def _routes(scenario: Scenario, private: Path) -> list[Path]:
-    """Return the route files: those of the scenario, and the trips drawn for this seed where the city makes its demand."""
-    folder = scenario.folder
+def _written(folder: Path) -> list[Path]:
+    """Return the route files of a city folder; FileNotFoundError where it has no network or none."""
     found = sorted({*folder.glob("*.rou.xml"), *folder.glob("*.rou.xml.gz"), *folder.glob("routes-*")})
     if not found or not (folder / NET).exists():
         raise FileNotFoundError(
             f"{folder}: a simulated city needs {NET} and at least one *.rou.xml there; build the city folder again "
             "with `lamplighter city build`"
         )
+    return found
+
+
+def _routes(scenario: Scenario, private: Path) -> list[Path]:
+    """Return the route files: those of the scenario, and the trips drawn for this seed where the city makes its demand."""
+    found = _written(scenario.folder)
     if scenario.flows is None:
         return found
     trips = draw(scenario.flows, scenario.seed, scenario.begin_s, scenario.begin_s + DAY_S, scenario.scale)
@@ -124,6 +129,7 @@ class Engine:
     """One run of SUMO. Every call goes to the engine in this process; nothing is kept per vehicle here."""
 
     def __init__(self, scenario: Scenario, detectors: Detectors) -> None:
+        _written(scenario.folder)
         try:
             self._private = Path(tempfile.mkdtemp(prefix="lamplighter-traffic-"))
             with _caught(self._private / "said.txt"):
