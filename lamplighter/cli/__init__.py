@@ -10,6 +10,7 @@ import click
 
 import lamplighter.services
 from lamplighter.city.faults import CityError
+from lamplighter.runtime.processes import start_server
 
 COMMANDS = {
     "demo": ("lamplighter.cli.demo:demo", "Run the demo city and open its page."),
@@ -21,6 +22,8 @@ COMMANDS = {
     "verify": ("lamplighter.cli.verify:verify", "Check a ledger: nothing changed, nothing missing."),
     "doctor": ("lamplighter.cli.doctor:doctor", "Say what is missing on this machine and how to mend it."),
 }
+
+STARTS_PROCESSES = ("demo", "run", "evaluate", "bench")
 
 
 def service_names() -> tuple[str, ...]:
@@ -74,6 +77,8 @@ def cli() -> None:
 
 def main() -> None:
     """Run the command line. Errors that a person can mend end in one plain message, not in a traceback."""
+    if len(sys.argv) > 1 and sys.argv[1] in STARTS_PROCESSES and not {"-h", "--help"} & set(sys.argv):
+        start_server()
     try:
         cli.main(prog_name="lamplighter", standalone_mode=True)
     except CityError as error:

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """How fast the bare loop is: every service on a made-up city, frames brought by another process over a pipe."""
 
-import multiprocessing
 import os
 import platform
 from collections.abc import Callable, Sequence
@@ -13,6 +12,7 @@ import numpy as np
 
 from lamplighter.runtime import loop
 from lamplighter.runtime.loop import STAGES, ServiceRun
+from lamplighter.runtime.processes import context
 from lamplighter.services import discover
 from lamplighter.terms.columns import FloatArray
 from lamplighter.terms.service import Service, Synthetic
@@ -57,9 +57,11 @@ class _Field:
     """One service's made-up field in a process of its own."""
 
     def __init__(self, service: Service, scale: float, seed: int, seconds: Sequence[float]) -> None:
-        context = multiprocessing.get_context("spawn")
-        self._pipe, child = context.Pipe()
-        self._process = context.Process(target=_send_frames, args=(service.name, scale, seed, tuple(seconds), child), daemon=True)
+        processes = context()
+        self._pipe, child = processes.Pipe()
+        self._process = processes.Process(
+            target=_send_frames, args=(service.name, scale, seed, tuple(seconds), child), daemon=True
+        )
         self._process.start()
         child.close()
 

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """With and without: the same seeds under each arm, one process an arm, outcomes side by side."""
 
-import multiprocessing
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -15,10 +14,11 @@ from zoneinfo import ZoneInfo
 
 from lamplighter.city.folder import load
 from lamplighter.runtime.cityrun import Arm, CityRun, RunPlan
+from lamplighter.runtime.processes import context
 from lamplighter.services import discover
 from lamplighter.terms.service import Service
 
-WARM_UP_S = 600.0
+WARM_UP_S = 300.0  # longer than most trips through a district take
 REPORT_EVERY_S = 60
 
 Totals = dict[str, dict[str, float]]
@@ -145,10 +145,10 @@ def _work(job: Job, number: int) -> JobResult:
 
 def run_jobs(jobs: Sequence[Job], workers: int, report: Callable[[float], None]) -> tuple[JobResult, ...]:
     """Run jobs in worker processes, never more at once than `workers`; report the share done of all, 0 to 1."""
-    context = multiprocessing.get_context("spawn")
-    queue: Any = context.Queue()
+    processes = context()
+    queue: Any = processes.Queue()
     shares = [0.0] * len(jobs)
-    with ProcessPoolExecutor(min(workers, len(jobs)), context, _remember, (queue,)) as pool:
+    with ProcessPoolExecutor(min(workers, len(jobs)), processes, _remember, (queue,)) as pool:
         futures: list[Future[JobResult]] = [pool.submit(_work, job, number) for number, job in enumerate(jobs)]
         waiting = set(futures)
         try:

@@ -2,7 +2,6 @@
 """The same city, the same seed, without lamplighter: a second process that follows the first, for the charts."""
 
 import contextlib
-import multiprocessing
 import os
 import signal
 import traceback
@@ -13,6 +12,7 @@ from pathlib import Path
 from lamplighter.city.folder import load
 from lamplighter.runtime.cityrun import CityRun, RunPlan
 from lamplighter.runtime.evaluate import chosen_services
+from lamplighter.runtime.processes import context
 from lamplighter.runtime.series import Point, SeriesKeeper
 from lamplighter.services import discover
 
@@ -57,9 +57,9 @@ class Shadow:
     """The leader's end of the city without lamplighter. It never holds the leader up."""
 
     def __init__(self, folder: Path, names: tuple[str, ...], plan: RunPlan) -> None:
-        context = multiprocessing.get_context("spawn")
-        self._pipe, child = context.Pipe()
-        self._process = context.Process(target=_follow, args=(folder, names, plan, child), name="city without", daemon=False)
+        processes = context()
+        self._pipe, child = processes.Pipe()
+        self._process = processes.Process(target=_follow, args=(folder, names, plan, child), name="city without", daemon=False)
         self._process.start()
         child.close()
         self.fault = ""

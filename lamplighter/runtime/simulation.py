@@ -7,7 +7,6 @@ because person-level data stays behind that wall: only readings, sums and quanti
 
 import contextlib
 import importlib
-import multiprocessing
 import os
 import signal
 import traceback
@@ -15,6 +14,7 @@ from collections.abc import Mapping, Sequence
 from multiprocessing.connection import Connection
 from typing import Any
 
+from lamplighter.runtime.processes import context
 from lamplighter.terms.columns import AnyArray
 from lamplighter.terms.reading import Message
 from lamplighter.terms.simulation import Advance, Simulated, SimulationStart, Simulator, World
@@ -63,10 +63,10 @@ class SimulatorProcess:
 
     def __init__(self, service: str, dotted: str, start: SimulationStart) -> None:
         """Start the process; the field opens meanwhile. Call `wait_ready` before the first advance."""
-        context = multiprocessing.get_context("spawn")
+        processes = context()
         self._service = service
-        self._pipe, child = context.Pipe()
-        self._process = context.Process(target=_serve, args=(dotted, start, child), name=f"{service} field", daemon=True)
+        self._pipe, child = processes.Pipe()
+        self._process = processes.Process(target=_serve, args=(dotted, start, child), name=f"{service} field", daemon=True)
         self._process.start()
         child.close()
 

@@ -128,7 +128,7 @@ def _demand_report(made: Sequence[Flow], seed: int) -> list[str]:
         return ["Demand: the scenario's own routes, unchanged; the own programmes keep the greens of the network's programmes."]
     lines = {mode: sum(flow.mode == mode for flow in made) for mode in (flows.BUS, flows.TRAM)}
     peak = {mode: sum(flow.peak_h for flow in made if flow.mode == mode) for mode in flows.MODES}
-    day = {mode: sum(flow.per_day for flow in made if flow.mode == mode) for mode in flows.MODES}
+    day = {mode: sum(flow.trips_per_day for flow in made if flow.mode == mode) for mode in flows.MODES}
     return [
         (
             f"Demand is made up (seed {seed}), not counted: on a working day {day['car']:.0f} car, {day['truck']:.0f} truck, "

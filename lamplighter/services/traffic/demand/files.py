@@ -29,7 +29,7 @@ def flow_table(flows: Sequence[Flow]) -> Table:
     return {
         "flow": np.arange(len(flows), dtype=np.int64),
         "mode": np.asarray([f.mode for f in flows], dtype=np.str_),
-        "per_day": np.round(np.asarray([f.per_day for f in flows], dtype=np.float64), 3),
+        "per_day": np.round(np.asarray([f.trips_per_day for f in flows], dtype=np.float64), 3),
         "profile": np.asarray([f.profile for f in flows], dtype=np.str_),
         "from_street": np.asarray([f.edges[0] for f in flows], dtype=np.str_),
         "to_street": np.asarray([f.edges[-1] for f in flows], dtype=np.str_),

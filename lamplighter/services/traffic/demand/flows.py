@@ -49,13 +49,13 @@ class Flow:
 
     mode: str
     edges: tuple[str, ...]
-    per_day: float
+    trips_per_day: float
     profile: str
 
     @property
     def peak_h(self) -> float:
         """Return the trips in the busiest hour."""
-        return self.per_day * profiles.peak_share(self.profile)
+        return self.trips_per_day * profiles.peak_share(self.profile)
 
 
 def road_class(edge: Edge) -> str:
@@ -176,7 +176,7 @@ def _short_flows(
         if len(edges) > 1:
             found.append(Flow(mode, edges, 1.0, profiles.ACTIVE))
     each = per_hour / share / max(1, len(found))
-    return tuple(replace(flow, per_day=each) for flow in found)
+    return tuple(replace(flow, trips_per_day=each) for flow in found)
 
 
 def line_flows(network: RoadNetwork, amounts: Settings) -> tuple[Flow, ...]:
@@ -247,16 +247,16 @@ def fitted(flows: Sequence[Flow], fullness: Callable[[Sequence[Flow]], Mapping[t
     What is taken away there is put on the other flows, several times over; the last step only takes away.
     """
     kept = list(flows)
-    wanted = sum(flow.per_day for flow in kept if flow.mode == CAR)
+    wanted = sum(flow.trips_per_day for flow in kept if flow.mode == CAR)
     for step in range(FITTING_STEPS):
         full = fullness(kept)
         growth = (
-            wanted / max(1.0, sum(flow.per_day for flow in kept if flow.mode == CAR)) if 0 < step < FITTING_STEPS - 3 else 1.0
+            wanted / max(1.0, sum(flow.trips_per_day for flow in kept if flow.mode == CAR)) if 0 < step < FITTING_STEPS - 3 else 1.0
         )
         for n, flow in enumerate(kept):
             worst = max((full.get(pair, 0.0) for pair in zip(flow.edges, flow.edges[1:], strict=False)), default=0.0)
             if flow.mode == CAR:
-                kept[n] = replace(flow, per_day=flow.per_day * min(growth, GROWTH_MAX) / max(1.0, worst))
+                kept[n] = replace(flow, trips_per_day=flow.trips_per_day * min(growth, GROWTH_MAX) / max(1.0, worst))
     return tuple(kept)
 
 
@@ -266,8 +266,8 @@ def with_trucks(flows: Sequence[Flow]) -> tuple[Flow, ...]:
     for flow in flows:
         if flow.mode == CAR:
             made += [
-                replace(flow, per_day=flow.per_day * (1 - TRUCK_SHARE)),
-                replace(flow, mode=TRUCK, per_day=flow.per_day * TRUCK_SHARE),
+                replace(flow, trips_per_day=flow.trips_per_day * (1 - TRUCK_SHARE)),
+                replace(flow, mode=TRUCK, trips_per_day=flow.trips_per_day * TRUCK_SHARE),
             ]
         else:
             made.append(flow)

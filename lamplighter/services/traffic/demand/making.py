@@ -34,7 +34,7 @@ def make_flows(network: RoadNetwork, plans: Sequence[Plan], amounts: Settings, s
     heavy = made.with_trucks(cars)
     ways = onward(network)
     fit = made.fitted((*heavy, *others), lambda flows: fullness(network, ways, plans, flows))
-    return tuple(flow for flow in fit if flow.per_day > 0.05)
+    return tuple(flow for flow in fit if flow.trips_per_day > 0.05)
 
 
 def onward(network: RoadNetwork) -> dict[tuple[str, int], frozenset[str]]:

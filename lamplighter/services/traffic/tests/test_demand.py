@@ -45,7 +45,7 @@ def test_every_mode_travels_on_ways_that_exist() -> None:
     assert {flow.mode for flow in made()} == set(flows.MODES)
     for flow in made():
         assert len(flow.edges) > 1
-        assert flow.per_day > 0
+        assert flow.trips_per_day > 0
         for edge in flow.edges:
             assert any(allowed[flow.mode] in lane.classes for lane in network.edges[edge].lanes)
         if flow.mode != "person":
