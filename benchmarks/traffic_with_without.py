@@ -32,7 +32,8 @@ class Totals:
         self.weight = {o.name: 0.0 for o in OUTCOMES}
 
     def add(self, rows: OutcomeRows) -> None:
-        for code, value, weight in zip(rows.outcome.tolist(), rows.value.tolist(), rows.weight.tolist(), strict=True):
+        codes: list[int] = rows.outcome.tolist()
+        for code, value, weight in zip(codes, rows.value.tolist(), rows.weight.tolist(), strict=True):
             outcome = OUTCOMES[code]
             old = self.value[outcome.name]
             self.value[outcome.name] = max(old, value) if outcome.combine == "max" else old + value * weight

@@ -7,6 +7,7 @@ import shutil
 import socket
 import subprocess
 import time
+from typing import Any
 
 import pytest
 
@@ -34,6 +35,7 @@ class RunningBroker:
         self.process = None
 
     def start(self):
+        assert PROGRAM is not None
         self.process = subprocess.Popen([PROGRAM, "-c", str(self.config)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         until(lambda: self.answers(), "the broker did not start")
 
@@ -64,7 +66,7 @@ def broker(tmp_path):
 
 
 def connected(broker, name="field", **changed):
-    settings = {"topics": ("box/#",), "retry_max_s": 1, "client_id": name} | changed
+    settings: dict[str, Any] = {"topics": ("box/#",), "retry_max_s": 1, "client_id": name} | changed
     link = MqttConnector(name, Broker("127.0.0.1", broker.port, **settings), clock=lambda: 42.0)
     until(lambda: link.status().connected and link.status().connections, "not connected")
     time.sleep(0.1)

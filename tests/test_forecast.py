@@ -129,9 +129,8 @@ def counts():
     path = SHARED / "data" / "muenster_signal_counts" / "counts_hourly.parquet"
     if not path.exists():
         pytest.skip(f"the counts of Münster are not at {path}")
-    relation = duckdb.sql(f"select * from '{path}'")
-    picked = [name for name in relation.columns if name.startswith("MQ_")][::8]
-    columns = duckdb.sql(f"select {', '.join(chr(34) + n + chr(34) for n in picked)} from '{path}'").fetchnumpy()
+    picked = [name for name in duckdb.read_parquet(str(path)).columns if name.startswith("MQ_")][::8]
+    columns = duckdb.execute(f"select {', '.join(chr(34) + n + chr(34) for n in picked)} from '{path}'").fetchnumpy()
     value = np.column_stack([np.ma.filled(np.ma.asarray(columns[n]).astype(float), -1.0) for n in picked])
     present = value >= 0
     days_2015 = int((np.datetime64("2015-01-01") - np.datetime64("1970-01-01")).astype(int))

@@ -133,8 +133,6 @@ from lamplighter.history import History
 NOON_S = {NOON_S}
 {inspect.getsource(text)}
 {inspect.getsource(outcomes)}
-"""
-CHILD += """
 history = History.open(Path(sys.argv[1]))
 number = int(sys.argv[2])
 while True:
@@ -146,7 +144,7 @@ while True:
     if number % 5 == 0:
         history._writer.rewrite()
     if history.wait(receipt, 30):
-        sys.stdout.write(f"{number} {size}\\n")
+        sys.stdout.write(f"{{number}} {{size}}\\n")
         sys.stdout.flush()
 """
 
@@ -178,7 +176,7 @@ def test_kill_9_at_any_time_loses_nothing_acknowledged(tmp_path, kills):
         assert len(acknowledged) >= kills
         assert history.wait(history.append("outcomes", outcomes()))
     for path in (tmp_path / "sealed").rglob("*.parquet"):
-        duckdb.sql(f"select count(*) from '{path}'").fetchall()
+        duckdb.execute(f"select count(*) from '{path}'").fetchall()
 
 
 def mounted_tmpfs(folder, size_kb):
@@ -261,7 +259,7 @@ def test_other_processes_read_sealed_hours_while_the_writer_runs(tmp_path):
         assert history.seal(NOON_S + 2 * 3600) == []
         history.append("outcomes", outcomes(1, seed=2))
         assert history.seal(NOON_S + 2 * 3600) == paths[:1], "a late row renews its hour's file"
-        assert duckdb.sql(f"select count(*) from '{paths[0]}'").fetchall() == [(5,)]
+        assert duckdb.execute(f"select count(*) from '{paths[0]}'").fetchall() == [(5,)]
         assert not list(tmp_path.rglob("*.part"))
 
 
@@ -283,8 +281,7 @@ def test_old_rows_and_their_sealed_files_are_erased_from_the_disk(tmp_path):
         assert len(ages(history)) == 8
     assert "history.duckdb" in on_disk(), "the name is there to be found as long as it may be kept"
     with History.open(tmp_path, {"outcomes": 10 * DAY_S}) as history:
-        for day in range(10, 13):
-            done = history.retain(NOON_S + day * DAY_S)
+        done = [history.retain(NOON_S + day * DAY_S) for day in range(10, 13)][-1]
         assert on_disk() == [], "erased means out of the file, not only out of the table"
         assert (done.doubt, ages(history).min()) == ("", NOON_S + 9 * DAY_S)
         assert history.wait(history.append("outcomes", outcomes(4, start_s=NOON_S + 12 * DAY_S)))

@@ -21,6 +21,7 @@ from lamplighter.release import (
     sigma_for,
     spent_millionths,
 )
+from lamplighter.terms.columns import IntArray
 
 MIDNIGHT_S = 1_768_262_400
 LATER_S = MIDNIGHT_S + 31 * HOUR_S
@@ -159,7 +160,7 @@ def test_hours_that_were_not_measured_are_absent_not_zero(tmp_path):
 
 def test_the_best_attacker_on_one_person_stays_under_the_bound(tmp_path):
     """The likelihood-ratio test on a person's own cells is the strongest there is: its AUC must meet the bound, not pass it."""
-    scores = {0: [], 1: []}
+    scores: dict[int, IntArray] = {}
     with Ledger.open(tmp_path) as ledger:
         for present in (0, 1):
             counts = np.full((1700, 24), 400)

@@ -84,7 +84,7 @@ def test_boxes_behind_a_broker_are_read_and_steered(tmp_path: Path, broker: int)
     service = replace(SERVICE, cadence_s=1)
     obeyed: dict[str, bytes] = {}
     boxes = paho.Client(CallbackAPIVersion.VERSION2, client_id="boxes")
-    boxes.on_message = lambda client, data, message: obeyed.update({message.topic: message.payload})
+    boxes.on_message = lambda client, data, message: obeyed.update({message.topic: bytes(message.payload)})
     boxes.connect("127.0.0.1", broker)
     boxes.subscribe("pump/#")
     boxes.loop_start()
