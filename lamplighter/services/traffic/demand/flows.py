@@ -251,7 +251,9 @@ def fitted(flows: Sequence[Flow], fullness: Callable[[Sequence[Flow]], Mapping[t
     for step in range(FITTING_STEPS):
         full = fullness(kept)
         growth = (
-            wanted / max(1.0, sum(flow.trips_per_day for flow in kept if flow.mode == CAR)) if 0 < step < FITTING_STEPS - 3 else 1.0
+            wanted / max(1.0, sum(flow.trips_per_day for flow in kept if flow.mode == CAR))
+            if 0 < step < FITTING_STEPS - 3
+            else 1.0
         )
         for n, flow in enumerate(kept):
             worst = max((full.get(pair, 0.0) for pair in zip(flow.edges, flow.edges[1:], strict=False)), default=0.0)
