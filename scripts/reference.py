@@ -96,8 +96,9 @@ def record(_: Sequence[Service]) -> str:
     text += table(
         ("group", "shortest window, s", "fewest members"), [(k, f.window_min_s, f.members_min) for k, f in FLOORS.items()]
     )
-    text += f"\nThe gate's own constants: windows of {privacy.RECORD_WINDOW_MIN_S} s or more, cells of {privacy.RECORD_CELL_LAMPS_MIN} lamps "
-    text += f"or more, cells of {privacy.RECORD_CELL_CONNECTIONS_MIN} connections or more.\n"
+    text += f"\nThe gate's own constants: windows of {privacy.RECORD_WINDOW_MIN_S} s or more, "
+    text += f"cells of {privacy.RECORD_CELL_LAMPS_MIN} lamps or more, "
+    text += f"cells of {privacy.RECORD_CELL_CONNECTIONS_MIN} connections or more.\n"
     for spec in TABLES.values():
         columns = ", ".join(f"`{name}`" for name, _ in spec.columns)
         days = f"{spec.keep_max_s / 86400:.0f}"
