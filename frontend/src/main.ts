@@ -127,7 +127,9 @@ class Page {
     const badge = find("simulated");
     badge.hidden = !scene.simulated;
     badge.title = scene.note;
-    say(find("credit"), scene.attribution.join(" · "));
+    // Short on the map; the licences in full stand under About, and in the title.
+    say(find("credit"), scene.attribution.map((line) => line.split(",")[0]).join(" · "));
+    find("credit").title = scene.attribution.join("\n");
     if (!scene.simulated) say(find("without-text"), "own programme");
     about(scene);
     this.controls = new Controls(clock);
