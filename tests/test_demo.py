@@ -47,6 +47,11 @@ def command(data: Path, *words: str, timeout_s: float = 600.0) -> subprocess.Com
     return subprocess.run(line, env=environment(data), capture_output=True, text=True, timeout=timeout_s, check=False)
 
 
+def left_of(group: int) -> str:
+    """Return the processes that are left of a process group."""
+    return subprocess.run(["pgrep", "-g", str(group)], capture_output=True, text=True, check=False).stdout
+
+
 def free_port() -> int:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
@@ -136,8 +141,10 @@ def test_ctrl_c_stops_it_cleanly_and_the_record_and_ledger_stand(running: tuple[
     assert (records / "history").is_dir()
     assert verify(records / "ledger").sound
     assert (records / "resume-1.json").is_file()
-    group = subprocess.run(["pgrep", "-g", str(process.pid)], capture_output=True, text=True, check=False)
-    assert group.stdout == "", "no process is left behind"
+    end = time.monotonic() + 30
+    while (left := left_of(process.pid)) and time.monotonic() < end:
+        time.sleep(0.2)
+    assert left == "", "no process is left behind"
 
 
 def test_bad_words_on_the_command_line_end_in_one_plain_line(data: Path, tmp_path: Path) -> None:

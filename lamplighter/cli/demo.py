@@ -68,6 +68,8 @@ def demo(
     results_file(json_file)
     if json_file is not None and not headless:
         raise click.UsageError("--json goes with --headless: the page has its own downloads.")
+    if not headless:
+        _port_free(port)
     folder = demo_city()
     if headless:
         run_headless(folder, minutes, seed, json_file)

@@ -38,7 +38,7 @@ def driven(service: Service, adaptive: bool = True) -> tuple[ServiceRun, list[Ti
     """Drive a service over its made-up city for a few ticks."""
     run = loop.open_run(service, made(service).city, adaptive)
     ticks: list[Tick] = []
-    for k in range(1, TICKS + 1):
+    for k in range(1, max(TICKS, 90 // service.cadence_s) + 1):
         now_s = BEGIN_S + k * service.cadence_s
         ticks.append(loop.tick_frames(run, [run], made(service).frames(now_s), now_s, 0.0))
     return run, ticks
@@ -88,7 +88,7 @@ def test_it_runs_admits_decides_and_nothing_fails(service: Service) -> None:
     run, ticks = driven(service)
     assert sum(len(done.measured) for done in ticks) > 0
     assert sum(len(done.rejected) for done in ticks) == 0
-    assert [done.fault for done in ticks] == [""] * TICKS
+    assert {done.fault for done in ticks} == {""}
     assert sum(len(permit) for done in ticks for permit in done.verdict.permits) > 0, "nothing was ever permitted"
     totals = OutcomeTotals(service.outcome_names, run.city.areas)
     for done in ticks:

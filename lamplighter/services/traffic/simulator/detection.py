@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What loops, lane areas, call buttons and counters see each second, and how they fail when told to."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -14,6 +14,11 @@ ABSURD = 1_000_000_000
 SILENT, STUCK, ABSURDLY_HIGH = "detector_silent", "detector_stuck", "detector_absurd"
 FAULTS = (SILENT, STUCK, ABSURDLY_HIGH)
 QUARTER_S = 900
+
+
+def _all(ask: Callable[[str], float], names: Sequence[str]) -> FloatArray:
+    """Return what SUMO answers for every detector."""
+    return np.fromiter(map(ask, names), np.float64, len(names))
 
 
 class Detection:
@@ -50,16 +55,17 @@ class Detection:
     def read(self, group_green: BoolArray, now_s: int) -> None:
         """Fill `seen` (the truth) and `values`, `present` (what the detectors say). group_green (g,)."""
         sumo: Any = self._engine.sumo
-        passed_of, cover_of = sumo.inductionloop.getIntervalVehicleNumber, sumo.inductionloop.getLastStepOccupancy
-        pairs = [(passed_of(name), cover_of(name)) for name in self._loop_names]
-        table = np.array(pairs, np.float64).reshape(-1, 2)
-        passed = table[:, 0].astype(np.int64)
+        passed = _all(sumo.inductionloop.getIntervalVehicleNumber, self._loop_names).astype(np.int64)
+        cover = _all(sumo.inductionloop.getLastStepOccupancy, self._loop_names)
         self.seen[self._loops, 0] = passed - self._passed
-        self.seen[self._loops, 1] = np.clip(np.rint(table[:, 1] * 10.0), 0, 1000)
+        self.seen[self._loops, 1] = np.minimum(np.rint(cover * 10.0), 1000.0)
         self._passed = passed
-        on_of, halting_of = sumo.lanearea.getLastStepVehicleNumber, sumo.lanearea.getLastStepHaltingNumber
-        areas = [(on_of(name), halting_of(name)) for name in self._area_names]
-        self.seen[self._areas] = np.array(areas, np.int64).reshape(-1, 2)
+        veh = _all(sumo.lanearea.getLastStepVehicleNumber, self._area_names)
+        halting_of, names = sumo.lanearea.getLastStepHaltingNumber, self._area_names
+        self.seen[self._areas, 0] = veh
+        self.seen[self._areas, 1] = 0
+        for place in np.flatnonzero(veh).tolist():  # nobody stands on an empty stretch
+            self.seen[self._areas[place], 1] = halting_of(names[place])
         self._read_calls(sumo, group_green)
         if now_s % QUARTER_S == 0:
             self._read_counters(sumo)
@@ -72,7 +78,7 @@ class Detection:
         if len(self._calls) == 0:
             return
         served = np.zeros(len(self.present), np.bool_)
-        np.logical_or.at(served, self._group_row, group_green[detectors.group])
+        served[self._group_row[group_green[detectors.group]]] = True
         self.seen[self._calls[served[self._calls]], 0] = 0
         people_on, next_of = sumo.edge.getLastStepPersonIDs, sumo.person.getNextEdge
         for place in self._beside:
@@ -124,5 +130,5 @@ class Detection:
         role = self._detectors.role
         wanted = ((role == NEAR) & (self.seen[:, 1] > 0)) | ((role == CALL) & (self.seen[:, 0] > 0))
         asked = np.zeros(groups, np.bool_)
-        np.logical_or.at(asked, self._detectors.group, wanted[self._group_row])
+        asked[self._detectors.group[wanted[self._group_row]]] = True
         return asked

@@ -3,7 +3,7 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
 import numpy as np
@@ -12,11 +12,11 @@ from lamplighter.services.traffic.layout import CALL, COUNT, Layout, read_layout
 from lamplighter.services.traffic.simulator import box as boxes
 from lamplighter.services.traffic.simulator.detection import QUARTER_S, Detection
 from lamplighter.services.traffic.simulator.engine import MEAN_DATA_S, Engine, Scenario, positions
-from lamplighter.services.traffic.simulator.telegram import read_command, telegram
+from lamplighter.services.traffic.simulator.telegram import read_command, telegrams
 from lamplighter.services.traffic.simulator.truth import BICYCLE, BUS, VEHICLE, Account, Waits, areas_of, rows_of
 from lamplighter.services.traffic.terms import GREEN, RED_AMBER, YELLOW
 from lamplighter.services.traffic.wire import COUNTERS
-from lamplighter.terms.columns import AnyArray, IntArray
+from lamplighter.terms.columns import AnyArray, BoolArray, IntArray
 from lamplighter.terms.reading import Message, Reading
 from lamplighter.terms.simulation import Advance, Simulated, SimulationStart, World
 
@@ -31,6 +31,24 @@ def midnight_s(posix_s: float, timezone: str) -> float:
     """Return the POSIX second of the local midnight before a moment."""
     local = datetime.fromtimestamp(posix_s, ZoneInfo(timezone))
     return local.replace(hour=0, minute=0, second=0, microsecond=0).timestamp()
+
+
+class _Told(NamedTuple):
+    """What SUMO was last told to show: (b,), (b,), (g,), (b,)."""
+
+    stage: IntArray
+    changing: BoolArray
+    group: IntArray
+    dark: BoolArray
+
+
+def _changed(before: _Told | None, now: _Told, box_of_group: IntArray) -> list[int]:
+    """Return the boxes that show something else than before; all of them the first time."""
+    if before is None:
+        return list(range(len(now.stage)))
+    changed = (now.stage != before.stage) | (now.changing != before.changing) | (now.dark != before.dark)
+    changed[box_of_group[now.group != before.group]] = True
+    return np.flatnonzero(changed).tolist()
 
 
 class Field:
@@ -52,6 +70,7 @@ class Field:
         self._tables = boxes.install(layout)
         self._boxes = boxes.switch_on(self._tables, float(self._now_s) - boxes.LONG_AGO_S)
         self._dark = np.zeros(len(layout.boxes.tls), np.bool_)
+        self._told: _Told | None = None
         self._shown = [""] * len(layout.boxes.tls)
         self._links = _links(layout)
         self._topics = [f"box/{city.assets.id[layout.start + int(local)]}" for local in layout.boxes.local]
@@ -121,8 +140,11 @@ class Field:
 
     def _show(self) -> None:
         """Set SUMO's signals to what the boxes show; its own programmes never run."""
-        layout = self._layout
-        for number in range(len(self._shown)):
+        layout, state = self._layout, self._boxes
+        now = _Told(state.stage.copy(), state.changing.copy(), state.group.copy(), self._dark.copy())
+        changed = _changed(self._told, now, layout.groups.box)
+        self._told = now
+        for number in changed:
             text = self._text(number) if not self._dark[number] else "off"
             if text == self._shown[number]:
                 continue
@@ -156,14 +178,12 @@ class Field:
         everything = np.concatenate([of_box.ravel(), of_group.ravel(), self._detection.values.ravel()])
         present = np.ones(len(everything), np.bool_)
         present[len(everything) - self._detection.values.size :] = np.repeat(self._detection.present, 2)
-        readings: list[Reading] = []
-        for number, topic in enumerate(self._topics):
-            if not self._dark[number]:
-                where = plan[number]
-                readings.append(Reading(SOURCE, topic, telegram(everything[where], present[where], now_s), float(now_s)))
-        if now_s % QUARTER_S == 0 and len(plan[-1]):
-            where = plan[-1]
-            readings.append(Reading(SOURCE, COUNTERS, telegram(everything[where], present[where], now_s), float(now_s)))
+        said = telegrams(everything[plan.place], present[plan.place], plan.offsets, now_s)
+        readings = [Reading(SOURCE, topic, payload, float(now_s)) for topic, payload in zip(self._topics, said, strict=False)]
+        if self._dark.any():
+            readings = [reading for reading, dark in zip(readings, self._dark, strict=True) if not dark]
+        if now_s % QUARTER_S == 0 and plan.offsets[-1] > plan.offsets[-2]:
+            readings.append(Reading(SOURCE, COUNTERS, said[-1], float(now_s)))
         return readings
 
     def scene(self) -> Simulated[Mapping[str, AnyArray]]:
@@ -193,18 +213,25 @@ def _links(layout: Layout) -> list[list[tuple[int, int]]]:
     return found
 
 
-def _telegram_plan(layout: Layout) -> list[IntArray]:
-    """Return for every box, then for the counters, where its values lie in the concatenated columns of all boxes."""
+class _Plan(NamedTuple):
+    """Where the values of every box, then of the counters, lie in the concatenated columns of all boxes: ragged."""
+
+    offsets: IntArray
+    place: IntArray
+
+
+def _telegram_plan(layout: Layout) -> _Plan:
     boxes_count, groups, detectors = len(layout.boxes.tls), len(layout.groups.box), layout.detectors
-    after_boxes, after_groups = 5 * boxes_count, 5 * boxes_count + 2 * groups
-    plan: list[IntArray] = []
-    for number in range(boxes_count):
-        where = [*range(5 * number, 5 * number + 5)]
-        first, last = int(layout.groups.offsets[number]), int(layout.groups.offsets[number + 1])
-        where += range(after_boxes + 2 * first, after_boxes + 2 * last)
-        for row in np.flatnonzero(detectors.boxed & (detectors.box == number) & (detectors.role != COUNT)):
-            place = after_groups + 2 * int(row)
-            where += [place] if detectors.role[row] == CALL else [place, place + 1]
-        plan.append(np.array(where, np.int64))
-    plan.append(after_groups + 2 * np.flatnonzero(detectors.role == COUNT).astype(np.int64))
-    return plan
+    after_groups = 5 * boxes_count + 2 * groups
+    rows = np.flatnonzero(detectors.boxed & (detectors.role != COUNT))
+    rows = np.repeat(rows, np.where(detectors.role[rows] == CALL, 1, 2))  # a call is one value, all others are two
+    second = np.concatenate(([False], rows[1:] == rows[:-1])) if len(rows) else np.zeros(0, np.bool_)
+    counters = np.flatnonzero(detectors.role == COUNT)
+    telegram = np.concatenate([
+        np.repeat(np.arange(boxes_count), 5), np.repeat(layout.groups.box, 2), detectors.box[rows],
+        np.full(len(counters), boxes_count),
+    ])  # fmt: skip
+    place = np.concatenate([np.arange(after_groups), after_groups + 2 * rows + second, after_groups + 2 * counters])
+    order = np.argsort(telegram, kind="stable")
+    lengths = np.bincount(telegram, minlength=boxes_count + 1)
+    return _Plan(np.concatenate(([0], np.cumsum(lengths))).astype(np.int64), place[order].astype(np.int64))

@@ -8,6 +8,8 @@ import numpy as np
 from lamplighter.services.traffic.wire import COMMAND, HEADER, VERSION
 from lamplighter.terms.columns import BoolArray, IntArray
 
+MOST = 2**32 - 1  # what a value of 32 bits can say
+
 
 @dataclass(frozen=True)
 class Command:
@@ -26,7 +28,22 @@ def read_command(payload: bytes) -> Command | None:
     return Command(what, stage, until_s) if version == VERSION else None
 
 
-def telegram(values: IntArray, present: BoolArray, clock_s: int) -> bytes:
-    """Return one telegram: values (n,) in device units, of which those not present are said to be missing."""
-    kept = np.where(present, np.clip(values, 0, np.iinfo(np.uint32).max), 0).astype("<u4")
-    return HEADER.pack(VERSION, 0, len(kept), clock_s) + np.packbits(present, bitorder="little").tobytes() + kept.tobytes()
+def telegrams(values: IntArray, present: BoolArray, offsets: IntArray, clock_s: int) -> list[bytes]:
+    """Return one telegram per run of values: values, present (n,) in device units, runs by offsets (t+1,).
+
+    Values not present are said to be missing.
+    """
+    kept = np.where(present, np.minimum(np.maximum(values, 0), MOST), 0).astype("<u4").tobytes()
+    whole = bool(present.all())
+    at: list[int] = offsets.tolist()
+    said: list[bytes] = []
+    for first, last in zip(at[:-1], at[1:], strict=True):
+        count = last - first
+        marks = _full(count) if whole else np.packbits(present[first:last], bitorder="little").tobytes()
+        said.append(HEADER.pack(VERSION, 0, count, clock_s) + marks + kept[4 * first : 4 * last])
+    return said
+
+
+def _full(count: int) -> bytes:
+    """Return the marks of a telegram in which nothing is missing."""
+    return ((1 << count) - 1).to_bytes((count + 7) // 8, "little")
