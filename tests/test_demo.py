@@ -14,8 +14,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 
 from lamplighter.city.directory import cities_directory
+from lamplighter.cli import cli
 from lamplighter.ledger import verify
 from lamplighter.runtime.settings import is_current
 from lamplighter.services import discover
@@ -147,19 +149,30 @@ def test_ctrl_c_stops_it_cleanly_and_the_record_and_ledger_stand(running: tuple[
     assert left == "", "no process is left behind"
 
 
-def test_bad_words_on_the_command_line_end_in_one_plain_line(data: Path, tmp_path: Path) -> None:
-    for words, said in (
-        (("evaluate", "--city", "atlantis"), "atlantis"),
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
         (("evaluate", "--arms", "best"), "baseline"),
         (("evaluate", "--seeds", "one"), "whole numbers"),
         (("evaluate", "--from", "teatime"), "16:00"),
         (("evaluate", "--date", "yesterday"), "2026-01-13"),
         (("evaluate", "--service", "water"), "traffic"),
-        (("demo", "--headless", "--json", str(tmp_path / "no" / "where.json")), "does not exist"),
+        (("demo", "--headless", "--json", "no/where.json"), "does not exist"),
         (("demo", "--speed", "0"), "0.1"),
-        (("run", "adlershof", "--record", str(tmp_path)), "--headless"),
-    ):
-        done = command(data, *words)
-        assert done.returncode == 2, (words, done.stderr)
-        assert said in done.stderr, (words, done.stderr)
-        assert "Traceback" not in done.stderr
+        (("run", "adlershof", "--record", "somewhere"), "--headless"),
+    ],
+)
+def test_bad_words_end_in_one_plain_line(data: Path, monkeypatch: pytest.MonkeyPatch, words: tuple[str, ...], said: str) -> None:
+    monkeypatch.setenv("LAMPLIGHTER_DATA", str(data))
+    done = CliRunner().invoke(cli, words)
+    assert done.exit_code == 2
+    assert said in done.output
+    assert "Traceback" not in done.output
+
+
+def test_a_city_that_is_not_there_is_told_with_those_that_are(data: Path) -> None:
+    done = command(data, "evaluate", "--city", "atlantis")
+    assert done.returncode == 2
+    assert "atlantis" in done.stderr
+    assert "adlershof" in done.stderr
+    assert "Traceback" not in done.stderr
