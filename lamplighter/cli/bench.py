@@ -10,6 +10,7 @@ from rich.table import Table
 
 from lamplighter.cli import results_file
 from lamplighter.cli.progress import progress_bar
+from lamplighter.cli.tables import wide_console
 from lamplighter.runtime.bench import LoopBench, bench_loop
 
 TARGET_P99_S = 0.25
@@ -34,7 +35,7 @@ def loop_command(scale: float, seconds: int, seed: int, json_file: Path | None) 
     with progress_bar(Console(stderr=True)) as bar:
         task = bar.add_task("bare loop", total=1.0)
         found = bench_loop(scale, seconds, seed, lambda share: bar.update(task, completed=share))
-    Console().print(_table(found))
+    wide_console().print(_table(found))
     for fault in found.faults:
         click.echo(fault, err=True)
     if json_file is not None:

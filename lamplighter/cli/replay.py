@@ -12,6 +12,7 @@ from rich.table import Table
 from lamplighter.city.directory import find_city
 from lamplighter.city.folder import load
 from lamplighter.cli.progress import progress_bar
+from lamplighter.cli.tables import wide_console
 from lamplighter.connectors.replay import ReplayError
 from lamplighter.runtime.recording import Driven, RecordingError, play, read_about
 from lamplighter.services import discover
@@ -49,7 +50,7 @@ def replay(folder: Path, city_name: str | None) -> None:
     except (RecordingError, ReplayError) as error:
         click.echo(f"lamplighter: {error}", err=True)
         sys.exit(2)
-    Console().print(driven_table(driven, f"Replayed {folder}"))
+    wide_console().print(driven_table(driven, f"Replayed {folder}"))
     if different:
         click.echo(f"Other permits than when it was recorded: {', '.join(different)}.", err=True)
         sys.exit(1)

@@ -14,6 +14,7 @@ from lamplighter.city.folder import load
 from lamplighter.cli.demo import Wanted, run_page, serve_engine
 from lamplighter.cli.progress import progress_bar
 from lamplighter.cli.replay import driven_table
+from lamplighter.cli.tables import wide_console
 from lamplighter.runtime.cityrun import RunPlan
 from lamplighter.runtime.engine import LiveEngine
 from lamplighter.runtime.evaluate import WARM_UP_S
@@ -67,7 +68,7 @@ def _headless(folder: Path, seed: int, minutes: float, record_to: Path | None) -
         task = bar.add_task("running", total=1.0)
         driven = record(record_to, services, load(folder, services), plan, begin_s + 60 * minutes,
                         lambda share: bar.update(task, completed=share))  # fmt: skip
-    Console().print(driven_table(driven, f"{folder.name}, {minutes:g} minutes, seed {seed}. SIMULATED."))
+    wide_console().print(driven_table(driven, f"{folder.name}, {minutes:g} minutes, seed {seed}. SIMULATED."))
 
 
 def _wired(folder: Path, wiring_file: Path, wanted: Wanted) -> None:

@@ -34,9 +34,14 @@ def _figure(value: float) -> str:
 WIDTH_MIN = 132  # into a file or a narrow pipe: a table that is cut is worth nothing
 
 
+def wide_console() -> Console:
+    """Return a console for result tables: never cut, whatever the terminal says of its width."""
+    return Console(width=max(Console().width, WIDTH_MIN))
+
+
 def print_evaluation(done: Evaluation) -> None:
-    """Print the with/without table, never cut, whatever the terminal says of its width."""
-    console = Console(width=max(Console().width, WIDTH_MIN))
+    """Print the with/without table and who gained."""
+    console = wide_console()
     console.print(evaluation_table(done))
     if set(done.arms) == {"adaptive", "baseline"}:
         console.print(area_table(done))
