@@ -55,6 +55,7 @@ class Codec:
     start: int
     topic: Mapping[str, int]
     offsets: IntArray
+    lengths: IntArray
     asset: IntArray
     quantity: IntArray
     units_per_step: IntArray
@@ -102,6 +103,7 @@ def make_codec(layout: Layout, assets: Assets) -> Codec:
         start=layout.start,
         topic=topics,
         offsets=np.concatenate(([0], np.cumsum(lengths))).astype(np.int64),
+        lengths=np.array(lengths, np.int64),
         asset=local_column.astype(np.int64) + layout.start,
         quantity=np.array([layout.quantity[str(word)] for word in name], np.int64),
         units_per_step=units.astype(np.int64),
@@ -117,26 +119,41 @@ def decode(readings: Sequence[Reading], prepared: Any) -> bytes:
     prepared.codec is what `make_codec` returned.
     """
     codec: Codec = prepared.codec
-    frames: list[bytes] = []
+    told: list[tuple[int, int]] = []  # number of the telegram and its clock
+    marks: list[bytes] = []
+    raw: list[bytes] = []
     for reading in readings:
         number = codec.topic.get(reading.topic)
         if number is None or len(reading.payload) < HEADER.size:
             continue
-        run = slice(int(codec.offsets[number]), int(codec.offsets[number + 1]))
         version, _, count, clock_s = HEADER.unpack_from(reading.payload)
-        bitmap = (count + 7) // 8
-        if version != VERSION or count != run.stop - run.start or len(reading.payload) != HEADER.size + bitmap + 4 * count:
+        values_at = HEADER.size + (count + 7) // 8
+        if version != VERSION or count != codec.lengths[number] or len(reading.payload) != values_at + 4 * count:
             continue
-        marks = np.frombuffer(reading.payload, np.uint8, bitmap, HEADER.size)
-        present = np.unpackbits(marks, count=count, bitorder="little").astype(np.bool_)
-        raw = np.frombuffer(reading.payload, "<u4", count, HEADER.size + bitmap)[present].astype(np.int64)
-        rows = np.zeros(len(raw), FRAME)
-        rows["asset"], rows["quantity"] = codec.asset[run][present], codec.quantity[run][present]
-        rows["count"], rows["window"] = 1, clock_s // codec.window_s[run][present] - 1
-        steps = raw * codec.factor[run][present] // codec.units_per_step[run][present]
-        rows["value"] = np.minimum(steps, np.iinfo(np.int32).max)
-        frames.append(rows.tobytes())
-    return b"".join(frames)
+        told.append((number, clock_s))
+        marks.append(reading.payload[HEADER.size : values_at])
+        raw.append(reading.payload[values_at:])
+    return _frames(codec, told, marks, raw) if told else b""
+
+
+def _frames(codec: Codec, told: Sequence[tuple[int, int]], marks: Sequence[bytes], raw: Sequence[bytes]) -> bytes:
+    """Return the frames of well-formed telegrams, all of them at once."""
+    number, clock_s = np.array(told, np.int64).T
+    count = codec.lengths[number]
+    row = np.repeat(np.arange(len(told)), count)
+    inside = np.arange(len(row)) - np.repeat(np.cumsum(count) - count, count)
+    bits_before = 8 * np.concatenate(([0], np.cumsum((count + 7) // 8)[:-1]))
+    present = np.unpackbits(np.frombuffer(b"".join(marks), np.uint8), bitorder="little")[bits_before[row] + inside] > 0
+    value = np.frombuffer(b"".join(raw), "<u4").astype(np.int64)
+    if not present.all():
+        row, inside, value = row[present], inside[present], value[present]
+    meaning = codec.offsets[number][row] + inside
+    rows = np.zeros(len(value), FRAME)
+    rows["asset"], rows["quantity"] = codec.asset[meaning], codec.quantity[meaning]
+    rows["count"], rows["window"] = 1, clock_s[row] // codec.window_s[meaning] - 1
+    steps = value * codec.factor[meaning] // codec.units_per_step[meaning]
+    rows["value"] = np.minimum(steps, np.iinfo(np.int32).max)
+    return rows.tobytes()
 
 
 def encode(permits: Permits, prepared: Any) -> list[Message]:

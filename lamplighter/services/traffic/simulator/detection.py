@@ -40,6 +40,7 @@ class Detection:
             for row in self._counters
         ]
         self._passed = np.zeros(len(self._loops), np.int64)
+        self._cover = np.zeros(len(self._loops))
         self._counted = np.zeros(len(self._counters), np.int64)
         crossings: dict[str, int] = {str(layout.detectors.street[row]): int(row) for row in self._calls}
         self._crossing_of = crossings
@@ -55,11 +56,15 @@ class Detection:
     def read(self, group_green: BoolArray, now_s: int) -> None:
         """Fill `seen` (the truth) and `values`, `present` (what the detectors say). group_green (g,)."""
         sumo: Any = self._engine.sumo
-        passed = _all(sumo.inductionloop.getIntervalVehicleNumber, self._loop_names).astype(np.int64)
         cover = _all(sumo.inductionloop.getLastStepOccupancy, self._loop_names)
-        self.seen[self._loops, 0] = passed - self._passed
+        self.seen[self._loops, 0] = 0
         self.seen[self._loops, 1] = np.minimum(np.rint(cover * 10.0), 1000.0)
-        self._passed = passed
+        passed_of, names = sumo.inductionloop.getIntervalVehicleNumber, self._loop_names
+        for place in np.flatnonzero((cover > 0) | (self._cover > 0)).tolist():  # nobody else can have passed
+            passed = passed_of(names[place])
+            self.seen[self._loops[place], 0] = passed - self._passed[place]
+            self._passed[place] = passed
+        self._cover = cover
         veh = _all(sumo.lanearea.getLastStepVehicleNumber, self._area_names)
         halting_of, names = sumo.lanearea.getLastStepHaltingNumber, self._area_names
         self.seen[self._areas, 0] = veh

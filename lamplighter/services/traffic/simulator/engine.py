@@ -183,8 +183,8 @@ class Engine:
     def _geography(self, place: Place) -> "tuple[FloatArray, FloatArray]":
         """Return quadratic coefficients (6,) of longitude and latitude over the network's metres (error below 0.1 m)."""
         (x0, y0), (x1, y1) = self.sumo.simulation.getNetBoundary()
-        across = np.meshgrid(np.linspace(x0, x1, 5), np.linspace(y0, y1, 5))
-        grid: FloatArray = np.stack([axis.ravel() for axis in across], axis=1).astype(np.float64)
+        x_m, y_m = np.linspace(float(x0), float(x1), 5), np.linspace(float(y0), float(y1), 5)
+        grid: FloatArray = np.stack([np.tile(x_m, 5), np.repeat(y_m, 5)], axis=1)
         pairs: list[tuple[float, float]] = [self.sumo.simulation.convertGeo(*point) for point in grid.tolist()]
         lon_lat: FloatArray = np.array(pairs, np.float64)
         if np.allclose(

@@ -2,6 +2,7 @@
 """What the boxes say once a second, as bytes in their own units, and what they read from a command."""
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 
@@ -37,7 +38,7 @@ def telegrams(values: IntArray, present: BoolArray, offsets: IntArray, clock_s: 
     whole = bool(present.all())
     at: list[int] = offsets.tolist()
     said: list[bytes] = []
-    for first, last in zip(at[:-1], at[1:], strict=True):
+    for first, last in pairwise(at):
         count = last - first
         marks = _full(count) if whole else np.packbits(present[first:last], bitorder="little").tobytes()
         said.append(HEADER.pack(VERSION, 0, count, clock_s) + marks + kept[4 * first : 4 * last])

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from lamplighter import privacy
 from lamplighter.services.traffic import SERVICE, wire
 from lamplighter.services.traffic.prepared import Prepared, prepare
-from lamplighter.services.traffic.simulator.telegram import read_command, telegram
+from lamplighter.services.traffic.simulator.telegram import read_command, telegrams
 from lamplighter.services.traffic.tests.crossroads import BEGIN_S, make_city
 from lamplighter.terms.city import CityData
 from lamplighter.terms.decision import HAND_BACK, Permits, Proposals, no_cites
@@ -18,6 +18,10 @@ from lamplighter.terms.measurement import FRAME
 from lamplighter.terms.reading import Reading
 
 NOW = int(BEGIN_S)
+
+
+def telegram(values: np.ndarray, present: np.ndarray, clock_s: int) -> bytes:
+    return telegrams(values, present, np.array([0, len(values)]), clock_s)[0]
 
 
 @dataclass(frozen=True)
