@@ -83,7 +83,7 @@ def _groups(layout: Layout, box: int) -> Grid:
         others = " ".join(f"{layout.pairs.to_group[p] - first}:{layout.pairs.intergreen_s[p]:.0f}" for p in mine)
         times = (layout.groups.green_min_s, layout.groups.red_max_s, layout.groups.yellow_s, layout.groups.red_amber_s)
         numbers = [f"{column[group]:.0f}" for column in (*times, layout.groups.clearance_s)]
-        grid.add_row(str(group - first), GROUP_KINDS[layout.groups.kind[group]], *numbers, others)
+        grid.add_row(str(group - first), GROUP_KINDS[int(layout.groups.kind[group])], *numbers, others)
     return grid
 
 
