@@ -82,7 +82,7 @@ def _groups(layout: Layout, box: int) -> Grid:
         mine = np.flatnonzero(layout.pairs.from_group == group)
         others = " ".join(f"{layout.pairs.to_group[p] - first}:{layout.pairs.intergreen_s[p]:.0f}" for p in mine)
         times = (layout.groups.green_min_s, layout.groups.red_max_s, layout.groups.yellow_s, layout.groups.red_amber_s)
-        numbers = [f"{column[group]:.0f}" for column in (*times, layout.groups.clearance_s)]
+        numbers: list[str] = [f"{column[group]:.0f}" for column in (*times, layout.groups.clearance_s)]
         grid.add_row(str(group - first), GROUP_KINDS[int(layout.groups.kind[group])], *numbers, others)
     return grid
 

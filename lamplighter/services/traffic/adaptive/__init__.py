@@ -23,6 +23,7 @@ from lamplighter.terms.snapshot import Snapshot
 
 LEASE_S = 15.0
 RENEW_S = 8.0  # a lease is renewed when less than this is left of it
+RENEW_CHANGING_S = 3.0  # nothing can be chosen during a change: a lease is renewed only where it would end before
 FRESH_S = 5.0
 RATE_MEMORY_S = 300.0
 
@@ -53,8 +54,17 @@ def plan(layout: Layout) -> Plan:
     """Return what deciding needs of a city."""
     bounds = Bounds(layout.stages.green, layout.groups.green_min_s, layout.groups.red_max_s)
     seen, d = survey(layout), layout.detectors
-    rows = (seen.lanes.near, seen.lanes.far, seen.lanes.loop, seen.exit_row, seen.call_row)
-    return Plan(layout, seen, bounds, *(d.local[row] for row in rows), d.box[seen.call_row])
+    return Plan(
+        layout=layout,
+        survey=seen,
+        bounds=bounds,
+        near_local=d.local[seen.lanes.near],
+        far_local=d.local[seen.lanes.far],
+        loop_local=d.local[seen.lanes.loop],
+        exit_local=d.local[seen.exit_row],
+        call_local=d.local[seen.call_row],
+        call_box=d.box[seen.call_row],
+    )
 
 
 def start(prepared: Plan) -> Memory:
@@ -155,7 +165,7 @@ def adaptive(snapshot: Snapshot, state: Memory, prepared: Plan) -> tuple[tuple[P
     settled_s, _ = _column(snapshot, "stage_elapsed_s", local)
     starts = scene.able & choice.free & (settled_s > 0) & (choice.stage != scene.stage)
     left_s = _left_s(snapshot, local, scene.stage)
-    holds = scene.able & ~starts & (left_s < RENEW_S)
+    holds = scene.able & ~starts & (left_s < np.where(settled_s > 0, RENEW_S, RENEW_CHANGING_S))
     chosen = (choice.stage, choice.because)
     kept = (scene.stage, choice.because)
     return (

@@ -19,7 +19,9 @@ KEEP_RATIO = 1.1  # another stage must be better by so much: a tie does not end 
 PEOPLE_PER_CALL = 1.0
 PEOPLE_PER_WAIT_S = 1.0 / 30.0  # a call that stands longer has more people behind it
 PEOPLE_MAX = 5.0
-TURN_S = 8.0  # a turn of service besides its change, when several press at once
+TURN_S = 10.0  # a turn of service besides its change: beyond the sum of all turns no bound can press yet
+MARGIN_S = 3.0  # kept between a bound and the plan that keeps it: what was told takes a moment to show
+NEVER_S = 1e9
 QUIET_PER_S = 0.05  # below so many served per second the running stage serves nobody
 FULL_RATIO = 0.85  # an exit this full of standing vehicles takes no more
 
@@ -51,7 +53,7 @@ class Scene(NamedTuple):
 
 
 class Choice(NamedTuple):
-    """What was chosen (b,): stage, reason, and whether the change may begin now (minimum greens are over)."""
+    """What is chosen (b,): stage, reason, and whether the change may begin now (minimum greens are over)."""
 
     stage: IntArray
     because: IntArray
@@ -66,9 +68,13 @@ class Choice(NamedTuple):
 def _demands(survey: Survey, scene: Scene, waits: BoolArray, people: FloatArray, blocked: FloatArray) -> None:
     """Fill, per group (g,): somebody is before its red; how many on foot, as assumed; how much of what it feeds is full."""
     lanes, state, elapsed_s = survey.lanes, scene.group_state, scene.group_elapsed_s
-    near_veh, group_offsets, group = scene.near_veh, lanes.group_offsets, lanes.group
-    for lane in range(len(near_veh)):
-        if near_veh[lane] > 0:
+    near_queue_veh, group_offsets, group = scene.near_queue_veh, lanes.group_offsets, lanes.group
+    for g in range(len(waits)):
+        if survey.unwatched[g] and state[g] != GREEN:  # nobody is seen there, so somebody is taken to wait
+            waits[g] = True
+            people[g] += min(elapsed_s[g] * PEOPLE_PER_WAIT_S, PEOPLE_MAX)
+    for lane in range(len(near_queue_veh)):
+        if near_queue_veh[lane] > 0:
             for i in range(group_offsets[lane], group_offsets[lane + 1]):
                 waits[group[i]] = waits[group[i]] or state[group[i]] != GREEN
     call, call_group_offsets, call_group = scene.call, survey.call_group_offsets, survey.call_group
@@ -93,23 +99,77 @@ def _demands(survey: Survey, scene: Scene, waits: BoolArray, people: FloatArray,
 
 
 @njit(cache=True)
-def _overdue(survey: Survey, bounds: Bounds, scene: Scene, waits: BoolArray, pressing: IntArray) -> None:
-    """Fill, per box, the group whose bound on red presses most; the number of all groups where none presses yet."""
-    group_offsets, stage_offsets, change_s = survey.group_offsets, survey.stage_offsets, survey.change_s
-    green, red_max_s, elapsed_s, stage = bounds.green, bounds.red_max_s, scene.group_elapsed_s, scene.stage
-    for box in range(len(stage)):
-        first, last, base = group_offsets[box], group_offsets[box + 1], stage_offsets[box]
-        others, longest_s = 0, 0.0
-        for row in range(base, stage_offsets[box + 1]):
-            longest_s = max(longest_s, change_s[base + stage[box], row - base])
-            for g in range(first, last):
-                if waits[g] and green[row, g - first]:
-                    others += 1
-                    break
-        best_left_s = (longest_s + TURN_S) * (1.0 + max(others - 1, 0))
+def _shortest_s(bounds: Bounds, scene: Scene, groups: tuple[int, int], row: int) -> float:
+    """Return for how long a stage must run once it has begun: the longest minimum green of the groups that it starts."""
+    longest_s = 1.0
+    for g in range(groups[0], groups[1]):
+        if bounds.green[row, g - groups[0]] and scene.group_state[g] != GREEN:
+            longest_s = max(longest_s, bounds.green_min_s[g])
+    return longest_s
+
+
+@njit(cache=True)
+def _late_s(survey: Survey, bounds: Bounds, scene: Scene, left_s: FloatArray, box: int, row: int) -> float:
+    """Return by how much somebody's bound would be missed (negative: kept by so much) if this stage row ran next and
+    then, each as short as may be, the stages of those who wait, nearest bound first. left_s (g,): until each bound;
+    as far away as can be where nobody waits."""
+    base, first, last = survey.stage_offsets[box], survey.group_offsets[box], survey.group_offsets[box + 1]
+    at, after_s, worst_s = base + scene.stage[box], 0.0, -NEVER_S
+    served = np.zeros(last - first, np.bool_)
+    if row == at:
+        after_s = 1.0
         for g in range(first, last):
-            if waits[g] and red_max_s[g] - elapsed_s[g] < best_left_s:
-                pressing[box], best_left_s = g, red_max_s[g] - elapsed_s[g]
+            if scene.group_state[g] == GREEN:
+                after_s = max(after_s, bounds.green_min_s[g] - scene.group_elapsed_s[g])
+        served[:] = bounds.green[row, : last - first]
+    target = row
+    for _ in range(last - first + 1):
+        if target != at or not served.any():
+            after_s += survey.change_s[at, target - base]
+            for g in range(first, last):
+                if bounds.green[target, g - first] and not served[g - first]:
+                    worst_s = max(worst_s, after_s - left_s[g])
+                    served[g - first] = True
+            after_s += _shortest_s(bounds, scene, (first, last), target)
+            at = target
+        most = -1
+        for g in range(first, last):
+            if not served[g - first] and left_s[g] < NEVER_S and (most < 0 or left_s[g] < left_s[most]):
+                most = g
+        if most < 0:
+            break
+        for other in range(base, survey.stage_offsets[box + 1]):
+            nearer = target == at or survey.change_s[at, other - base] < survey.change_s[at, target - base]
+            if bounds.green[other, most - first] and nearer:
+                target = other
+        if target == at:
+            break
+    return worst_s
+
+
+@njit(cache=True)
+def _in_time(survey: Survey, bounds: Bounds, scene: Scene, waits: BoolArray, allowed: BoolArray) -> None:
+    """Unset the stage rows that would let somebody wait beyond the bound; where every row would, all rows but those that
+    serve whoever is nearest to it, or furthest beyond."""
+    group_offsets, stage_offsets, green = survey.group_offsets, survey.stage_offsets, bounds.green
+    left_s = np.where(waits, bounds.red_max_s - scene.group_elapsed_s, NEVER_S)
+    for box in range(len(scene.stage)):
+        first, base, last_row = group_offsets[box], stage_offsets[box], stage_offsets[box + 1]
+        most, turns_s = -1, MARGIN_S
+        for g in range(first, group_offsets[box + 1]):
+            if left_s[g] < NEVER_S and (most < 0 or left_s[g] < left_s[most]):
+                most = g
+        for row in range(base, last_row):
+            turns_s += 2.0 * survey.change_s[base + scene.stage[box], row - base] + TURN_S
+        if most < 0 or left_s[most] > turns_s:
+            continue
+        any_allowed = False
+        for row in range(base, last_row):
+            allowed[row] = _late_s(survey, bounds, scene, left_s, box, row) <= -MARGIN_S
+            any_allowed = any_allowed or allowed[row]
+        if not any_allowed:
+            for row in range(base, last_row):
+                allowed[row] = green[row, most - first]
 
 
 @njit(cache=True)
@@ -175,27 +235,28 @@ def _on_foot(survey: Survey, bounds: Bounds, people: FloatArray, on_foot: FloatA
 
 
 @njit(cache=True)
-def _pick(survey: Survey, bounds: Bounds, scene: Scene, pressing: IntArray, index: FloatArray, on_foot: FloatArray,
-          stage: IntArray, because: IntArray) -> None:  # fmt: skip
+def _pick(survey: Survey, scene: Scene, allowed: BoolArray, index: FloatArray, on_foot: FloatArray, choice: Choice) -> None:
     """Fill, per box, the stage of the highest index among those that may be chosen, and why."""
-    group_offsets, stage_offsets, green, able = survey.group_offsets, survey.stage_offsets, bounds.green, scene.able
+    stage_offsets, able, stage, because = survey.stage_offsets, scene.able, choice.stage, choice.because
     for box in range(len(able)):
         if not able[box]:
             continue
-        first, base, running = group_offsets[box], stage_offsets[box], stage_offsets[box] + scene.stage[box]
-        pressed = pressing[box] < len(scene.group_state)
+        base, running = stage_offsets[box], stage_offsets[box] + scene.stage[box]
         keep = index[running]
         best, best_index = running, keep * KEEP_RATIO
         because[box] = NOBODY if keep < QUIET_PER_S else DISCHARGING
-        if pressed and not green[running, pressing[box] - first]:
+        if not allowed[running]:
             best_index = -1.0
+        heaviest, heaviest_index = running, keep * KEEP_RATIO
         for row in range(base, stage_offsets[box + 1]):
-            if row == running or (pressed and not green[row, pressing[box] - first]):
+            if row == running:
                 continue
-            if index[row] > best_index:
+            if index[row] > heaviest_index:
+                heaviest, heaviest_index = row, index[row]
+            if allowed[row] and index[row] > best_index:
                 best, best_index = row, index[row]
                 because[box] = PEOPLE if on_foot[row] > 0 and keep < QUIET_PER_S else HEAVIER
-        if best != running and pressed:
+        if best != heaviest:
             because[box] = BOUND
         stage[box] = best - base
 
@@ -229,14 +290,14 @@ def choose(survey: Survey, bounds: Bounds, scene: Scene) -> Choice:
     boxes, groups, rows = len(scene.able), len(scene.group_state), len(bounds.green)
     waits, people, blocked = np.zeros(groups, np.bool_), np.zeros(groups), np.zeros(groups)
     _demands(survey, scene, waits, people, blocked)
-    pressing = np.full(boxes, groups, np.int64)
-    _overdue(survey, bounds, scene, waits, pressing)
+    allowed = np.ones(rows, np.bool_)
+    _in_time(survey, bounds, scene, waits, allowed)
     open_share, on_foot, index = np.ones(len(scene.near_veh)), np.zeros(rows), np.zeros(rows)
     if blocked.any():
         _blocked_lanes(survey, blocked, open_share)
     _on_foot(survey, bounds, people, on_foot)
     _weigh(survey, scene, open_share, on_foot, index)
     choice = Choice(scene.stage.copy(), np.full(boxes, NOBODY, np.int64), np.zeros(boxes, np.bool_))
-    _pick(survey, bounds, scene, pressing, index, on_foot, choice.stage, choice.because)
+    _pick(survey, scene, allowed, index, on_foot, choice)
     _free(survey, bounds, scene, blocked, choice)
     return choice

@@ -35,7 +35,8 @@ class Lanes(NamedTuple):
 
 class Survey(NamedTuple):
     """Lanes, calls and exits by box; change_s (s, m): from stage row to stage number; serves_share (ragged, per stage row a
-    share for each lane of its box); call rows and exit rows by box; cites per box (run positions, quantity codes)."""
+    share for each lane of its box); call rows and exit rows by box; cites per box (run positions, quantity codes); groups
+    (g,) before which no detector sees anybody."""
 
     lanes: Lanes
     stage_offsets: IntArray
@@ -55,6 +56,7 @@ class Survey(NamedTuple):
     cite_offsets: IntArray
     cite_local: IntArray
     cite_quantity: IntArray
+    unwatched: BoolArray
 
 
 @njit(cache=True)
@@ -201,6 +203,13 @@ def _cites(layout: Layout, lanes: Lanes, call_row: IntArray) -> tuple[IntArray, 
     return np.searchsorted(box[order], np.arange(boxes + 1)).astype(np.int64), local[order], quantity[order]
 
 
+def _unwatched(layout: Layout, lanes: Lanes, call_group: IntArray) -> BoolArray:
+    unwatched = np.ones(len(layout.groups.box), np.bool_)
+    unwatched[lanes.group[np.repeat(lanes.has_near, np.diff(lanes.group_offsets))]] = False
+    unwatched[call_group] = False
+    return unwatched
+
+
 def survey(layout: Layout) -> Survey:
     """Return what the decider needs to know of a city beforehand."""
     stages, groups, pairs = layout.stages, layout.groups, layout.pairs
@@ -218,5 +227,5 @@ def survey(layout: Layout) -> Survey:
     return Survey(
         lanes, stages.offsets, groups.offsets, change_s, serves_offsets, serves, call_offsets, call_row, call_group_offsets,
         call_group, exit_offsets, exit_row, layout.detectors.length_m[exit_row] / VEHICLE_M, exit_group_offsets, exit_group,
-        cite_offsets, cite_local, cite_quantity,
+        cite_offsets, cite_local, cite_quantity, _unwatched(layout, lanes, call_group),
     )  # fmt: skip

@@ -49,7 +49,7 @@ def test_nothing_is_started_within_a_minimum_green(one: One) -> None:
 
 
 def test_somebody_who_waited_long_is_served_against_a_longer_queue(one: One) -> None:
-    seen = snapshot(one[0], {"area_veh": {"d2": 8, "d3": 1}, "queue_veh": {"d2": 8, "d3": 1}, "group_elapsed_s": {"J.g1": 88}})
+    seen = snapshot(one[0], {"area_veh": {"d2": 8, "d3": 1}, "queue_veh": {"d2": 8, "d3": 1}, "group_elapsed_s": {"J.g1": 91}})
     starts, _, _ = decide(one, seen)
     assert starts.values["stage"].tolist() == [1.0]
     assert REASONS[starts.because[0]] == REASONS[1]
