@@ -96,19 +96,20 @@ def _lane_of(layout: Layout) -> tuple[IntArray, IntArray]:
     lane = np.zeros(len(d.role), np.int64)
     first: list[int] = []
     with_far: set[int] = set()
-    for row in rows[np.argsort(d.role[rows], kind="stable")]:
-        key = (int(d.box[row]), str(d.street[row]), int(d.lane[row]))
-        groups = (key[0], tuple(int(g) for g in d.group[d.group_offsets[row] : d.group_offsets[row + 1]]))
+    box, street, lanes, role, at, flat = (c.tolist() for c in (d.box, d.street, d.lane, d.role, d.group_offsets, d.group))
+    for row in rows[np.argsort(d.role[rows], kind="stable")].tolist():
+        key = (box[row], street[row], lanes[row])
+        groups = (box[row], tuple(flat[at[row] : at[row + 1]]))
         found = number.get(key)
-        if found is None and d.role[row] == FAR:
+        if found is None and role[row] == FAR:
             free = [n for n in of_groups.get(groups, []) if n not in with_far]
             found = free[0] if free else None
         if found is None:
             found = len(first)
             number[key] = found
-            first.append(int(row))
+            first.append(row)
             of_groups.setdefault(groups, []).append(found)
-        if d.role[row] == FAR:
+        if role[row] == FAR:
             with_far.add(found)
         lane[row] = found
     return lane, np.array(first, np.int64)
@@ -150,14 +151,14 @@ def _lanes(layout: Layout) -> Lanes:
 
 def _saturation(layout: Layout, first: IntArray) -> FloatArray:
     """Return the discharge of each lane: the mean over its movements."""
-    sums: dict[tuple[int, str, int], list[float]] = {}
-    m = layout.movements
-    for box, edge, lane, flow in zip(m.box, m.from_edge, m.from_lane, m.saturation_veh_s, strict=True):
-        sums.setdefault((int(box), str(edge), int(lane)), []).append(float(flow))
-    d = layout.detectors
-    keys = [(int(d.box[row]), str(d.street[row]), int(d.lane[row])) for row in first]
-    mean = [float(np.mean(sums[key])) if key in sums else SATURATION_VEH_S for key in keys]
-    return np.maximum(np.array(mean, np.float64), 0.05)
+    m, d = layout.movements, layout.detectors
+    _, edge = np.unique(np.concatenate([m.from_edge, d.street[first]]), return_inverse=True)
+    box, lane = np.concatenate([m.box, d.box[first]]), np.concatenate([m.from_lane, d.lane[first]])
+    _, key = np.unique((edge * (1 + box.max(initial=0)) + box) * (1 + lane.max(initial=0)) + lane, return_inverse=True)
+    moves = len(m.box)
+    many = np.bincount(key[:moves], minlength=len(key))[key[moves:]]
+    total_veh_s = np.bincount(key[:moves], weights=m.saturation_veh_s, minlength=len(key))[key[moves:]]
+    return np.maximum(np.where(many > 0, total_veh_s / np.maximum(many, 1), SATURATION_VEH_S), 0.05)
 
 
 def _serves(layout: Layout, lanes: Lanes) -> tuple[IntArray, FloatArray]:
