@@ -159,13 +159,16 @@ def admit(payload: bytes, registry: Registry, now_s: float) -> tuple[Measurement
 def _measured(frames: FrameArray, registry: Registry, now_s: float) -> Measurements:
     quantity = frames["quantity"].astype(np.int64)
     value = frames["value"] * registry.step[quantity] if len(registry.step) else np.zeros(0)
+    window = frames["window"].astype(np.int64)
+    # What was under way for a while is as old as its window, not as young as its arrival.
+    ended_s = (window + 1) * registry.window_s[quantity] if len(registry.window_s) else np.zeros(0)
     return Measurements(
         asset=frames["asset"].astype(np.int64),
         quantity=quantity,
         value=value.astype(np.float64),
-        window=frames["window"].astype(np.int64),
+        window=window,
         count=frames["count"].astype(np.int64),
-        known_at_s=np.full(len(frames), now_s, np.float64),
+        known_at_s=np.minimum(ended_s, now_s).astype(np.float64),
     )
 
 
@@ -188,8 +191,10 @@ def explain_rejection(rejected: Rejected, row: int, assets: Assets, vocabulary: 
     place, word = int(rejected.asset[row]), int(rejected.quantity[row])
     asset = str(assets.id[place]) if place < len(assets) else f"number {place}"
     quantity = vocabulary[word] if word < len(vocabulary) else f"quantity number {word}"
+    # A value that could be true is not told: only one outside its bounds says nothing about anybody.
+    said = f" = {rejected.observed[row]:g}" if code in (LOW, HIGH) else ""
     bound = f", allowed {rejected.limit[row]:g}" if code in (LOW, HIGH) else ""
     return (
-        f"{asset}: {quantity} = {rejected.observed[row]:g} was not admitted: {REASONS[code]}{bound}. "
+        f"{asset}: {quantity}{said} was not admitted: {REASONS[code]}{bound}. "
         "The last good value stays and ages; when it is too old, the box runs its own programme."
     )

@@ -28,7 +28,9 @@ CHANGE = Rule(
     "not changed too often", "s", "lamplighter safety gate 6", "a different value must wait its time since the last change"
 )
 HOLD = Rule("no operator hold", "", "lamplighter safety gate 7", "an operator's hold on an asset stands above every proposal")
-ONCE = Rule("asked once", "", "lamplighter safety gate 8", "one proposal per asset and action in one tick")
+ONCE = Rule(
+    "asked once", "", "lamplighter safety gate 8", "one table per action and one proposal per asset and action in one tick"
+)
 GENERIC = (ON_LIST, OWN_ASSET, IN_BOUNDS, FRESH, LEASE, CHANGE, HOLD, ONCE)
 
 NEVER_KNOWN_S = 1e9  # shown as the age of a value that was never reported: worse than any limit
@@ -85,7 +87,11 @@ def examine(service: Service, snapshot: Snapshot, proposed: Sequence[Proposals],
     """
     actions = {action.name: action for action in service.actions}
     failures = [_Failures([], [], [], [], [], np.ones(len(table), np.bool_)) for table in proposed]
+    seen: set[str] = set()
     for table, failed in zip(proposed, failures, strict=True):
+        if table.action in seen and table.action != HAND_BACK:  # a set check sees one table of each action: the first
+            failed.add(ONCE, np.ones(len(table), np.bool_), 2.0, 1.0)
+        seen.add(table.action)
         if len(table) == 0:
             continue
         if table.action == HAND_BACK:

@@ -37,8 +37,10 @@ def _replace(old: Column | None, measured: Measurements, rows: slice, span: slic
         value, known, present = np.zeros(size), np.zeros(size), np.zeros(size, np.bool_)
     else:
         value, known, present = old.value.copy(), old.known_at_s.copy(), old.present.copy()
-    value[local] = measured.value[rows]
-    known[local] = measured.known_at_s[rows]
+    fresh, fresh_s = measured.value[rows], measured.known_at_s[rows]
+    newer = ~present[local] | (fresh_s >= known[local])  # what was overtaken on its way does not replace what came after it
+    value[local[newer]] = fresh[newer]
+    known[local[newer]] = fresh_s[newer]
     present[local] = True
     return Column(frozen(value), frozen(known), frozen(present))
 

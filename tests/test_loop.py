@@ -78,6 +78,29 @@ def test_a_decider_or_an_account_that_fails_is_told_and_stops_nothing(part: str)
     assert len(done.measured) == 16
 
 
+def test_a_check_that_fails_permits_nothing_and_stops_nothing() -> None:
+    def broken(*_: object) -> None:
+        raise ZeroDivisionError("a slip")
+
+    checks = tuple(replace(interlock, check=broken) for interlock in SERVICE.interlocks)
+    run = loop.open_run(replace(SERVICE, interlocks=checks), CITY, True)
+    done = loop.tick(run, [run], [reading([2500] * 8, NOW_S + 60)], NOW_S + 60)
+    assert "a check could not be made (ZeroDivisionError)" in done.fault
+    assert done.messages == ()
+    assert not run.in_force["run_pump"].active.any()
+    assert loop.hand_back(run, NOW_S + 61)[1] == 8
+
+
+def test_what_cannot_be_encoded_is_not_in_force() -> None:
+    def broken(*_: object) -> None:
+        raise OverflowError("too long")
+
+    run = loop.open_run(replace(SERVICE, encode=broken), CITY, True)
+    done = loop.tick(run, [run], [reading([2500] * 8, NOW_S + 60)], NOW_S + 60)
+    assert "could not be encoded" in done.fault
+    assert not run.in_force["run_pump"].active.any()
+
+
 def test_half_a_city_can_be_in_each_arm() -> None:
     run = loop.open_run(SERVICE, CITY, True)
     run.adaptive = np.arange(8) < 4

@@ -109,3 +109,16 @@ def test_the_record_floors_are_what_the_page_promises() -> None:
     assert privacy.RECORD_WINDOW_MIN_S >= 300
     assert privacy.RECORD_CELL_LAMPS_MIN >= 64
     assert privacy.RECORD_CELL_CONNECTIONS_MIN >= 100
+
+
+def test_what_was_long_under_way_is_as_old_as_its_window() -> None:
+    measured, rejected = admitted(frame(asset=1, window=WINDOW - 1), frame(asset=2))
+    assert len(rejected) == 0
+    assert measured.known_at_s.tolist() == [NOW_S - 60, NOW_S]
+
+
+@pytest.mark.parametrize("again", [(frame(value=312), frame(value=312)), (frame(window=WINDOW + 2, value=312),)])
+def test_a_value_that_could_be_true_is_not_told_with_its_rejection(again: tuple[np.ndarray, ...]) -> None:
+    _, rejected = admitted(*again)
+    assert "3.12" not in privacy.explain_rejection(rejected, 0, CITY.assets, CITY.vocabulary)
+    assert "1e+07" in privacy.explain_rejection(admitted(frame(value=10**9))[1], 0, CITY.assets, CITY.vocabulary)

@@ -139,3 +139,14 @@ def test_a_refusal_reads_as_a_sentence() -> None:
     text = safety.explain_refusal(verdict.refusals[0], 0, "water", "pump-1")
     assert text.startswith("water pump-1: run_pump refused, pump speed: 0.97 1, limit 0.95 1 (the city's own rule 1).")
     assert "Nothing was sent" in text
+
+
+def test_a_second_table_of_the_same_action_does_not_slip_past_the_set_checks() -> None:
+    first, second = proposals([0], [SPEED_MAX_SHARE / 2]), proposals([1, 2, 3], [SPEED_MAX_SHARE] * 3)
+    verdict = safety.examine(SERVICE, snapshot(), (first, second), PREPARED, NO_HOLDS)
+    assert len(verdict.permits[0]) == 1
+    assert len(verdict.permits[1]) == 0
+    assert {verdict.refusals[1].rules[int(rule)].name for rule in verdict.refusals[1].rule} == {"asked once"}
+    back = Proposals(HAND_BACK, np.array([1]), {}, np.zeros(1, np.int64), no_cites(1), "adaptive", NOW_S, 0.0)
+    twice = safety.examine(SERVICE, snapshot(), (back, back), PREPARED, NO_HOLDS)
+    assert [len(permit) for permit in twice.permits] == [1, 1]

@@ -68,3 +68,10 @@ def test_a_renewal_keeps_since_and_a_change_renews_it() -> None:
     after = twin.enter_into_force(running, second, CITY.span, NOW_S)
     assert after["run_pump"].since_s[1:3].tolist() == [NOW_S - 100, NOW_S]
     assert len(after["run_pump"].active) == PUMPS
+
+
+def test_what_was_overtaken_on_its_way_replaces_nothing() -> None:
+    newest = twin.fold({}, measured([(0, 300)], NOW_S + 60), CITY.vocabulary, CITY.span)
+    late = twin.fold(newest, measured([(0, 900), (1, 500)], NOW_S), CITY.vocabulary, CITY.span)
+    assert late["pressure_bar"].value[:2].tolist() == pytest.approx([3.0, 5.0])
+    assert late["pressure_bar"].known_at_s[0] == NOW_S + 60

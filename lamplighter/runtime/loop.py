@@ -103,14 +103,44 @@ def _decide(run: ServiceRun, snapshot: Snapshot) -> tuple[tuple[Proposals, ...],
     decider = run.service.adaptive if bool(run.adaptive.any()) else run.service.baseline
     try:
         proposals, run.state = decider(snapshot, run.state, run.prepared)
+        if not bool(run.adaptive.all()):
+            proposals = tuple(_in_arm(table, run) for table in proposals)
     except Exception as error:  # noqa: BLE001 - whatever fails here must not stop the other services
         return (), (
             f"{run.service.name}: deciding failed ({type(error).__name__}: {error}). Nothing is proposed this tick; "
             "every box returns to its local programme when its lease ends."
         )
-    if bool(run.adaptive.all()):
-        return proposals, ""
-    return tuple(_in_arm(table, run) for table in proposals), ""
+    return proposals, ""
+
+
+def _examine(run: ServiceRun, snapshot: Snapshot, proposals: Sequence[Proposals]) -> tuple[safety.Verdict, str]:
+    """Ask the gate. Where a check itself fails, nothing is permitted but handing back."""
+    try:
+        return safety.examine(run.service, snapshot, proposals, run.prepared, run.holds), ""
+    except Exception as error:  # noqa: BLE001 - a check that cannot be made permits nothing, and stops no other service
+        back = tuple(table for table in proposals if table.action == HAND_BACK)
+        return safety.examine(run.service, snapshot, back, run.prepared, run.holds), (
+            f"{run.service.name}: a check could not be made ({type(error).__name__}). Nothing was permitted; every box returns "
+            "to its local programme when its lease ends."
+        )
+
+
+def _deliver(run: ServiceRun, permits: Sequence[Permits], now_s: float) -> tuple[tuple[Message, ...], str]:
+    """Encode the permits and put them into force; what cannot be encoded is neither sent nor in force."""
+    messages: list[Message] = []
+    fault = ""
+    for permit in permits:
+        if len(permit):
+            try:
+                messages.extend(deliverable(run, (permit,)))
+            except Exception as error:  # noqa: BLE001 - one action that cannot be said must not keep another from being sent
+                fault = (
+                    f"{run.service.name}: {permit.proposals.action} could not be encoded ({type(error).__name__}: {error}). "
+                    "It was not sent."
+                )
+                continue
+            run.in_force = twin.enter_into_force(run.in_force, (permit,), run.city.span, now_s)
+    return tuple(messages), fault
 
 
 def _in_arm(table: Proposals, run: ServiceRun) -> Proposals:
@@ -164,12 +194,11 @@ def tick_frames(run: ServiceRun, runs: Sequence[ServiceRun], payload: bytes, now
     lap("fold")
     proposals, fault = _decide(run, snapshot)
     lap("decide")
-    verdict = safety.examine(run.service, snapshot, proposals, run.prepared, run.holds)
+    verdict, unexamined = _examine(run, snapshot, proposals)
     lap("examine")
-    messages = deliverable(run, verdict.permits)
-    run.in_force = twin.enter_into_force(run.in_force, [p for p in verdict.permits if len(p)], run.city.span, now_s)
+    messages, unsaid = _deliver(run, verdict.permits, now_s)
     lap("deliver")
-    outcomes, fault = _outcomes(run, snapshot, fault)
+    outcomes, fault = _outcomes(run, snapshot, " ".join(text for text in (fault, unexamined, unsaid) if text))
     lap("record")
     return Tick(now_s, snapshot, measured, rejected, verdict, messages, outcomes, fault)
 
