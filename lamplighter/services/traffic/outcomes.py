@@ -86,6 +86,13 @@ def _empty(reach: Reach, now_s: float) -> Tally:
     return Tally(now_s, now_s, np.zeros((6, reach.areas)), *quiet)
 
 
+def _before(tells: BoolArray, reach: Reach) -> BoolArray:
+    """Return the groups (g,) before which any of the detectors tells of somebody."""
+    found = np.zeros(len(reach.group_local), np.bool_)
+    found[reach.asker_group[tells[reach.asker_of_group]]] = True
+    return found
+
+
 def _count(snapshot: Snapshot, tally: Tally, reach: Reach) -> Tally:
     """Return the tally with one more second in it."""
     passed_s = min(max(snapshot.now_s - tally.then_s, 0.0), FRESH_S)
@@ -93,10 +100,10 @@ def _count(snapshot: Snapshot, tally: Tally, reach: Reach) -> Tally:
     passed = _fresh(snapshot, "count_veh", reach.loop_local)
     state = _fresh(snapshot, "group_state", reach.group_local)
     call = _fresh(snapshot, "call_waiting", reach.call_local)
-    asks = (_fresh(snapshot, "queue_veh", reach.asker_local) + _fresh(snapshot, "call_waiting", reach.asker_local)) > 0
-    demand: BoolArray = np.zeros(len(state), np.bool_)
-    np.logical_or.at(demand, reach.asker_group, asks[reach.asker_of_group])
-    waiting_s = np.where((state != GREEN) & (demand | (tally.waiting_s > 0)), tally.waiting_s + passed_s, 0.0)
+    calls = _fresh(snapshot, "call_waiting", reach.asker_local) > 0
+    stands = _before(calls | (_fresh(snapshot, "queue_veh", reach.asker_local) > 0), reach)
+    here = _before(calls | (_fresh(snapshot, "area_veh", reach.asker_local) > 0), reach)
+    waiting_s = np.where((state != GREEN) & (stands | (here & (tally.waiting_s > 0))), tally.waiting_s + passed_s, 0.0)
     sums = tally.sums_by_row.copy()
     for row, area, value in (
         (STANDING_S, reach.queue_area, queue * passed_s),

@@ -3,9 +3,10 @@
 
 Each second every intersection weighs its stages by a priority index, expected people served per second of service
 including the change (S. Laemmer, D. Helbing, Self-control of traffic lights and vehicle flows in urban road networks,
-J. Stat. Mech. (2008) P04019), over what lane areas, loops and call buttons report. On top of it: nobody waits at red
-beyond the bound of the group, nothing is fed into a full street, and where detectors cannot be trusted nothing is
-proposed, so that the box runs its own programme. No training, no order of stages, no talk between intersections.
+J. Stat. Mech. (2008) P04019), over what lane areas, loops and call buttons report. On top of it: nobody is kept at
+red beyond the bound of the group, nor beyond the longest red of the intersection's own programme (or 90 s, where that
+is longer); nothing is fed into a full street, and where detectors cannot be trusted nothing is proposed, so that the
+box runs its own programme. No training, no order of stages, no talk between intersections.
 """
 
 from typing import NamedTuple
@@ -13,7 +14,7 @@ from typing import NamedTuple
 import numpy as np
 
 from lamplighter.services.traffic.adaptive.rule import Bounds, Scene, choose
-from lamplighter.services.traffic.adaptive.survey import Survey, survey
+from lamplighter.services.traffic.adaptive.survey import Survey, own_red_s, survey
 from lamplighter.services.traffic.adaptive.trust import Trust, watch
 from lamplighter.services.traffic.layout import Layout
 from lamplighter.services.traffic.terms import FAULT
@@ -24,6 +25,8 @@ from lamplighter.terms.snapshot import Snapshot
 LEASE_S = 15.0
 RENEW_S = 8.0  # a lease is renewed when less than this is left of it
 RENEW_CHANGING_S = 3.0  # nothing can be chosen during a change: a lease is renewed only where it would end before
+OWN_RED_RATIO = 0.95  # the longest red is to be shorter than under the own programme by so much
+RED_ASKED_S = 90.0  # but need not be shorter than this
 FRESH_S = 5.0
 RATE_MEMORY_S = 300.0
 
@@ -52,8 +55,9 @@ class Memory(NamedTuple):
 
 def plan(layout: Layout) -> Plan:
     """Return what deciding needs of a city."""
-    bounds = Bounds(layout.stages.green, layout.groups.green_min_s, layout.groups.red_max_s)
     seen, d = survey(layout), layout.detectors
+    own_s = np.maximum(OWN_RED_RATIO * own_red_s(layout, seen), RED_ASKED_S)[layout.groups.box]
+    bounds = Bounds(layout.stages.green, layout.groups.green_min_s, np.minimum(layout.groups.red_max_s, own_s))
     return Plan(
         layout=layout,
         survey=seen,

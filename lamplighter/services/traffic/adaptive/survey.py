@@ -59,6 +59,14 @@ class Survey(NamedTuple):
     unwatched: BoolArray
 
 
+class Programme(NamedTuple):
+    """The own programmes: stage and split_s, ragged by box."""
+
+    offsets: IntArray
+    stage: IntArray
+    split_s: FloatArray
+
+
 @njit(cache=True)
 def _changes(stage_offsets: IntArray, group_offsets: IntArray, green: BoolArray, red_amber_s: FloatArray, pair_offsets: IntArray,
              pair: IntArray, pair_s: FloatArray, change_s: FloatArray) -> None:  # fmt: skip
@@ -202,6 +210,33 @@ def _cites(layout: Layout, lanes: Lanes, call_row: IntArray) -> tuple[IntArray, 
     quantity = np.concatenate([np.full(count, layout.quantity[name], np.int64) for name, count in names])
     order = np.argsort(box, kind="stable")
     return np.searchsorted(box[order], np.arange(boxes + 1)).astype(np.int64), local[order], quantity[order]
+
+
+@njit(cache=True)
+def _own_reds(programme: Programme, group_offsets: IntArray, stage_offsets: IntArray, green: BoolArray, change_s: FloatArray,
+              longest_s: FloatArray) -> None:  # fmt: skip
+    """Fill, per box, the longest red that its own programme gives to a group that it serves at all."""
+    at, stage, split_s = programme.offsets, programme.stage, programme.split_s
+    for box in range(len(longest_s)):
+        rows, base = at[box + 1] - at[box], stage_offsets[box]
+        for n in range(group_offsets[box + 1] - group_offsets[box]):
+            red_s, seen = 0.0, False
+            for turn in range(2 * rows):  # twice around, so that a red over the end of the cycle is met whole
+                row, following = at[box] + turn % rows, at[box] + (turn + 1) % rows
+                if green[base + stage[row], n]:
+                    seen = True
+                    red_s = change_s[base + stage[row], stage[following]]
+                elif seen:
+                    red_s += split_s[row]
+                    longest_s[box] = max(longest_s[box], red_s)
+
+
+def own_red_s(layout: Layout, seen: Survey) -> FloatArray:
+    """Return, per box (b,), the longest red of its own programme in seconds."""
+    boxes, longest_s = layout.boxes, np.zeros(len(layout.boxes.tls))
+    programme = Programme(boxes.programme_offsets, boxes.programme_stage, boxes.programme_split_s)
+    _own_reds(programme, layout.groups.offsets, layout.stages.offsets, layout.stages.green, seen.change_s, longest_s)
+    return longest_s
 
 
 def _unwatched(layout: Layout, lanes: Lanes, call_group: IntArray) -> BoolArray:

@@ -130,10 +130,14 @@ class Detection:
         flows[start + self._detectors.local[self._counters]] = self.seen[self._counters, 0] * (3600 / QUARTER_S)
         return flows
 
-    def demand(self, groups: int) -> BoolArray:
-        """Return the signal_groups (g,) before which somebody truly stands or has called."""
+    def demand(self, groups: int) -> tuple[BoolArray, BoolArray]:
+        """Return the signal_groups (g,) before which somebody truly stands or has called, and those with anybody there."""
         role = self._detectors.role
-        wanted = ((role == NEAR) & (self.seen[:, 1] > 0)) | ((role == CALL) & (self.seen[:, 0] > 0))
+        here = ((role == NEAR) | (role == CALL)) & (self.seen[:, 0] > 0)
+        stands = here & ((role == CALL) | (self.seen[:, 1] > 0))
+        return self._before(stands, groups), self._before(here, groups)
+
+    def _before(self, wanted: BoolArray, groups: int) -> BoolArray:
         asked = np.zeros(groups, np.bool_)
         asked[self._detectors.group[wanted[self._group_row]]] = True
         return asked

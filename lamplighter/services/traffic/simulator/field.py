@@ -130,7 +130,7 @@ class Field:
         self._now_s += 1
         green = self._boxes.group == GREEN
         self._detection.read(green, self._now_s)
-        waits = self._waits.step(self._detection.demand(len(green)), ~green)
+        waits = self._waits.step(*self._detection.demand(len(green)), ~green)
         self._account.waited(self._group_area, waits)
         records = self._engine.trip_records()
         if records:

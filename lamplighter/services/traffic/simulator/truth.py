@@ -164,12 +164,13 @@ def rows_of(rows: Sequence[tuple[int, int, float, float]]) -> OutcomeRows:
 
 
 class Waits:
-    """How long somebody has been waiting at each red signal_group: from the first second with demand to green."""
+    """How long somebody has been waiting at each red signal_group: from the first second in which somebody stands to green."""
 
     def __init__(self, groups: int) -> None:
         self.waiting_s = np.zeros(groups)
 
-    def step(self, demand: BoolArray, red: BoolArray) -> FloatArray:
-        """Advance one second. demand, red: (g,). Once somebody waits, the wait goes on until green."""
-        self.waiting_s = np.where(red & (demand | (self.waiting_s > 0)), self.waiting_s + 1.0, 0.0)
+    def step(self, stands: BoolArray, here: BoolArray, red: BoolArray) -> FloatArray:
+        """Advance one second. stands, here, red: (g,). Once somebody stands, the wait goes on until green, or until nobody
+        is left there (from a lane of several groups they may have gone with another)."""
+        self.waiting_s = np.where(red & (stands | (here & (self.waiting_s > 0))), self.waiting_s + 1.0, 0.0)
         return self.waiting_s
