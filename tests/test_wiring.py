@@ -7,7 +7,7 @@ import socket
 import struct
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,6 +18,7 @@ from paho.mqtt.enums import CallbackAPIVersion
 
 from lamplighter.runtime.cityrun import CityRun, RunPlan
 from lamplighter.runtime.wiring import WiringError, read_wiring
+from lamplighter.terms.simulation import SimulationStart
 from tests.spine import CITY
 from tests.water import SERVICE
 from tests.water.simulator import ROW
@@ -56,6 +57,13 @@ def test_a_service_without_a_table_and_a_bad_port_are_refused_before_anything_is
     other = replace(SERVICE, name="wind")
     with pytest.raises(WiringError, match=r"no table \[wind\]"):
         CityRun((other,), {"wind": CITY}, plan, wiring.open_field)
+
+
+def until(true: Callable[[], bool], within_s: float = 5.0) -> bool:
+    end_s = time.monotonic() + within_s
+    while not true() and time.monotonic() < end_s:
+        time.sleep(0.02)
+    return true()
 
 
 @pytest.fixture
@@ -109,3 +117,56 @@ def test_boxes_behind_a_broker_are_read_and_steered(tmp_path: Path, broker: int)
     assert set(obeyed) == {f"pump/{n}" for n in range(8)}
     assert set(obeyed.values()) == {b"local"}, "handing back reached every box"
     assert struct.calcsize("<HI") == 6
+
+
+def test_handing_back_reaches_the_boxes_at_once_also_between_ticks_and_when_the_run_ends(tmp_path: Path, broker: int) -> None:
+    wiring = read_wiring(written(tmp_path, GOOD.replace("1883", str(broker))))
+    heard: list[bytes] = []
+    boxes = paho.Client(CallbackAPIVersion.VERSION2, client_id="boxes")
+    boxes.on_message = lambda client, data, message: heard.append(bytes(message.payload))
+    boxes.connect("127.0.0.1", broker)
+    boxes.subscribe("pump/#")
+    boxes.loop_start()
+    plan = RunPlan(0, float(math.ceil(time.time())), 0.0, {"water": "adaptive"})
+    run = CityRun((SERVICE,), {"water": CITY}, plan, wiring.open_field)
+    try:
+        assert until(lambda: run.faults() == ())
+        run.set_arm("water", "baseline")  # no tick follows: its cadence is a minute
+        assert until(lambda: len(heard) == 8)
+        run.set_arm("water", "adaptive")
+        run.release()
+        run.close()
+        assert until(lambda: len(heard) == 16)
+    finally:
+        boxes.loop_stop()
+        boxes.disconnect()
+    assert set(heard) == {b"local"}
+
+
+def test_what_hands_back_is_owed_until_the_broker_is_there(tmp_path: Path) -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    wiring = read_wiring(written(tmp_path, GOOD.replace("1883", str(port))))
+    run = CityRun((SERVICE,), {"water": CITY}, RunPlan(0, time.time(), 0.0, {"water": "adaptive"}), wiring.open_field)
+    try:
+        run.set_arm("water", "baseline")
+        said = " ".join(run.faults())
+        assert "could not be told yet" in said
+        assert f"127.0.0.1:{port}" in said
+        run.set_arm("water", "adaptive")
+        assert "could not be told yet" not in " ".join(run.faults())
+    finally:
+        run.close()
+
+
+def test_orders_for_another_moment_are_not_sent(tmp_path: Path) -> None:
+    field = read_wiring(written(tmp_path, GOOD)).open_field(SERVICE, SimulationStart(CITY, 0, 0.0, 0.0, 1.0))
+    try:
+        assert not field.send((), time.time() - 3600)
+        assert "3600 s behind the clock" in field.fault()
+        assert not field.send((), time.time() + 3600)
+        assert field.send((), time.time())
+        assert field.send((), None), "handing back is never too late"
+    finally:
+        field.close()

@@ -28,6 +28,7 @@ from lamplighter.services import discover
 from lamplighter.web.server import LOOPBACK, PortBusyError, listen, serve
 
 CITY = "adlershof"
+RECORD_TAKEN = (HistoryInUseError, HistoryUnreadableError, LedgerInUseError, LedgerDamagedError)
 
 
 @dataclass(frozen=True)
@@ -69,7 +70,7 @@ def demo(
     if json_file is not None and not headless:
         raise click.UsageError("--json goes with --headless: the page has its own downloads.")
     if not headless:
-        _port_free(port)
+        port_free(port)
     folder = demo_city()
     if headless:
         run_headless(folder, minutes, seed, json_file)
@@ -114,10 +115,10 @@ def run_page(folder: Path, wanted: Wanted, with_shadow: bool) -> None:
     state = Resume(record_folder(folder.name), wanted.seed)
     start_s = state.begin_s(begin_s, end_s) if wanted.resume else begin_s
     plan = RunPlan(wanted.seed, start_s, WARM_UP_S, {service.name: "adaptive" for service in discover()})
-    _port_free(wanted.port)
+    port_free(wanted.port)
     try:
         engine = LiveEngine(folder, plan, end_s, with_shadow)
-    except (HistoryInUseError, HistoryUnreadableError, LedgerInUseError, LedgerDamagedError) as error:
+    except RECORD_TAKEN as error:
         click.echo(f"lamplighter: {error}", err=True)
         sys.exit(2)
     try:
@@ -126,7 +127,7 @@ def run_page(folder: Path, wanted: Wanted, with_shadow: bool) -> None:
         state.save(engine.view().now_s)
 
 
-def _port_free(port: int) -> None:
+def port_free(port: int) -> None:
     """End with exit code 2 and the remedy where the port is taken, before anything heavy is started."""
     try:
         listen(LOOPBACK, port).close()
@@ -141,8 +142,9 @@ def serve_engine(engine: LiveEngine, wanted: Wanted) -> None:
     click.echo("Opening the streets, the lamps and the grid ...", err=True)
     try:
         engine.start()
-        serve(engine, LOOPBACK, wanted.port, lambda address: _ready(address, wanted.browser))
-    except SimulatorError as error:
+        simulated = engine.scene().simulated
+        serve(engine, LOOPBACK, wanted.port, lambda address: _ready(address, wanted.browser, simulated))
+    except (SimulatorError, PortBusyError) as error:
         click.echo(f"lamplighter: {error}", err=True)
         sys.exit(2)
     except KeyboardInterrupt:
@@ -152,7 +154,8 @@ def serve_engine(engine: LiveEngine, wanted: Wanted) -> None:
         engine.stop()
 
 
-def _ready(address: str, browser: bool) -> None:
-    click.echo(f"The city runs at {address}  (SIMULATED; Ctrl-C stops it)", err=True)
+def _ready(address: str, browser: bool, simulated: bool) -> None:
+    how = "SIMULATED; Ctrl-C stops it" if simulated else "real boxes; Ctrl-C hands them back and stops"
+    click.echo(f"The city runs at {address}  ({how})", err=True)
     if browser:
         webbrowser.open(address)

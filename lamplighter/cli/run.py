@@ -11,7 +11,7 @@ from rich.console import Console
 
 from lamplighter.city.directory import find_city
 from lamplighter.city.folder import load
-from lamplighter.cli.demo import Wanted, run_page, serve_engine
+from lamplighter.cli.demo import RECORD_TAKEN, Wanted, port_free, run_page, serve_engine
 from lamplighter.cli.progress import progress_bar
 from lamplighter.cli.replay import driven_table
 from lamplighter.cli.tables import wide_console
@@ -44,8 +44,9 @@ def run(
 ) -> None:  # fmt: skip
     """Run CITY under lamplighter, with its page, until you stop it with Ctrl-C.
 
-    Without --wiring the city is simulated, and says so. With it, readings come from your own boxes and permits go to
-    them; single assets are then not shown, and nothing finer than the record plane's floors is written.
+    Without --wiring the city is simulated, and says so. With it, readings come from your own boxes; permits go to them
+    once you put a service under lamplighter on the page, and Ctrl-C hands every box back. Single
+    assets are not shown then, and nothing finer than the record plane's floors is written.
     """
     folder = find_city(city)
     if record_to is not None and not headless:
@@ -72,13 +73,14 @@ def _headless(folder: Path, seed: int, minutes: float, record_to: Path | None) -
 
 
 def _wired(folder: Path, wiring_file: Path, wanted: Wanted) -> None:
+    port_free(wanted.port)
     try:
         wiring = read_wiring(wiring_file)
         begin_s = float(math.ceil(time.time() / 60) * 60)
         services = tuple(s for s in discover() if s.name in wiring.services)
-        plan = RunPlan(0, begin_s, 0.0, {service.name: "adaptive" for service in services})
+        plan = RunPlan(0, begin_s, 0.0, {service.name: "baseline" for service in services})
         engine = LiveEngine(folder, plan, math.inf, with_shadow=False, open_field=wiring.open_field)
-    except WiringError as error:
+    except (WiringError, *RECORD_TAKEN) as error:
         click.echo(f"lamplighter: {error}", err=True)
         sys.exit(2)
     serve_engine(engine, wanted)

@@ -76,11 +76,14 @@ class CityRun:
         """Let the city run to the next second at which any service is due, and do those services' ticks."""
         step_s = int(np.gcd.reduce([run.service.cadence_s for run in self.runs]))
         to_s = self.now_s + step_s
+        self._settle_debts()
         due = self.due(to_s)
         for run in due:
             name = run.service.name
-            self._fields[name].begin(to_s, self._pending[name], self._world(name))
-            self._pending[name] = []
+            field = self._fields[name]
+            field.begin(to_s, self._pending[name] if field.lock_step else (), self._world(name))
+            if field.lock_step:
+                self._pending[name] = []
             self._totals[name] = {}
         answers = {run.service.name: self._fields[run.service.name].finish() for run in due}
         self.now_s = to_s
@@ -91,7 +94,11 @@ class CityRun:
         self.latest_advance[name] = answer
         self._take_exports(name, answer.exports)
         done = loop.tick(run, self.runs, answer.readings, self.now_s)
-        self._pending[name].extend(done.messages)
+        if self._fields[name].lock_step:
+            self._pending[name].extend(done.messages)
+        else:
+            # What cannot be sent now is not sent later: it would be obeyed late.
+            self._fields[name].send(done.messages, self.now_s)
         _add(self.truth[name], answer.truth)
         if done.outcomes is not None:
             _add(self.measured[name], done.outcomes)
@@ -123,10 +130,35 @@ class CityRun:
         run = self.run_of(service)
         if arm == "adaptive":
             run.adaptive = np.ones_like(run.adaptive)
+            if not self._fields[service].lock_step:
+                self._pending[service] = []
             return 0
         messages, boxes = loop.hand_back(run, self.now_s)
         self._pending[service].extend(messages)
+        self._settle_debts()
         return boxes
+
+    def _settle_debts(self) -> None:
+        """Send again what hands boxes back and could not be sent: unlike an order, it does no harm by being late."""
+        for name, owed in self._pending.items():
+            if owed and not self._fields[name].lock_step and self._fields[name].send(owed, None):
+                self._pending[name] = []
+
+    def release(self) -> None:
+        """Hand every real box back, once and at once, before its field is let go. Simulated boxes end with their field."""
+        for run in self.runs:
+            if not self._fields[run.service.name].lock_step:
+                self.set_arm(run.service.name, "baseline")
+
+    def faults(self) -> tuple[str, ...]:
+        """Return what keeps a field from being spoken to, and whom it still owes its way back."""
+        said: list[str] = []
+        for name, field in self._fields.items():
+            if field.fault():
+                said.append(f"{name}: {field.fault()}.")
+            if self._pending[name] and not field.lock_step:
+                said.append(f"{name}: boxes could not be told yet that they are handed back; their leases end by themselves.")
+        return tuple(said)
 
     def scene(self) -> dict[str, Mapping[str, AnyArray]]:
         """Return what each simulated field shows of itself on the map."""

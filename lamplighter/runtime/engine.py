@@ -16,7 +16,7 @@ from lamplighter.runtime.cityrun import Arm, CityRun, RunPlan
 from lamplighter.runtime.drawing import about, explained, layer_values, merged_scene
 from lamplighter.runtime.loop import Tick
 from lamplighter.runtime.recorder import Recorder
-from lamplighter.runtime.series import Point, SeriesKeeper
+from lamplighter.runtime.series import POINTS_MAX, Point, SeriesKeeper
 from lamplighter.runtime.settings import record_folder
 from lamplighter.runtime.shadow import Shadow
 from lamplighter.runtime.simulation import SimulatorError
@@ -98,21 +98,25 @@ class LiveEngine:
     def play(self) -> None:
         """Let the city run on."""
         self._playing.set()
-        self._wish(lambda: None)
+        self._changed.set()
 
     def pause(self) -> None:
-        """Hold the simulated city still."""
+        """Hold the simulated city still; ValueError where the boxes are real: their time cannot be held."""
+        if not self._simulated:
+            raise ValueError("a real city cannot be held still; hand it back, and every box runs its own programme")
         self._playing.clear()
-        self._wish(lambda: None)
+        self._changed.set()
 
     def set_speed(self, speed: float) -> None:
-        """Run at so many times real time; ValueError outside the bounds."""
+        """Run at so many times real time; ValueError outside the bounds, and for real boxes, which know one speed."""
+        if not self._simulated and speed != 1.0:
+            raise ValueError("a real city runs at the speed of its clock")
         if not SPEED_MIN <= speed <= SPEED_MAX:
             raise ValueError(
                 f"speed {speed:g} is outside {SPEED_MIN:g} to {SPEED_MAX:g} times real time; it stays at {self._speed:g}"
             )
         self._speed = float(speed)
-        self._wish(lambda: None)
+        self._changed.set()
 
     def set_arm(self, service: str, arm: Arm) -> None:
         """Choose a service's arm; KeyError where there is no such service."""
@@ -157,6 +161,8 @@ class LiveEngine:
         self._changed.set()
         if self._thread.is_alive():
             self._thread.join(timeout=10)
+        with contextlib.suppress(Exception):  # whatever fails here, the leases end by themselves
+            self._run.release()
         if self._shadow is not None:
             self._shadow.close()
         self._run.close()
@@ -165,9 +171,13 @@ class LiveEngine:
     def _work(self) -> None:
         try:
             self._pace()
-        except SimulatorError as error:
-            self._faults = (*self._faults, str(error))
+        except Exception as error:  # noqa: BLE001 - a city that stops must say so, whatever stopped it
+            known = isinstance(error, SimulatorError)
+            text = str(error) if known else f"The city stopped ({type(error).__name__}: {error})."
+            self._faults = (*self._faults, f"{text} Leases end by themselves; every box runs its own programme.")
             self._ended = True
+            with contextlib.suppress(Exception):
+                self._run.release()
             self._publish()
 
     def _pace(self) -> None:
@@ -216,18 +226,24 @@ class LiveEngine:
             self._lines.extend(tell(run, done))
             self._recorder.tick(run, done)
         for point in self._keeper.closed(self._run.now_s):
-            self._points["adaptive"][point.service].append(point)
+            self._keep("adaptive", point)
 
     def _publish(self) -> None:
         if self._shadow is not None:
             self._shadow.follow(min(self._run.now_s, self._end_s))
             for point in self._shadow.points():
-                self._points["baseline"][point.service].append(point)
+                self._keep("baseline", point)
         self._version += 1
         self._view = self._make_view()
 
+    def _keep(self, arm: Arm, point: Point) -> None:
+        points = self._points[arm][point.service]
+        points.append(point)
+        del points[:-POINTS_MAX]
+
     def _make_view(self) -> View:
-        faults = self._faults + tuple(f for f in (self._shadow.fault if self._shadow else "", self._recorder.fault) if f)
+        more = (self._shadow.fault if self._shadow else "", self._recorder.fault, *self._run.faults())
+        faults = self._faults + tuple(fault for fault in more if fault)
         return View(
             version=self._version, now_s=self._run.now_s, running=self._playing.is_set(), speed=self._speed, ended=self._ended,
             speed_reached=self._reached, services=tuple(self._state(run.service.name) for run in self._run.runs),
@@ -261,6 +277,7 @@ def _series(service: str, outcome: str, ours: Sequence[Point], theirs: Sequence[
         return np.array([t for t, _ in kept], np.float64), np.array([v for _, v in kept], np.float64)
 
     mine, other = line(ours), line(theirs)
-    both = min(len(ours), len(theirs))
-    cumulative = [p[both - 1].since_start.get(outcome) if both else None for p in (ours, theirs)]
+    until_s = min(ours[-1].end_s, theirs[-1].end_s) if ours and theirs else 0.0
+    ends = [next((p for p in reversed(points) if p.end_s == until_s), None) for points in (ours, theirs)]
+    cumulative = [end.since_start.get(outcome) if end is not None else None for end in ends]
     return Series(service, outcome, mine[0], mine[1], other[0], other[1], cumulative[0], cumulative[1])

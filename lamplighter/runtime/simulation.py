@@ -61,6 +61,8 @@ def _serve(dotted: str, start: SimulationStart, pipe: Connection) -> None:
 class SimulatorProcess:
     """The parent's end of one simulated field. `begin` and `finish` let several fields run at the same time."""
 
+    lock_step = True
+
     def __init__(self, service: str, dotted: str, start: SimulationStart) -> None:
         """Start the process; the field opens meanwhile. Call `wait_ready` before the first advance."""
         processes = context()
@@ -88,6 +90,14 @@ class SimulatorProcess:
     def wait_ready(self) -> None:
         """Wait until the field is open."""
         self._answer("opening")
+
+    def send(self, messages: Sequence[Message], due_s: float | None) -> bool:
+        """Send nothing: a field in lock step takes messages with `begin`."""
+        return not messages
+
+    def fault(self) -> str:
+        """A field that fails says so by SimulatorError."""
+        return ""
 
     def begin(self, to_s: float, messages: Sequence[Message], world: World) -> None:
         """Deliver messages and let the field run up to `to_s` without waiting."""

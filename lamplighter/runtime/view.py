@@ -147,7 +147,7 @@ class Engine(Protocol):
         ...
 
     def pause(self) -> None:
-        """Hold the simulated city still."""
+        """Hold the simulated city still; ValueError where the boxes are real."""
         ...
 
     def set_speed(self, speed: float) -> None:

@@ -22,6 +22,7 @@ KEYS: Mapping[str, tuple[type, ...]] = {
     "connector": (str,), "host": (str,), "port": (int,), "topics": (list,), "client_id": (str,), "user": (str,),
     "password_file": (str,), "tls_ca_file": (str,), "retry_min_s": (int,), "retry_max_s": (int,), "queue_max": (int,),
 }  # fmt: skip
+OFF_MAX_S = 5.0  # an order for a moment further off than this (a clock that jumped, a machine that slept) is not sent
 
 
 class WiringError(ValueError):
@@ -29,10 +30,26 @@ class WiringError(ValueError):
 
 
 class Field(Protocol):
-    """What the loop asks of a field, simulated or real."""
+    """What the loop asks of a field, simulated or real.
+
+    lock_step: the field waits for the loop and takes messages with `begin` alone; otherwise they are sent at once.
+    """
+
+    lock_step: bool
 
     def wait_ready(self) -> None:
         """Wait until the field can be asked."""
+        ...
+
+    def send(self, messages: Sequence[Message], due_s: float | None) -> bool:
+        """Send now; tell whether all of it went out. Only for fields that are not in lock step.
+
+        due_s: the second for which orders were permitted; nothing where boxes are handed back, which is never too late.
+        """
+        ...
+
+    def fault(self) -> str:
+        """Return what keeps the field from being spoken to, empty where nothing does."""
         ...
 
     def begin(self, to_s: float, messages: Sequence[Message], world: World) -> None:
@@ -72,6 +89,8 @@ def _nothing_true() -> OutcomeRows:
 class BrokerField:
     """Real boxes behind an MQTT broker. City time is the clock on the wall; nothing here is simulated."""
 
+    lock_step = False
+
     def __init__(self, service: Service, settings: Mapping[str, Any]) -> None:
         from lamplighter.connectors import mqtt  # loaded only where a city is wired to a broker
 
@@ -79,15 +98,27 @@ class BrokerField:
         plain = {key: value for key, value in settings.items() if key not in ("connector", "topics", *files)}
         broker = mqtt.Broker(topics=tuple(settings["topics"]), **plain, **files)
         self._connector = mqtt.MqttConnector(service.name, broker)
-        self._until_s = 0.0
+        self._until_s = self._off_s = 0.0
 
     def wait_ready(self) -> None:
         """Nothing to wait for: until the broker answers, every box stays on its local programme."""
 
+    def send(self, messages: Sequence[Message], due_s: float | None) -> bool:
+        """Send what was permitted, unless the clock on the wall says that it is for another moment."""
+        self._off_s = 0.0 if due_s is None else time.time() - due_s
+        return abs(self._off_s) <= OFF_MAX_S and self._connector.send(messages) == 0
+
+    def fault(self) -> str:
+        """Return why the boxes cannot be spoken to, empty where they can."""
+        if abs(self._off_s) > OFF_MAX_S:
+            return (
+                f"the city is {self._off_s:.0f} s behind the clock, allowed are {OFF_MAX_S:g}: until it is not, no orders go out"
+            )
+        return self._connector.status().fault
+
     def begin(self, to_s: float, messages: Sequence[Message], world: World) -> None:
-        """Send what was permitted; what cannot be sent now is not sent later."""
+        """Take note of the second to wait for; messages have been sent already."""
         self._until_s = to_s
-        self._connector.send(messages)
 
     def finish(self) -> Advance:
         """Wait for the second to come and return what arrived."""
@@ -110,6 +141,8 @@ class BrokerField:
 class ReplayField:
     """A recording of a simulated field. What is sent to it goes nowhere."""
 
+    lock_step = True
+
     def __init__(self, path: Path) -> None:
         self.recording = replay.read(path)
         self._replay = replay.Replay(self.recording)
@@ -117,6 +150,14 @@ class ReplayField:
 
     def wait_ready(self) -> None:
         """The recording is read already."""
+
+    def send(self, messages: Sequence[Message], due_s: float | None) -> bool:
+        """Send nothing: a recording hears nothing."""
+        return not messages
+
+    def fault(self) -> str:
+        """Nothing keeps a recording from being read on."""
+        return ""
 
     def begin(self, to_s: float, messages: Sequence[Message], world: World) -> None:
         """Take note of the second to go to."""

@@ -56,7 +56,10 @@ def play(city: City) -> Done:
 @post("/api/control/pause", guards=[ours_only], status_code=200, sync_to_thread=False)
 def pause(city: City) -> Done:
     """Hold the simulated city still."""
-    city.engine.pause()
+    try:
+        city.engine.pause()
+    except ValueError as wrong:
+        raise ClientException(f"Nothing was changed: {wrong}") from wrong
     return Done("the city stands still")
 
 
