@@ -9,8 +9,8 @@ OUTCOMES = (
         "mean",
         "lower",
         "time lost by cars and lorries against free travel, the wait before entering the network included, per trip begun; "
-        "counted while it is being lost, so that trips still under way weigh in full. Measured: standing time per vehicle "
-        "over a stop line",
+        "counted while it is being lost, so that trips still under way weigh in full. Measured: time spent on the lane "
+        "areas before stop lines beyond that at the speed allowed, per vehicle over a stop line",
         chart=True,
     ),
     Outcome(

@@ -1,11 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
 """What residents would notice, from aggregates alone: counts over stop lines, standing vehicles, calls and greens.
 
-These are estimates of what the simulator knows as truth, under the same names, so that their bias can be seen: standing
-time before the stop line stands for all lost time (slow driving is missed), the wait from call to green for the waits of
-people on foot (a call counts once, however many stand there, and walks without a call not at all).
+These are estimates of what the simulator knows as truth, under the same names, so that their bias can be seen. Lost time
+of vehicles is the time spent on the lane areas before stop lines less the time that as many vehicles as passed would
+have needed at the speed allowed (vehicles present, summed over the seconds, need no vehicle to be followed), per
+vehicle over a stop line. Unseen stay: time lost inside intersections, behind the lane areas, at crossings without
+signals and before entering the network; and a trip goes over two stop lines or so, so that what is lost per trip is more.
+The wait from call to green stands for the waits of people on foot (a call counts once, however many stand there, and
+walks without a call not at all).
 """
 
+from collections import Counter
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -13,13 +19,14 @@ import numpy as np
 from lamplighter.services.traffic.layout import CALL, FAR, NEAR, STOP_LINE, Layout
 from lamplighter.services.traffic.outcome_names import NAMES
 from lamplighter.services.traffic.terms import GREEN
-from lamplighter.terms.asset import Assets
+from lamplighter.terms.city import CityData, Streets
 from lamplighter.terms.columns import BoolArray, FloatArray, IntArray
 from lamplighter.terms.outcome import OutcomeRows
 from lamplighter.terms.snapshot import Snapshot
 
 FRESH_S = 5.0
 ACCOUNT_S = 60.0
+SPEED_M_S = 50 / 3.6  # where the street is unknown: what is allowed in towns (StVO, section 3)
 
 
 class Reach(NamedTuple):
@@ -27,6 +34,7 @@ class Reach(NamedTuple):
 
     loop_local: IntArray
     loop_area: IntArray
+    loop_free_s: FloatArray  # what a vehicle over the loop needs at least on the lane areas before it
     queue_local: IntArray
     queue_area: IntArray
     call_local: IntArray
@@ -44,19 +52,44 @@ class Tally(NamedTuple):
 
     then_s: float
     since_s: float
-    sums_by_row: FloatArray
+    value: FloatArray
     queue_veh: FloatArray
-    call_seen: FloatArray
+    called: BoolArray
     waiting_s: FloatArray
 
 
-STANDING_S, STOPPED, PASSED, CALL_WAIT_S, CALLS, LONGEST_S = range(6)
+SPENT_S, FREE_S, STOPPED, PASSED, CALL_WAIT_S, CALLS, LONGEST_S = range(7)
 
 
-def reach(layout: Layout, assets: Assets, areas: tuple[str, ...]) -> Reach:
+def _free_s(layout: Layout, streets: Streets, loops: IntArray) -> FloatArray:
+    """Return, per loop, the seconds at the speed allowed on its near area and on its share of the far areas of its groups."""
+    d = layout.detectors
+    speed_m_s = {str(name): float(speed) for name, speed in zip(streets.id, streets.speed_m_s, strict=True)}
+    drive_s = [
+        float(length) / max(speed_m_s.get(str(street), SPEED_M_S), 1.0)
+        for length, street in zip(d.length_m, d.street, strict=True)
+    ]
+    flat: list[int] = d.group.tolist()
+    groups = [tuple(flat[first:last]) for first, last in pairwise(d.group_offsets.tolist())]
+    many = Counter([groups[row] for row in loops.tolist()])
+    near_s: dict[tuple[str, int], float] = {}
+    far_s: dict[tuple[int, ...], float] = {}
+    for row in np.flatnonzero(d.boxed & ((d.role == NEAR) | (d.role == FAR))).tolist():
+        if d.role[row] == NEAR:
+            near_s[str(d.street[row]), int(d.lane[row])] = drive_s[row]
+        else:
+            far_s[groups[row]] = far_s.get(groups[row], 0.0) + drive_s[row]
+    free_s = [
+        near_s.get((str(d.street[row]), int(d.lane[row])), 0.0) + far_s.get(groups[row], 0.0) / many[groups[row]]
+        for row in loops.tolist()
+    ]
+    return np.array(free_s, np.float64)
+
+
+def reach(layout: Layout, city: CityData) -> Reach:
     """Return which detector speaks for which area of the city."""
-    number = {name: place for place, name in enumerate(areas)}
-    box_area = np.array([number.get(str(name), 0) for name in assets.area[layout.start + layout.boxes.local]], np.int64)
+    number = {name: place for place, name in enumerate(city.areas)}
+    box_area = np.array([number.get(str(name), 0) for name in city.assets.area[layout.start + layout.boxes.local]], np.int64)
     d = layout.detectors
     loops = np.flatnonzero(d.boxed & (d.role == STOP_LINE))
     queues = np.flatnonzero(d.boxed & ((d.role == NEAR) | (d.role == FAR)))
@@ -67,9 +100,20 @@ def reach(layout: Layout, assets: Assets, areas: tuple[str, ...]) -> Reach:
     row = np.repeat(np.arange(len(d.role)), np.diff(d.group_offsets))
     asks = np.isin(row, askers)
     return Reach(
-        d.local[loops], box_area[d.box[loops]], d.local[queues], box_area[d.box[queues]], d.local[calls], box_area[d.box[calls]],
-        d.local[askers], place[row[asks]], d.group[asks], layout.groups.local, box_area[layout.groups.box], max(len(areas), 1),
-    )  # fmt: skip
+        loop_local=d.local[loops],
+        loop_area=box_area[d.box[loops]],
+        loop_free_s=_free_s(layout, city.streets, loops),
+        queue_local=d.local[queues],
+        queue_area=box_area[d.box[queues]],
+        call_local=d.local[calls],
+        call_area=box_area[d.box[calls]],
+        asker_local=d.local[askers],
+        asker_of_group=place[row[asks]],
+        asker_group=d.group[asks],
+        group_local=layout.groups.local,
+        group_area=box_area[layout.groups.box],
+        areas=max(len(city.areas), 1),
+    )
 
 
 def _fresh(snapshot: Snapshot, name: str, local: IntArray) -> FloatArray:
@@ -82,8 +126,14 @@ def _fresh(snapshot: Snapshot, name: str, local: IntArray) -> FloatArray:
 
 
 def _empty(reach: Reach, now_s: float) -> Tally:
-    quiet = (np.zeros(len(local)) for local in (reach.queue_local, reach.call_local, reach.group_local))
-    return Tally(now_s, now_s, np.zeros((6, reach.areas)), *quiet)
+    return Tally(
+        then_s=now_s,
+        since_s=now_s,
+        value=np.zeros((7, reach.areas)),
+        queue_veh=np.zeros(len(reach.queue_local)),
+        called=np.zeros(len(reach.call_local), np.bool_),
+        waiting_s=np.zeros(len(reach.group_local)),
+    )
 
 
 def _before(tells: BoolArray, reach: Reach) -> BoolArray:
@@ -97,20 +147,22 @@ def _count(snapshot: Snapshot, tally: Tally, reach: Reach) -> Tally:
     """Return the tally with one more second in it."""
     passed_s = min(max(snapshot.now_s - tally.then_s, 0.0), FRESH_S)
     queue = _fresh(snapshot, "queue_veh", reach.queue_local)
+    there = _fresh(snapshot, "area_veh", reach.queue_local)
     passed = _fresh(snapshot, "count_veh", reach.loop_local)
     state = _fresh(snapshot, "group_state", reach.group_local)
-    call = _fresh(snapshot, "call_waiting", reach.call_local)
+    call = _fresh(snapshot, "call_waiting", reach.call_local) > 0
     calls = _fresh(snapshot, "call_waiting", reach.asker_local) > 0
     stands = _before(calls | (_fresh(snapshot, "queue_veh", reach.asker_local) > 0), reach)
     here = _before(calls | (_fresh(snapshot, "area_veh", reach.asker_local) > 0), reach)
     waiting_s = np.where((state != GREEN) & (stands | (here & (tally.waiting_s > 0))), tally.waiting_s + passed_s, 0.0)
-    sums = tally.sums_by_row.copy()
+    sums = tally.value.copy()
     for row, area, value in (
-        (STANDING_S, reach.queue_area, queue * passed_s),
+        (SPENT_S, reach.queue_area, there * passed_s),
+        (FREE_S, reach.loop_area, passed * reach.loop_free_s),
         (STOPPED, reach.queue_area, np.maximum(queue - tally.queue_veh, 0.0)),
         (PASSED, reach.loop_area, passed),
         (CALL_WAIT_S, reach.call_area, call * passed_s),
-        (CALLS, reach.call_area, np.maximum(call - tally.call_seen, 0.0)),
+        (CALLS, reach.call_area, call & ~tally.called),
     ):
         sums[row] += np.bincount(area, weights=value, minlength=reach.areas)
     np.maximum.at(sums[LONGEST_S], reach.group_area, waiting_s)
@@ -119,7 +171,7 @@ def _count(snapshot: Snapshot, tally: Tally, reach: Reach) -> Tally:
 
 def _account(tally: Tally) -> tuple[OutcomeRows, Tally]:
     """Return the contributions of the last minute; a sum with nothing to be divided by waits for the next."""
-    sums = tally.sums_by_row.copy()
+    sums = tally.value.copy()
     found: list[tuple[IntArray, IntArray, FloatArray, FloatArray]] = []
 
     def note(name: str, areas: IntArray, value: FloatArray, weight: FloatArray) -> None:
@@ -127,19 +179,20 @@ def _account(tally: Tally) -> tuple[OutcomeRows, Tally]:
 
     passed, called = np.flatnonzero(sums[PASSED] > 0), np.flatnonzero(sums[CALLS] > 0)
     weight = sums[PASSED, passed]
-    note("vehicle_delay_s_trip", passed, sums[STANDING_S, passed] / weight, weight)
+    lost_s = np.maximum(sums[SPENT_S, passed] - sums[FREE_S, passed], 0.0)
+    note("vehicle_delay_s_trip", passed, lost_s / weight, weight)
     note("stops_per_trip", passed, sums[STOPPED, passed] / weight, weight)
     note("trips_finished", passed, weight, np.ones(len(passed)))
     note("pedestrian_delay_s_trip", called, sums[CALL_WAIT_S, called] / sums[CALLS, called], sums[CALLS, called])
     waited = np.flatnonzero(sums[LONGEST_S] > 0)
     note("longest_red_wait_s", waited, sums[LONGEST_S, waited], np.ones(len(waited)))
-    for row in (STANDING_S, STOPPED, PASSED):
+    for row in (SPENT_S, FREE_S, STOPPED, PASSED):
         sums[row, passed] = 0.0
     for row in (CALL_WAIT_S, CALLS):
         sums[row, called] = 0.0
     sums[LONGEST_S] = 0.0
     rows = OutcomeRows(*(np.concatenate(column) for column in zip(*found, strict=True)))
-    return rows, tally._replace(sums_by_row=sums, since_s=tally.then_s)
+    return rows, tally._replace(value=sums, since_s=tally.then_s)
 
 
 def outcomes(snapshot: Snapshot, state: Tally | None, prepared: Any) -> tuple[OutcomeRows, Tally]:

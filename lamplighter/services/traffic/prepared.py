@@ -31,7 +31,7 @@ def prepare(city: CityData) -> Prepared:
         layout=layout,
         plan=deciding.plan(layout),
         installed=interlock.install(layout, city.span.stop - city.span.start),
-        reach=reach(layout, city.assets, city.areas),
+        reach=reach(layout, city),
         codec=make_codec(layout, city.assets),
         street_names={str(street): str(name) for street, name in zip(city.streets.id, city.streets.name, strict=True)},
     )
