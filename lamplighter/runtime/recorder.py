@@ -1,17 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
 """From ticks to the record: roll-ups by area, outcomes, counts of decisions, and commitments in the ledger."""
 
-import time
+import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 
 from lamplighter.evidence.totals import OutcomeTotals
 from lamplighter.history import History, RollUp, by_area
-from lamplighter.history.tables import TEXT_MAX
+from lamplighter.history.tables import TEXT_MAX, RowsRefusedError
 from lamplighter.ledger import Entry, Ledger, LedgerUnwritableError, OperatorAct, PermitsCommitted, RunStart, commitment
 from lamplighter.runtime.cityrun import RunPlan
 from lamplighter.runtime.loop import ServiceRun, Tick
@@ -26,7 +26,6 @@ from lamplighter.terms.service import Service
 WINDOW_S = 900
 KEEP_EVERY_S = 3600
 ENTRIES_MAX = 256
-NOTE_EVERY_S = 1.0
 NO_COMMIT = "0" * 40  # an installed copy does not know its commit
 
 DecisionKey = tuple[str, str, str, str, str]  # service, kind, action, reason, area
@@ -37,8 +36,17 @@ class _Window:
     """What is being counted in the window now open."""
 
     start_s: int
-    outcomes: dict[str, OutcomeTotals]
+    outcomes: dict[tuple[str, str], OutcomeTotals] = field(default_factory=dict[tuple[str, str], OutcomeTotals])  # service, arm
     decisions: dict[DecisionKey, int] = field(default_factory=dict[DecisionKey, int])
+    permits: dict[tuple[str, str], "_Permits"] = field(default_factory=dict[tuple[str, str], "_Permits"])  # service, action
+
+
+@dataclass
+class _Permits:
+    """What was permitted in a window, as the ledger will hold it: a number of rows, and one digest over all."""
+
+    rows: int = 0
+    digest: Any = field(default_factory=hashlib.sha256)
 
 
 class Recorder:
@@ -53,13 +61,14 @@ class Recorder:
             self._history.close()
             raise
         self._entries: list[Entry] = []
-        self._noted = time.monotonic()
-        self._run, self._services = run, tuple(services)
+        self._seed = 0
+        self._run = run
         self._window: _Window | None = None
         self._kept_s = 0.0
         self._history_fault = self._ledger_fault = ""
         first = next(iter(cities.values()))
         self._areas = first.areas
+        self._recorded = sorted({record.quantity for service in services for record in service.record})
         self._area = first.assets.area
         self._members = {name: max(int(np.count_nonzero(self._area == name)), 1) for name in self._areas}
         groups = by_area(self._area, self._areas)
@@ -70,17 +79,19 @@ class Recorder:
 
     def run_started(self, scene: Scene, plan: RunPlan) -> None:
         """Note which run this is, in the record and in the ledger."""
+        self._seed = plan.seed
+        arms = set(plan.arms.values())
         one = {
             "run": self._run,
             "city": scene.name,
-            "arm": "adaptive",
+            "arm": arms.pop() if len(arms) == 1 else "mixed",
             "seed": plan.seed,
             "commit_hash": "",
             "begin_s": int(plan.begin_s),
         }
         self._write("runs", {name: np.array([value]) for name, value in one.items()})
-        arms = tuple(f"{service}-{arm}" for service, arm in plan.arms.items())
-        self._note(RunStart(int(plan.begin_s), self._run, scene.name, arms, (plan.seed,), NO_COMMIT))
+        each = tuple(f"{service}-{arm}" for service, arm in plan.arms.items())
+        self._note(RunStart(int(plan.begin_s), self._run, scene.name, each, (plan.seed,), NO_COMMIT))
 
     def operator_act(self, now_s: float, service: str, arm: str) -> None:
         """Note an operator's act under its role."""
@@ -94,7 +105,10 @@ class Recorder:
         if len(done.measured):
             self._rollups[run.service.name].add(done.measured)
         if done.outcomes is not None and len(done.outcomes.outcome):
-            window.outcomes[run.service.name].add(done.outcomes)
+            key = (run.service.name, "adaptive" if bool(run.adaptive.any()) else "baseline")
+            if key not in window.outcomes:
+                window.outcomes[key] = OutcomeTotals(run.service.outcome_names, self._areas)
+            window.outcomes[key].add(done.outcomes)
         for permit in done.verdict.permits:
             rows = changed_rows(permit, done)
             if len(rows):
@@ -106,20 +120,23 @@ class Recorder:
                 self._count_refusals(run, done, table.action, table.asset, [table.rules[int(r)].name for r in table.rule])
 
     def _commit(self, now_s: float, service: str, permit: Permits, rows: IntArray) -> None:
-        """Put a salted commitment of what changed into the ledger; the rows themselves and the salt are kept nowhere."""
+        """Take up a salted commitment of what changed; the rows themselves and the salt are kept nowhere.
+
+        The ledger is told once a window: second by second it would be a log of when each box was switched.
+        """
         table = permit.proposals
         columns: dict[str, AnyArray] = {"asset": table.asset[rows], **{name: c[rows] for name, c in table.values.items()}}
         _, digest = commitment(columns)
-        self._note(PermitsCommitted(int(now_s), service, table.action, len(rows), digest))
+        taken = self._open_window(now_s).permits.setdefault((service, table.action), _Permits())
+        taken.rows += len(rows)
+        taken.digest.update(bytes.fromhex(digest))
 
     def _note(self, entry: Entry) -> None:
-        """Write entries together: each write waits for the disk."""
         self._entries.append(entry)
-        if len(self._entries) >= ENTRIES_MAX or time.monotonic() - self._noted >= NOTE_EVERY_S:
-            self._write_entries()
+        self._write_entries()
 
     def _write_entries(self) -> None:
-        entries, self._entries, self._noted = self._entries, [], time.monotonic()
+        entries, self._entries = self._entries, []
         try:
             if entries:
                 self._ledger.append(*entries)
@@ -162,15 +179,20 @@ class Recorder:
         start_s = int((now_s - 1) // WINDOW_S) * WINDOW_S
         if self._window is None or start_s != self._window.start_s:
             self._close_window(now_s)
-            self._window = _Window(start_s, {s.name: OutcomeTotals(s.outcome_names, self._areas) for s in self._services})
+            self._window = _Window(start_s)
         return self._window
 
     def _close_window(self, now_s: float) -> None:
         for rollup in self._rollups.values():
             rows = rollup.closed(now_s, self._run)
             if rows is not None:
-                self._write("measurements", rows)
+                kept = np.isin(rows["quantity"], self._recorded)  # what no service names for the record is never written
+                if kept.any():
+                    self._write("measurements", {column: values[kept] for column, values in rows.items()})
         if self._window is not None:
+            end_s = self._window.start_s + WINDOW_S
+            for (service, action), taken in self._window.permits.items():
+                self._entries.append(PermitsCommitted(end_s, service, action, taken.rows, taken.digest.hexdigest()))
             self._write_outcomes(self._window)
             self._write_decisions(self._window)
         self._sign()
@@ -191,11 +213,11 @@ class Recorder:
         }
 
     def _write_outcomes(self, window: _Window) -> None:
-        for service, totals in window.outcomes.items():
+        for (service, arm), totals in window.outcomes.items():
             columns = totals.columns()
             rows = len(columns["outcome"])
             if rows:
-                more = {"arm": np.full(rows, "adaptive"), "seed": np.zeros(rows, np.int64), "service": np.full(rows, service)}
+                more = {"arm": np.full(rows, arm), "seed": np.full(rows, self._seed), "service": np.full(rows, service)}
                 picked = {"outcome": columns["outcome"], "value": columns["value"], "weight": columns["weight"]}
                 self._write("outcomes", {**self._grouped(columns["area"], window), **more, **picked})
 
@@ -208,8 +230,12 @@ class Recorder:
         self._write("decisions", {**self._grouped(np.array([key[4] for key in keys]), window), **texts, "count": count})
 
     def _write(self, table: str, columns: Mapping[str, AnyArray]) -> None:
-        self._history.append(table, columns)
-        self._history_fault = self._history.status().fault
+        try:
+            self._history.append(table, columns)
+        except RowsRefusedError as error:  # a row that may not be written is left out, and told
+            self._history_fault = str(error)
+        else:
+            self._history_fault = self._history.status().fault
 
     def close(self, now_s: float) -> None:
         """Write what is pending and let go of the folder. Safe to call twice."""

@@ -7,7 +7,7 @@ from typing import Any
 from lamplighter.terms.city import CityData
 from lamplighter.terms.columns import FloatArray
 from lamplighter.terms.decision import Proposals
-from lamplighter.terms.service import Layer, Service
+from lamplighter.terms.service import Layer, Record, Service
 from lamplighter.terms.snapshot import Snapshot
 from tests.water.adaptive import adaptive
 from tests.water.baseline import baseline
@@ -54,6 +54,7 @@ SERVICE = Service(
     build=build, prepare=prepare, start=lambda prepared: None, decode=decode, encode=encode,
     adaptive=adaptive, baseline=baseline, interlocks=INTERLOCKS, outcome_names=OUTCOMES, outcomes=outcomes,
     explain=explain, simulator=f"{__name__}.simulator:open_simulator", commands=f"{__name__}.commands:group",
+    record=(Record("pressure_bar", "area", 900, "mean"),),
     layers=(Layer("pumps", PUMP, "point", "pressure_bar", 0.0, 6.0, "sequential", "pressure of each zone, bar"),),
     synthetic=synthetic, describe=describe,
 )  # fmt: skip
