@@ -71,7 +71,8 @@ def _free_s(layout: Layout, streets: Streets, loops: IntArray) -> FloatArray:
     ]
     flat: list[int] = d.group.tolist()
     groups = [tuple(flat[first:last]) for first, last in pairwise(d.group_offsets.tolist())]
-    many = Counter([groups[row] for row in loops.tolist()])
+    rows: list[int] = loops.tolist()
+    many = Counter([groups[row] for row in rows])
     near_s: dict[tuple[str, int], float] = {}
     far_s: dict[tuple[int, ...], float] = {}
     for row in np.flatnonzero(d.boxed & ((d.role == NEAR) | (d.role == FAR))).tolist():
@@ -80,8 +81,7 @@ def _free_s(layout: Layout, streets: Streets, loops: IntArray) -> FloatArray:
         else:
             far_s[groups[row]] = far_s.get(groups[row], 0.0) + drive_s[row]
     free_s = [
-        near_s.get((str(d.street[row]), int(d.lane[row])), 0.0) + far_s.get(groups[row], 0.0) / many[groups[row]]
-        for row in loops.tolist()
+        near_s.get((str(d.street[row]), int(d.lane[row])), 0.0) + far_s.get(groups[row], 0.0) / many[groups[row]] for row in rows
     ]
     return np.array(free_s, np.float64)
 
@@ -148,7 +148,7 @@ def _count(snapshot: Snapshot, tally: Tally, reach: Reach) -> Tally:
     passed_s = min(max(snapshot.now_s - tally.then_s, 0.0), FRESH_S)
     queue = _fresh(snapshot, "queue_veh", reach.queue_local)
     there = _fresh(snapshot, "area_veh", reach.queue_local)
-    passed = _fresh(snapshot, "count_veh", reach.loop_local)
+    passed = _fresh(snapshot, "count_veh", reach.loop_local) * (passed_s > 0)
     state = _fresh(snapshot, "group_state", reach.group_local)
     call = _fresh(snapshot, "call_waiting", reach.call_local) > 0
     calls = _fresh(snapshot, "call_waiting", reach.asker_local) > 0

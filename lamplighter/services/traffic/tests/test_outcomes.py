@@ -26,14 +26,16 @@ def one(tmp_path_factory: pytest.TempPathFactory) -> One:
 
 
 def after(one: One, minute: Sequence[Seen]) -> dict[str, tuple[float, float]]:
-    """Return value and weight of every outcome after a minute of seconds, the first of which only starts the clock."""
+    """Return value and weight of every outcome after a minute; one more second before it starts the clock."""
+    found: dict[str, tuple[float, float]] = {}
     state: Any = None
     for second, seen in enumerate([minute[0], *minute]):
         now_s = BEGIN_S + second
         at = snapshot(one[0], seen)
         latest = {name: replace(column, known_at_s=column.known_at_s + second) for name, column in at.latest.items()}
         rows, state = SERVICE.outcomes(replace(at, now_s=now_s, latest=latest), state, one[1])
-    return {NAMES[code]: (float(rows.value[n]), float(rows.weight[n])) for n, code in enumerate(rows.outcome.tolist())}
+        found |= {NAMES[code]: (float(rows.value[n]), float(rows.weight[n])) for n, code in enumerate(rows.outcome.tolist())}
+    return found
 
 
 def test_lost_time_is_time_spent_less_time_needed(one: One) -> None:
@@ -75,4 +77,4 @@ def test_what_is_not_measured_is_not_counted(one: One) -> None:
     state: Any = None
     for second in (0, 100, 200):
         rows, state = SERVICE.outcomes(replace(old, now_s=BEGIN_S + second), state, one[1])
-    assert "vehicle_delay_s_trip" not in [NAMES[code] for code in rows.outcome.tolist()]
+        assert "vehicle_delay_s_trip" not in [NAMES[code] for code in rows.outcome.tolist()]

@@ -45,6 +45,7 @@ def drive(folder: str, minutes: int, adaptive: bool, shuffle: int, broken: Mappi
     apart = {(0, 1): 5.0, (1, 0): 5.0, (1, 2): 4.0, (2, 1): 7.0}
     watch = Watch([(0, 1), (1, 2)], apart, [5.0] * 3, [3.0, 3.0, 0.0], [1.0, 1.0, 0.0])
     dice, messages, sums, leased = np.random.default_rng(max(shuffle, 1)), (), dict.fromkeys(NAMES, (0.0, 0.0)), []
+    refused, longest_s = 0, 0.0
     said = [field.inject(fault, {"detector": name}) for name, fault in broken.items()]
     for second in range(1, minutes * 60 + 1):
         now = crossroads.BEGIN_S + second
@@ -58,6 +59,8 @@ def drive(folder: str, minutes: int, adaptive: bool, shuffle: int, broken: Mappi
         tick = loop.tick(run, [run], advance.readings, now)
         assert not tick.fault, tick.fault
         messages = tick.messages
+        refused += sum(len(table) for table in tick.verdict.refusals)
+        longest_s = max([longest_s, *advance.truth.value[advance.truth.outcome == NAMES.index("longest_red_wait_s")].tolist()])
         leased.append(float(run.columns["box_mode"].value[0]) == 1.0)
         for code, value, weight in zip(advance.truth.outcome, advance.truth.value, advance.truth.weight, strict=True):
             total, trips = sums[NAMES[code]]
@@ -65,7 +68,16 @@ def drive(folder: str, minutes: int, adaptive: bool, shuffle: int, broken: Mappi
     scene = {name: np.asarray(column).tolist() for name, column in field.scene().value.items()}
     field.close()
     means = {name: total / trips for name, (total, trips) in sums.items() if trips}
-    return {"means": means, "faults": watch.faults, "greens": watch.greens, "leased": leased, "said": said, "scene": scene}
+    told = {"refused": refused, "longest_s": longest_s}
+    return {
+        **told,
+        "means": means,
+        "faults": watch.faults,
+        "greens": watch.greens,
+        "leased": leased,
+        "said": said,
+        "scene": scene,
+    }
 
 
 def test_delay_under_the_own_programme_is_that_of_the_theory(tmp_path: Path) -> None:
