@@ -7,7 +7,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lamplighter.runtime.view import LayerValues, Series, View
+from lamplighter.runtime.view import DecisionLine, LayerValues, LineKind, Series, View
 from lamplighter.terms.simulation import Simulated
 from lamplighter.web import frames
 from lamplighter.web.plane import AREA_ASSETS_MIN, SERIES_POINTS_MAX, WINDOW_S, AreaView, Windows, binned, shown, thinned
@@ -49,6 +49,16 @@ def test_real_city_shows_means_of_full_windows_of_large_areas() -> None:
     assert not any(row.layer == "signals" for row in later.values)
     assert all((series.time_s < start + WINDOW_S).all() for series in later.series)
     assert all(line.asset == "" for line in later.lines)
+
+
+def test_a_real_city_does_not_say_when_boxes_were_switched() -> None:
+    scene = real(SCENE)
+    kinds: tuple[LineKind, ...] = ("permit", "refusal", "hand_back", "operator", "fault")
+    lines = tuple(DecisionLine(1.0, "traffic", asset, kind, "x") for kind in kinds for asset in ("", "signal-1"))
+    kept = Windows(scene).see(dataclasses.replace(Scripted(scene).view(), lines=lines)).lines
+    assert {(line.kind, line.asset) for line in kept} == {
+        ("operator", ""), ("operator", "signal-1"), ("fault", ""), ("fault", "signal-1"), ("hand_back", ""),
+    }  # fmt: skip
 
 
 def test_area_view_has_no_column_over_assets() -> None:

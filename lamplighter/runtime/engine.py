@@ -14,7 +14,7 @@ import numpy as np
 from lamplighter.city.folder import attribution_lines, load
 from lamplighter.runtime.cityrun import Arm, CityRun, RunPlan
 from lamplighter.runtime.drawing import about, explained, layer_values, merged_scene
-from lamplighter.runtime.loop import Tick
+from lamplighter.runtime.loop import ServiceRun, Tick
 from lamplighter.runtime.recorder import Recorder
 from lamplighter.runtime.series import POINTS_MAX, Point, SeriesKeeper
 from lamplighter.runtime.settings import record_folder
@@ -29,6 +29,7 @@ from lamplighter.terms.service import Service
 
 PUBLISH_EVERY_S = 0.25
 LINES_MAX = 200
+FAULTS_MAX = 8
 SPEED_MIN, SPEED_MAX = 0.1, 3600.0
 BEHIND_MAX_S = 0.5  # further behind than this, the city runs as fast as it can and says so
 
@@ -223,10 +224,19 @@ class LiveEngine:
             count[3] += len(done.rejected)
             truth = self._run.latest_advance[name].truth
             self._keeper.add(name, truth if self._scene.simulated else done.outcomes)
-            self._lines.extend(tell(run, done))
-            self._recorder.tick(run, done)
+            self._account(run, done)
         for point in self._keeper.closed(self._run.now_s):
             self._keep("adaptive", point)
+
+    def _account(self, run: ServiceRun, done: Tick) -> None:
+        """Tell and record one tick. An account that fails is told once and never stops control."""
+        try:
+            self._lines.extend(tell(run, done))
+            self._recorder.tick(run, done)
+        except Exception as error:  # noqa: BLE001 - whatever fails here must not stop the city
+            text = f"{run.service.name}: a tick could not be told or recorded ({type(error).__name__}: {error}). Control goes on."
+            if text not in self._faults:
+                self._faults = (*self._faults, text)[-FAULTS_MAX:]
 
     def _publish(self) -> None:
         if self._shadow is not None:
