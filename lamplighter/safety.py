@@ -135,7 +135,7 @@ def _generic(
         sound &= ~(low_bad | high_bad)
     age_s, limit_s = _worst_age(service, snapshot, table)
     failed.add(FRESH, age_s > limit_s, age_s, limit_s)
-    lease_bad = not (0 < table.lease_s <= action.lease_max_s) or not (table.issued_s <= snapshot.now_s)
+    lease_bad = not (0 < table.lease_s <= action.lease_max_s) or not (0 <= snapshot.now_s - table.issued_s <= service.cadence_s)
     failed.add(LEASE, np.full(len(table), lease_bad), table.lease_s, action.lease_max_s)
     failed.add(HOLD, holds[local] & own, 1.0, 0.0)
     in_force = snapshot.in_force[action.name]

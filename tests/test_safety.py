@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The safety gate: every check can fail, every failure comes back, and handing back is never refused."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -150,3 +152,8 @@ def test_a_second_table_of_the_same_action_does_not_slip_past_the_set_checks() -
     back = Proposals(HAND_BACK, np.array([1]), {}, np.zeros(1, np.int64), no_cites(1), "adaptive", NOW_S, 0.0)
     twice = safety.examine(SERVICE, snapshot(), (back, back), PREPARED, NO_HOLDS)
     assert [len(permit) for permit in twice.permits] == [1, 1]
+
+
+@pytest.mark.parametrize("issued_s", [NOW_S - 3600, NOW_S + 1, float("nan")])
+def test_what_was_issued_at_another_moment_is_refused(issued_s: float) -> None:
+    assert rules(judged(replace(proposals([1], [0.5]), issued_s=issued_s))) == ["lease in bounds"]

@@ -2,7 +2,7 @@
 """A whole city run, tick by tick: every service that is due, its field advanced in lock step, outcomes added up."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -101,7 +101,10 @@ class CityRun:
             self._fields[name].send(done.messages, self.now_s)
         _add(self.truth[name], answer.truth)
         if done.outcomes is not None:
-            _add(self.measured[name], done.outcomes)
+            try:
+                _add(self.measured[name], done.outcomes)
+            except ValueError as error:
+                return replace(done, outcomes=None, fault=f"{done.fault} {name}: outcomes not counted ({error}).".strip())
         return done
 
     def _take_exports(self, name: str, exports: World) -> None:

@@ -23,6 +23,7 @@ KEYS: Mapping[str, tuple[type, ...]] = {
     "password_file": (str,), "tls_ca_file": (str,), "retry_min_s": (int,), "retry_max_s": (int,), "queue_max": (int,),
 }  # fmt: skip
 OFF_MAX_S = 5.0  # an order for a moment further off than this (a clock that jumped, a machine that slept) is not sent
+WAIT_MAX_S = 5.0  # never longer in one go, also where the clock was set back: whoever hands back must not wait for it
 
 
 class WiringError(ValueError):
@@ -122,7 +123,7 @@ class BrokerField:
 
     def finish(self) -> Advance:
         """Wait for the second to come and return what arrived."""
-        time.sleep(max(0.0, min(self._until_s - time.time(), 60.0)))
+        time.sleep(max(0.0, min(self._until_s - time.time(), WAIT_MAX_S)))
         return Advance(self._connector.take(), {}, _nothing_true())
 
     def scene(self) -> Simulated[Mapping[str, AnyArray]]:
