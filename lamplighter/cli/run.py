@@ -29,7 +29,9 @@ from lamplighter.services import discover
 @click.option("--wiring", "wiring_file", type=click.Path(exists=True, dir_okay=False, path_type=Path),
               help="Run real boxes behind the brokers that this file names (docs/how-to/connect-a-city.md).")  # fmt: skip
 @click.option("--seed", default=1, show_default=True, type=click.IntRange(0, 2**31 - 1), help="Seed of a simulated city.")
-@click.option("--minutes", type=click.FloatRange(1, 7 * 24 * 60), help="Minutes of city time of a simulated city.")
+@click.option(
+    "--minutes", type=click.FloatRange(1, 7 * 24 * 60), help="Minutes of city time of a simulated city. Default: 16:00 to 20:00."
+)
 @click.option(
     "--speed", default=1.0, show_default=True, type=click.FloatRange(0.1, 3600), help="Times real time, simulated only."
 )

@@ -52,7 +52,11 @@ class LiveEngine:
         self._plan, self._end_s = plan, end_s
         record = record_folder(next(iter(self._cities.values())).name)
         self._recorder = Recorder(record, self._services, self._cities, f"seed-{plan.seed}")
-        self._run = CityRun(self._services, self._cities, plan, open_field)
+        try:
+            self._run = CityRun(self._services, self._cities, plan, open_field)
+        except BaseException:
+            self._recorder.close(plan.begin_s)
+            raise
         self._simulated = open_field is simulated
         names = tuple(service.name for service in self._services)
         self._shadow = Shadow(folder, names, plan) if with_shadow else None
