@@ -138,7 +138,8 @@ class LiveEngine:
         return boxes
 
     def _wish(self, act: Callable[[], None]) -> None:
-        self._wishes.put(act)
+        with contextlib.suppress(queue.Full):  # a thousand unheard wishes: one more would only hold the page up
+            self._wishes.put_nowait(act)
         self._changed.set()
 
     def _change_arm(self, service: str, arm: Arm) -> None:

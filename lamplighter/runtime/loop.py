@@ -11,7 +11,7 @@ import numpy as np
 from lamplighter import privacy, safety, twin
 from lamplighter.terms.city import CityData
 from lamplighter.terms.columns import BoolArray
-from lamplighter.terms.decision import HAND_BACK, InForce, Permits, Proposals, no_cites
+from lamplighter.terms.decision import HAND_BACK, InForce, Permits, Proposals
 from lamplighter.terms.measurement import Measurements
 from lamplighter.terms.outcome import OutcomeRows
 from lamplighter.terms.reading import Message, Reading
@@ -232,13 +232,6 @@ def hand_back(run: ServiceRun, now_s: float) -> tuple[tuple[Message, ...], int]:
     permit = safety.hand_back(assets, now_s)
     run.in_force = twin.enter_into_force(run.in_force, [permit], run.city.span, now_s)
     return deliverable(run, [permit]), len(assets)
-
-
-def operator_wish(action: str, asset: int, values: Mapping[str, float], now_s: float, lease_s: float) -> Proposals:
-    """Return an operator's wish as a proposal like any other: it passes the same gate."""
-    columns = {name: np.array([value], np.float64) for name, value in values.items()}
-    one = np.array([asset], np.int64)
-    return Proposals(action, one, columns, np.zeros(1, np.int64), no_cites(1), "operator", now_s, lease_s)
 
 
 def is_hand_back(permit: Permits) -> bool:
