@@ -232,8 +232,3 @@ def hand_back(run: ServiceRun, now_s: float) -> tuple[tuple[Message, ...], int]:
     permit = safety.hand_back(assets, now_s)
     run.in_force = twin.enter_into_force(run.in_force, [permit], run.city.span, now_s)
     return deliverable(run, [permit]), len(assets)
-
-
-def is_hand_back(permit: Permits) -> bool:
-    """Tell whether these permits return boxes to their own programmes."""
-    return permit.proposals.action == HAND_BACK

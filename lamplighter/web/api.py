@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the page knows, for programs too: the scene, the JSON twin of the page, why an asset does what it does, and files to take away."""
+"""What the page knows, for programs too: the scene, its JSON twin, why an asset does what it does, files to take away."""
 
 from litestar import Response, get
 from litestar.di import NamedDependency
