@@ -298,7 +298,7 @@ def red_max(snapshot: Snapshot, proposals: tuple[Proposals, ...], t: Installed) 
     call, call_age_s = _latest(snapshot, "call_waiting", t.asker_local)
     asks = np.where(t.asker_call, (call > 0) | (call_age_s > FRESH_S), (queue > 0) | (queue_age_s > FRESH_S))
     waits = t.unwatched.copy()
-    np.logical_or.at(waits, t.asker_group, asks[t.asker_of_group])
+    waits[t.asker_group[asks[t.asker_of_group]]] = True
     every = np.arange(len(t.box_local))
     observed, limit = np.zeros(len(box)), np.full(len(box), NEVER_S)
     running_row = _rows(t, every, running.astype(np.int64))

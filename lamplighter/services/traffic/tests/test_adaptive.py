@@ -4,12 +4,14 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from lamplighter.services.traffic import SERVICE
 from lamplighter.services.traffic.prepared import Prepared, prepare
 from lamplighter.services.traffic.terms import REASONS
 from lamplighter.services.traffic.tests.crossroads import make_city
-from lamplighter.services.traffic.tests.scenes import snapshot
+from lamplighter.services.traffic.tests.scenes import refused, snapshot
 from lamplighter.terms.city import CityData
 from lamplighter.terms.decision import Proposals
 from lamplighter.terms.snapshot import Snapshot
@@ -112,3 +114,30 @@ def test_the_explanation_of_an_intersection_counts_before_green_and_red(one: One
     text = " ".join(SERVICE.explain(seen, one[1], 0))
     assert "green to West Street, with people on foot for 20 s, by its own programme" in text
     assert "1 vehicles are counted before the green, 6 before the red. People wait at 1 crossing." in text
+
+
+REDS_S = st.integers(0, 130)
+
+
+@given(running=st.booleans(), green_s=st.integers(1, 60), reds_s=st.tuples(REDS_S, REDS_S), queues=st.tuples(REDS_S, REDS_S))
+def test_nothing_is_proposed_that_the_gate_refuses(
+    one: One, running: bool, green_s: int, reds_s: tuple[int, int], queues: tuple[int, int]
+) -> None:
+    """Whatever runs and whoever waits for how long already: what is asked for passes every interlock."""
+    west, south = (queues[0] // 10, queues[1] // 10)
+    other = {"J.g0": green_s, "J.g2": green_s, "J.g1": max(reds_s)}
+    own = {"J.g0": max(reds_s), "J.g2": min(reds_s), "J.g1": green_s}
+    seen = snapshot(
+        one[0],
+        {
+            "running_stage": {"J": float(running)},
+            "stage_elapsed_s": {"J": green_s},
+            "group_state": {"J.g0": 0, "J.g1": 2, "J.g2": 0} if running else {},
+            "group_elapsed_s": own if running else other,
+            "area_veh": {"d2": west, "d3": south},
+            "queue_veh": {"d2": west, "d3": south},
+            "call_waiting": {"d6": float(queues[0] % 2) if running else 0.0},
+        },
+    )
+    starts, holds, _ = decide(one, seen)
+    assert refused(one[0], one[1], seen, starts, holds) == {}
