@@ -2,7 +2,6 @@
 """The command line: each command in a module of its own, loaded when it is called, services' commands found."""
 
 import importlib
-import pkgutil
 import sys
 from pathlib import Path
 
@@ -28,7 +27,7 @@ STARTS_PROCESSES = ("demo", "run", "evaluate", "bench")
 
 def service_names() -> tuple[str, ...]:
     """Return the names of the service folders, without loading any."""
-    return tuple(sorted(m.name for m in pkgutil.iter_modules(lamplighter.services.__path__) if m.ispkg))
+    return lamplighter.services.names()
 
 
 def _load(dotted: str) -> click.Command:

@@ -13,7 +13,7 @@ from lamplighter.cli import results_file
 from lamplighter.cli.progress import progress_bar
 from lamplighter.cli.tables import print_evaluation
 from lamplighter.runtime.cityrun import Arm
-from lamplighter.runtime.evaluate import Comparison, as_json, chosen_services, evaluate, window
+from lamplighter.runtime.evaluate import Comparison, as_json, chosen_names, evaluate, window
 from lamplighter.runtime.settings import city_timezone
 
 ARMS: tuple[Arm, ...] = ("baseline", "adaptive")
@@ -75,7 +75,7 @@ def evaluate_command(
         raise click.BadParameter(f"{day!r}: a date such as 2026-01-13", param_hint="--date") from None
     span = window(on, parse_clock(begin, "--from"), parse_clock(end, "--to"), city_timezone(folder))
     try:
-        chosen_services(services)
+        chosen_names(services)
     except ValueError as error:
         raise click.BadParameter(str(error), param_hint="--service") from None
     console = Console(stderr=True)

@@ -19,6 +19,7 @@ from lamplighter.terms.service import Service
 from lamplighter.terms.simulation import Advance, SimulationStart, World
 
 Arm = Literal["adaptive", "baseline"]
+WORLD_EVERY_S = 60
 ACCUMULATES = "arrivals_"  # world arrays with this beginning add up until the reader's next advance
 SUMMED = ("p_kw", "q_kvar")  # every field draws its own share of these: what a reader sees is the sum
 
@@ -81,13 +82,19 @@ class CityRun:
         for run in due:
             name = run.service.name
             field = self._fields[name]
-            field.begin(to_s, self._pending[name] if field.lock_step else (), self._world(name))
+            world: World = self._world(name) if self._meets(run, to_s) else {}
+            field.begin(to_s, self._pending[name] if field.lock_step else (), world)
             if field.lock_step:
                 self._pending[name] = []
-            self._totals[name] = {}
+            if world:
+                self._totals[name] = {}
         answers = {run.service.name: self._fields[run.service.name].finish() for run in due}
         self.now_s = to_s
         return {run.service.name: self._tick(run, answers[run.service.name]) for run in due}
+
+    def _meets(self, run: ServiceRun, to_s: float) -> bool:
+        """Tell whether a field is shown the others now: the joint physics is slow, so once a minute is enough."""
+        return run.service.cadence_s >= WORLD_EVERY_S or (to_s - self.plan.begin_s) % WORLD_EVERY_S == 0
 
     def _tick(self, run: ServiceRun, answer: Advance) -> Tick:
         name = run.service.name
@@ -108,7 +115,7 @@ class CityRun:
         return done
 
     def _take_exports(self, name: str, exports: World) -> None:
-        self._exports[name] = exports
+        self._exports[name] = {**self._exports.get(name, {}), **exports}
         for key, value in exports.items():
             if key.startswith(ACCUMULATES):
                 for reader, sums in self._totals.items():

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """With and without: the same seeds under each arm, one process an arm, outcomes side by side."""
 
+import gc
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -13,9 +14,11 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from lamplighter.city.folder import load
+from lamplighter.city.manifest import FILE, read_about
 from lamplighter.runtime.cityrun import Arm, CityRun, RunPlan
 from lamplighter.runtime.processes import context
-from lamplighter.services import discover
+from lamplighter.services import discover, names
+from lamplighter.terms.outcome import Outcome
 from lamplighter.terms.service import Service
 
 WARM_UP_S = 300.0  # longer than most trips through a district take
@@ -51,6 +54,15 @@ class JobResult:
     permits: dict[str, int]
     faults: tuple[str, ...]
     wall_s: float
+    judged: tuple[Judged, ...]
+
+
+@dataclass(frozen=True)
+class Judged:
+    """A service and its outcomes, as a worker that has loaded it declares them."""
+
+    name: str
+    outcome_names: tuple[Outcome, ...]
 
 
 @dataclass(frozen=True)
@@ -59,7 +71,7 @@ class Evaluation:
 
     city: str
     title: str
-    services: tuple[Service, ...]
+    services: tuple[Judged, ...]
     begin: datetime
     end: datetime
     seeds: tuple[int, ...]
@@ -67,14 +79,19 @@ class Evaluation:
     results: tuple[JobResult, ...]
 
 
-def chosen_services(names: Sequence[str]) -> tuple[Service, ...]:
-    """Return the services of these names, all where none is named; ValueError lists those there are."""
-    found = discover()
-    known = {service.name: service for service in found}
-    unknown = [name for name in names if name not in known]
+def chosen_names(wanted: Sequence[str]) -> tuple[str, ...]:
+    """Return these names, all services' where none is wanted; ValueError lists those there are. Loads no service."""
+    known = names()
+    unknown = [name for name in wanted if name not in known]
     if unknown:
         raise ValueError(f"no service called {', '.join(unknown)}; there are {', '.join(known)}")
-    return tuple(service for service in found if not names or service.name in names)
+    return tuple(name for name in known if not wanted or name in wanted)
+
+
+def chosen_services(wanted: Sequence[str]) -> tuple[Service, ...]:
+    """Return the services of these names, all where none is named; ValueError lists those there are."""
+    chosen = chosen_names(wanted)
+    return tuple(service for service in discover() if service.name in chosen)
 
 
 def local_instant(day: date, at: clock_time, timezone: str) -> datetime:
@@ -100,6 +117,7 @@ def run_job(job: Job, report: Callable[[float], None] | None = None) -> JobResul
     faults: list[str] = []
     try:
         run.wait_ready()
+        gc.freeze()  # what was built while opening stays: no collection need look at it again
         while run.now_s < job.end_s:
             for name, done in run.advance().items():
                 refusals[name] += sum(len(table) for table in done.verdict.refusals)
@@ -118,6 +136,7 @@ def run_job(job: Job, report: Callable[[float], None] | None = None) -> JobResul
             permits,
             tuple(faults),
             time.perf_counter() - began,
+            tuple(Judged(service.name, service.outcome_names) for service in services),
         )
     finally:
         run.close()
@@ -180,13 +199,13 @@ class Comparison:
 
 def evaluate(wanted: Comparison, report: Callable[[float], None], workers: int = 2) -> Evaluation:
     """Run every arm on every seed over the span of city time and return all outcomes."""
-    chosen = chosen_services(wanted.services)
-    first = next(iter(load(wanted.folder, discover()).values()))
-    names = tuple(service.name for service in chosen)
+    chosen = chosen_names(wanted.services)
+    about = read_about(wanted.folder / FILE)
     begin_s, end_s = wanted.begin.timestamp(), wanted.end.timestamp()
-    jobs = [Job(wanted.folder, names, arm, seed, begin_s, end_s, WARM_UP_S) for seed in wanted.seeds for arm in wanted.arms]
+    jobs = [Job(wanted.folder, chosen, arm, seed, begin_s, end_s, WARM_UP_S) for seed in wanted.seeds for arm in wanted.arms]
     results = run_jobs(jobs, workers, report)
-    return Evaluation(first.name, first.title, chosen, wanted.begin, wanted.end, wanted.seeds, wanted.arms, results)
+    judged = results[0].judged  # the workers have loaded the services; this process need not
+    return Evaluation(about.name, about.title, judged, wanted.begin, wanted.end, wanted.seeds, wanted.arms, results)
 
 
 def as_json(evaluation: Evaluation) -> dict[str, Any]:

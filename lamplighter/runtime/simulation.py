@@ -6,6 +6,7 @@ because person-level data stays behind that wall: only readings, sums and quanti
 """
 
 import contextlib
+import gc
 import importlib
 import os
 import signal
@@ -40,6 +41,7 @@ def _serve(dotted: str, start: SimulationStart, pipe: Connection) -> None:
     simulator: Simulator | None = None
     try:
         simulator = open_field(dotted, start)
+        gc.freeze()  # what was built while opening stays: no collection need look at it again
         pipe.send(("ready", None))
         while True:
             call, arguments = pipe.recv()
