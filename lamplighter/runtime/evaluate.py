@@ -42,6 +42,14 @@ class Job:
 
 
 @dataclass(frozen=True)
+class Judged:
+    """A service and its outcomes, as a worker that has loaded it declares them."""
+
+    name: str
+    outcome_names: tuple[Outcome, ...]
+
+
+@dataclass(frozen=True)
 class JobResult:
     """What one job found: truth and what a real city could have measured, per service, and truth per area."""
 
@@ -55,14 +63,6 @@ class JobResult:
     faults: tuple[str, ...]
     wall_s: float
     judged: tuple[Judged, ...]
-
-
-@dataclass(frozen=True)
-class Judged:
-    """A service and its outcomes, as a worker that has loaded it declares them."""
-
-    name: str
-    outcome_names: tuple[Outcome, ...]
 
 
 @dataclass(frozen=True)
