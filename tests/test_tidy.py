@@ -14,7 +14,7 @@ from tests.tidy_rules import HEADER, Fault, Source, faults, impurities, parse
 # Put together from pieces, so that this file does not hold what it forbids.
 SLASH = "/"
 MACHINE_PATHS = re.compile(
-    SLASH + rf"(?:work|root|farm|tmp|home{SLASH}[a-z][a-z0-9_-]*|Users{SLASH}\w+){SLASH}|[A-Z]:\\\\Users\\\\"
+    SLASH + rf"(?:work|root|srv|tmp|home{SLASH}[a-z][a-z0-9_-]*|Users{SLASH}\w+){SLASH}|[A-Z]:\\\\Users\\\\"
 )
 REGISTRIES = re.compile(
     r"pypi\.org" + r"|files\.python" + r"hosted|registry\.npm" + r"js|--(?:extra-)?index" + r"-url[ =]|\"resolved\": *\"http"
