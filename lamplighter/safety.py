@@ -43,6 +43,16 @@ class Verdict:
     permits: tuple[Permits, ...]
     refusals: tuple[Refusals, ...]
 
+    @property
+    def permitted_count(self) -> int:
+        """Return how many rows got a permit."""
+        return sum(len(table) for table in self.permits)
+
+    @property
+    def refused_count(self) -> int:
+        """Return how many checks failed."""
+        return sum(len(table) for table in self.refusals)
+
 
 @dataclass
 class _Failures:

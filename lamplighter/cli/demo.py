@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """`lamplighter demo`: the demo city, running, with its page."""
 
-import json
 import sys
 import webbrowser
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 
 import click
@@ -15,12 +15,12 @@ from lamplighter.city.directory import cities_directory
 from lamplighter.cli import results_file
 from lamplighter.cli.evaluate import ARMS
 from lamplighter.cli.progress import progress_bar
-from lamplighter.cli.tables import print_evaluation
+from lamplighter.cli.tables import tell_evaluation
 from lamplighter.history import HistoryInUseError, HistoryUnreadableError
 from lamplighter.ledger import LedgerDamagedError, LedgerInUseError
 from lamplighter.runtime.cityrun import RunPlan
 from lamplighter.runtime.engine import LiveEngine
-from lamplighter.runtime.evaluate import WARM_UP_S, Comparison, as_json, evaluate, window
+from lamplighter.runtime.evaluate import WARM_UP_S, Comparison, evaluate, window
 from lamplighter.runtime.resume import Resume
 from lamplighter.runtime.settings import DEMO_BEGIN, DEMO_DAY, DEMO_END, PORT, city_timezone, demo_span, is_current, record_folder
 from lamplighter.runtime.simulation import SimulatorError
@@ -80,9 +80,9 @@ def demo(
 
 def demo_city() -> Path:
     """Return the folder of the demo city, building it first where it is missing or of another version."""
-    services = discover()
     folder = cities_directory() / CITY
     if not is_current(folder):
+        services = discover()  # loaded only where the city must be built
         with progress_bar(Console(stderr=True)) as bar:
             task = bar.add_task("building Adlershof (once)", total=1.0)
             build_named(CITY, services, lambda what, share: bar.update(task, description=what, completed=share))
@@ -93,18 +93,13 @@ def run_headless(folder: Path, minutes: float | None, seed: int, json_file: Path
     """Simulate without a page, both arms at once, and print the table."""
     span = window(DEMO_DAY, DEMO_BEGIN, DEMO_END, city_timezone(folder))
     if minutes is not None:
-        span = (span[0], span[0] + (span[1] - span[0]) * (minutes * 60 / (span[1] - span[0]).total_seconds()))
+        span = (span[0], span[0] + timedelta(minutes=minutes))
     console = Console(stderr=True)
     with progress_bar(console) as bar:
         task = bar.add_task("with and without", total=1.0)
         wanted = Comparison(folder, (), ARMS, (seed,), span[0], span[1])
         done = evaluate(wanted, lambda share: bar.update(task, completed=share))
-    print_evaluation(done)
-    for fault in as_json(done)["faults"]:
-        console.print(f"[yellow]{fault}[/yellow]")
-    if json_file is not None:
-        json_file.write_text(json.dumps(as_json(done), indent=1) + "\n", encoding="utf-8")
-        console.print(f"Every number: {json_file}")
+    tell_evaluation(done, json_file, console)
 
 
 def run_page(folder: Path, wanted: Wanted, with_shadow: bool) -> None:

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """`lamplighter evaluate`: with and without, the same seeds, outcomes side by side."""
 
-import json
 from datetime import date, time
 from pathlib import Path
 
@@ -11,9 +10,9 @@ from rich.console import Console
 from lamplighter.city.directory import find_city
 from lamplighter.cli import results_file
 from lamplighter.cli.progress import progress_bar
-from lamplighter.cli.tables import print_evaluation
+from lamplighter.cli.tables import tell_evaluation
 from lamplighter.runtime.cityrun import Arm
-from lamplighter.runtime.evaluate import Comparison, as_json, chosen_names, evaluate, window
+from lamplighter.runtime.evaluate import Comparison, chosen_names, evaluate, window
 from lamplighter.runtime.settings import city_timezone
 
 ARMS: tuple[Arm, ...] = ("baseline", "adaptive")
@@ -83,9 +82,4 @@ def evaluate_command(
         task = bar.add_task(f"{len(chosen)} arms x {len(parse_seeds(seeds))} seeds", total=1.0)
         wanted = Comparison(folder, services, tuple(a for a in ARMS if a in chosen), parse_seeds(seeds), span[0], span[1])
         done = evaluate(wanted, lambda share: bar.update(task, completed=share), jobs)
-    print_evaluation(done)
-    for fault in as_json(done)["faults"]:
-        console.print(f"[yellow]{fault}[/yellow]")
-    if json_file is not None:
-        json_file.write_text(json.dumps(as_json(done), indent=1) + "\n", encoding="utf-8")
-        console.print(f"Every number: {json_file}")
+    tell_evaluation(done, json_file, console)

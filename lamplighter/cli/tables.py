@@ -1,13 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
 """Result tables of the command line: aligned, with units, the true and the measurable value side by side."""
 
+import json
 from collections.abc import Sequence
+from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
 
 from lamplighter.evidence.estimate import paired, who_gained
-from lamplighter.runtime.evaluate import Evaluation, JobResult
+from lamplighter.runtime.evaluate import Evaluation, JobResult, as_json
 
 
 def _values(results: Sequence[JobResult], arm: str, service: str, outcome: str, measured: bool) -> dict[int, float]:
@@ -37,6 +39,17 @@ WIDTH_MIN = 132  # into a file or a narrow pipe: a table that is cut is worth no
 def wide_console() -> Console:
     """Return a console for result tables: never cut, whatever the terminal says of its width."""
     return Console(width=max(Console().width, WIDTH_MIN))
+
+
+def tell_evaluation(done: Evaluation, json_file: Path | None, console: Console) -> None:
+    """Print the tables, tell faults on `console`, and write every number where a file is given."""
+    print_evaluation(done)
+    numbers = as_json(done)
+    for fault in numbers["faults"]:
+        console.print(f"[yellow]{fault}[/yellow]")
+    if json_file is not None:
+        json_file.write_text(json.dumps(numbers, indent=1) + "\n", encoding="utf-8")
+        console.print(f"Every number: {json_file}")
 
 
 def print_evaluation(done: Evaluation) -> None:

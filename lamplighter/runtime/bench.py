@@ -115,8 +115,8 @@ def bench_loop(scale: float, ticks: int, seed: int, report: Callable[[float], No
                 done = loop.tick_frames(run, runs, fields[run.service.name].frames(), now_s, mark)
                 per_service[run.service.name].append(perf_counter() - mark)
                 counts["frames"] += len(done.measured)
-                counts["permits"] += sum(len(p) for p in done.verdict.permits)
-                counts["refusals"] += sum(len(r) for r in done.verdict.refusals)
+                counts["permits"] += done.verdict.permitted_count
+                counts["refusals"] += done.verdict.refused_count
                 if done.fault and done.fault not in faults:
                     faults.append(done.fault)
             if second > WARM_TICKS:

@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from lamplighter.city.folder import attribution_lines, load
+from lamplighter.runtime import loop
 from lamplighter.runtime.cityrun import Arm, CityRun, RunPlan
 from lamplighter.runtime.drawing import about, explained, layer_values, merged_scene
 from lamplighter.runtime.loop import ServiceRun, Tick
@@ -130,12 +131,9 @@ class LiveEngine:
 
     def hand_back(self) -> int:
         """Free every box; return how many there are."""
-        boxes = 0
         for run in self._run.runs:
-            kinds = sorted({action.of for action in run.service.actions})
-            boxes += int(np.isin(run.city.assets.kind[run.city.span], kinds).sum())
             self._wish(lambda name=run.service.name: self._change_arm(name, "baseline"))
-        return boxes
+        return sum(len(loop.boxes(run)) for run in self._run.runs)
 
     def _wish(self, act: Callable[[], None]) -> None:
         with contextlib.suppress(queue.Full):  # a thousand unheard wishes: one more would only hold the page up
@@ -223,8 +221,8 @@ class LiveEngine:
             run = self._run.run_of(name)
             self._ticks[name] = done
             count = self._counts[name]
-            count[0] += sum(len(table) for table in done.verdict.permits)
-            count[1] += sum(len(table) for table in done.verdict.refusals)
+            count[0] += done.verdict.permitted_count
+            count[1] += done.verdict.refused_count
             count[2] += len(done.measured)
             count[3] += len(done.rejected)
             truth = self._run.latest_advance[name].truth

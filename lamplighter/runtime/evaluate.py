@@ -120,8 +120,8 @@ def run_job(job: Job, report: Callable[[float], None] | None = None) -> JobResul
         gc.freeze()  # what was built while opening stays: no collection need look at it again
         while run.now_s < job.end_s:
             for name, done in run.advance().items():
-                refusals[name] += sum(len(table) for table in done.verdict.refusals)
-                permits[name] += sum(len(table) for table in done.verdict.permits)
+                refusals[name] += done.verdict.refused_count
+                permits[name] += done.verdict.permitted_count
                 if done.fault and done.fault not in faults and len(faults) < 20:
                     faults.append(done.fault)
             if report is not None and (run.now_s - job.begin_s) % REPORT_EVERY_S == 0:

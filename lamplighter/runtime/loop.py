@@ -10,7 +10,7 @@ import numpy as np
 
 from lamplighter import privacy, safety, twin
 from lamplighter.terms.city import CityData
-from lamplighter.terms.columns import BoolArray
+from lamplighter.terms.columns import BoolArray, IntArray
 from lamplighter.terms.decision import HAND_BACK, InForce, Permits, Proposals
 from lamplighter.terms.measurement import Measurements
 from lamplighter.terms.outcome import OutcomeRows
@@ -223,12 +223,17 @@ def deliverable(run: ServiceRun, permits: Sequence[Permits]) -> tuple[Message, .
     return tuple(messages)
 
 
+def boxes(run: ServiceRun) -> IntArray:
+    """Return the city positions of every box of a service that can be steered."""
+    kinds = sorted({action.of for action in run.service.actions})
+    mine = np.isin(run.city.assets.kind[run.city.span], kinds)
+    return np.flatnonzero(mine).astype(np.int64) + run.city.span.start
+
+
 def hand_back(run: ServiceRun, now_s: float) -> tuple[tuple[Message, ...], int]:
     """Put the whole service into the baseline arm; return the messages that free every box, and how many boxes."""
     run.adaptive = np.zeros_like(run.adaptive)
-    kinds = {action.of for action in run.service.actions}
-    mine = np.isin(run.city.assets.kind[run.city.span], sorted(kinds))
-    assets = np.flatnonzero(mine).astype(np.int64) + run.city.span.start
+    assets = boxes(run)
     permit = safety.hand_back(assets, now_s)
     run.in_force = twin.enter_into_force(run.in_force, [permit], run.city.span, now_s)
     return deliverable(run, [permit]), len(assets)

@@ -62,8 +62,8 @@ def drive(run: CityRun, end_s: float, report: Callable[[float], None], recorders
                 len(readings),
                 len(done.measured),
                 len(done.rejected),
-                sum(len(p) for p in done.verdict.permits),
-                sum(len(r) for r in done.verdict.refusals),
+                done.verdict.permitted_count,
+                done.verdict.refused_count,
             )
             counts[name] = [total + more for total, more in zip(counts[name], made, strict=True)]
             for permit in done.verdict.permits:

@@ -7,7 +7,7 @@ import numpy as np
 
 from lamplighter.terms.columns import BoolArray, FloatArray, IntArray, TextArray
 
-NOT_FED = -1  # position in fed_by_index of an asset that hangs on no node; asset tables write it as an empty cell
+UNKNOWN = -1  # the position of an id that no asset has
 
 
 @dataclass(frozen=True)
@@ -53,12 +53,8 @@ class Assets:
     def positions(self, ids: TextArray) -> IntArray:
         """Return the positions of the given ids, -1 where an id is unknown."""
         if len(self.id) == 0:
-            return np.full(len(ids), NOT_FED, dtype=np.int64)
+            return np.full(len(ids), UNKNOWN, dtype=np.int64)
         order = np.argsort(self.id)
         place = np.clip(np.searchsorted(self.id[order], ids), 0, len(self.id) - 1)
         found = order[place]
-        return np.where(self.id[found] == ids, found, NOT_FED).astype(np.int64)
-
-    def fed_by_index(self) -> IntArray:
-        """Return the position (n,) of each asset's feeding node, NOT_FED where it hangs on none."""
-        return self.positions(self.fed_by)
+        return np.where(self.id[found] == ids, found, UNKNOWN).astype(np.int64)
