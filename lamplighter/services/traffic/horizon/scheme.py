@@ -1,0 +1,122 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the planner is told: the network, which does not change; one second's observation; and what it answers.
+
+Rows are counted over the whole network, so that one call decides for every box: b boxes, s stage rows, l lanes before
+stop lines, v movements (one per connection under a signal), e exits (lanes entered), f crossings on foot. A stage
+*number* and a movement *number* count from 0 within one box. Every array is contiguous, float64, int64 or bool.
+"""
+
+from typing import NamedTuple
+
+from lamplighter.terms.columns import BoolArray, FloatArray, IntArray
+
+CELLS = 8  # cells of a lane, counted upstream from the stop line
+CELL_M = 25.0
+RED, GIVES_WAY, GREEN = 0, 1, 2  # what a stage shows to a movement
+
+
+class Network(NamedTuple):
+    """Boxes, stages, lanes, movements, exits and crossings of one network.
+
+    stage_offsets (b+1): stages of box b are rows stage_offsets[b]..; they are the green intervals of its programme.
+    lane_offsets (b+1): lanes, sorted by box. lane_length_m, lane_speed_m_s (l): the lane before the stop line only.
+    reach_m (l): how far back from the stop line is seen, at most 200 m: to the previous signal or the network's edge, on
+    over unsignalised lanes upstream. enters (l): the seen stretch begins at the network's edge, so vehicles are put in there.
+    move_offsets (l+1): movements, sorted by lane. move_turn (v): 0 straight, 1 left, 2 right, 3 u-turn. move_exit (v): exit row.
+    move_first (b+1): movement number n of box b is row move_first[b] + n. serve (s, m): RED, GIVES_WAY or GREEN by stage row
+    and movement number, m the most movements of any box. yield_offsets (v+1), yield_to (k): movement rows to which a
+    movement gives way where it is not GREEN.
+    exit_length_m (e): the lane entered, with what follows it up to the next stop line. exit_lane_offsets (e+1), exit_lane (k):
+    lanes (rows) before the next signal that this exit feeds, exit_share (k) which share of it each gets as a prior; none where
+    the network ends. exit_travel_s (e): time at free flow from the stop line to the far end of the seen stretch of those lanes.
+    change_s (s, n): seconds without green between a stage row and a stage number, n the most stages of any box; movements
+    green in both stages stay green. green_min_s (s). red_max_s (v).
+    foot_offsets (b+1): crossings on foot, sorted by box. foot_serve (s, c): the crossing with that number within the box walks.
+    foot_walk_s (f): the shortest walk and its clearance; foot_red_max_s (f).
+    lane_weight (l), foot_weight (f): persons per vehicle, and per call.
+    """
+
+    stage_offsets: IntArray
+    lane_offsets: IntArray
+    lane_length_m: FloatArray
+    lane_speed_m_s: FloatArray
+    reach_m: FloatArray
+    enters: BoolArray
+    move_offsets: IntArray
+    move_turn: IntArray
+    move_exit: IntArray
+    move_first: IntArray
+    serve: IntArray
+    yield_offsets: IntArray
+    yield_to: IntArray
+    exit_length_m: FloatArray
+    exit_lane_offsets: IntArray
+    exit_lane: IntArray
+    exit_share: FloatArray
+    exit_travel_s: FloatArray
+    change_s: FloatArray
+    green_min_s: FloatArray
+    red_max_s: FloatArray
+    foot_offsets: IntArray
+    foot_serve: BoolArray
+    foot_walk_s: FloatArray
+    foot_red_max_s: FloatArray
+    lane_weight: FloatArray
+    foot_weight: FloatArray
+
+
+class Seen(NamedTuple):
+    """What was seen in one second.
+
+    cell_veh, cell_occupancy (l, CELLS): vehicles in, and covered share of, each cell; cell 0 is at the stop line; a cell of
+    unsignalised upstream lanes is their sum, a vehicle before a fork counting by its likelihood. Zeros where there are only
+    loops. passed_veh (l): vehicles that crossed the stop line in the last second. stop_occupancy, advance_veh,
+    advance_occupancy (l): the stop line loop, and the loop 20 to 40 m upstream. alive (l): the lane's detectors speak.
+    stage (b): number of the running stage, or, while changing (b), of the one that it changes to. stage_elapsed_s (b):
+    seconds since the running stage turned green, 0 while changing. change_left_s (b): seconds until the green that is being
+    changed to, else 0. movement_green (v): RED, GIVES_WAY or GREEN as shown now; movement_red_s (v): seconds since it was
+    last not RED, else 0. foot_waiting (f): calls, 0 or more where they are counted; foot_red_s (f): seconds since the
+    crossing's walk ended, else 0.
+    """
+
+    cell_veh: FloatArray
+    cell_occupancy: FloatArray
+    passed_veh: FloatArray
+    stop_occupancy: FloatArray
+    advance_veh: FloatArray
+    advance_occupancy: FloatArray
+    alive: BoolArray
+    stage: IntArray
+    stage_elapsed_s: FloatArray
+    changing: BoolArray
+    change_left_s: FloatArray
+    movement_green: IntArray
+    movement_red_s: FloatArray
+    foot_waiting: FloatArray
+    foot_red_s: FloatArray
+
+
+class Choice(NamedTuple):
+    """The stage that each box is to run (b,), the running one where nothing changes; why (b,); and whether the planner
+    answers for it (b,): where not, the box runs its own programme."""
+
+    stage: IntArray
+    because: IntArray
+    trusted: BoolArray
+
+
+class Settings(NamedTuple):
+    """How to plan. One set serves every network.
+
+    step_s: a choice is made every so many seconds, and plans change on that grid only. loops: lanes are seen by loops, not by
+    cells. horizon_s: how far plans look. stop_s: what a stop costs besides the time waited. headway_s, start_s: a standing
+    queue's, before they are learned. keep_ratio: by how much a change must be better than staying.
+    """
+
+    step_s: float = 1.0
+    loops: bool = False
+    horizon_s: float = 75.0
+    stop_s: float = 3.0
+    headway_s: float = 2.0
+    start_s: float = 1.0
+    keep_ratio: float = 0.01
