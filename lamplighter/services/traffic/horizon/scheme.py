@@ -32,8 +32,9 @@ class Network(NamedTuple):
     change_s (s, n): seconds without green between a stage row and a stage number, n the most stages of any box; movements
     green in both stages stay green. green_min_s (s). red_max_s (v).
     foot_offsets (b+1): crossings on foot, sorted by box. foot_serve (s, c): the crossing with that number within the box walks.
-    foot_walk_s (f): the shortest walk and its clearance; foot_red_max_s (f).
-    lane_weight (l), foot_weight (f): persons per vehicle, and per call.
+    A signal on which a bus or tram may be announced is a row of this kind, too. foot_walk_s (f): the shortest walk and its
+    clearance; foot_red_max_s (f). foot_flow_s (f): persons who come per second as a prior. lane_weight (l): persons per
+    vehicle; foot_weight (f): what a person there counts.
     """
 
     stage_offsets: IntArray
@@ -61,6 +62,7 @@ class Network(NamedTuple):
     foot_serve: BoolArray
     foot_walk_s: FloatArray
     foot_red_max_s: FloatArray
+    foot_flow_s: FloatArray
     lane_weight: FloatArray
     foot_weight: FloatArray
 
@@ -75,8 +77,8 @@ class Seen(NamedTuple):
     stage (b): number of the running stage, or, while changing (b), of the one that it changes to. stage_elapsed_s (b):
     seconds since the running stage turned green, 0 while changing. change_left_s (b): seconds until the green that is being
     changed to, else 0. movement_green (v): RED, GIVES_WAY or GREEN as shown now; movement_red_s (v): seconds since it was
-    last not RED, else 0. foot_waiting (f): calls, 0 or more where they are counted; foot_red_s (f): seconds since the
-    crossing's walk ended, else 0.
+    last not RED, else 0. foot_waiting (f): persons behind the calls that stand, foot_due_s (f): seconds until they are there
+    (0 where they stand already); foot_red_s (f): seconds since the row's green ended, else 0.
     """
 
     cell_veh: FloatArray
@@ -93,6 +95,7 @@ class Seen(NamedTuple):
     movement_green: IntArray
     movement_red_s: FloatArray
     foot_waiting: FloatArray
+    foot_due_s: FloatArray
     foot_red_s: FloatArray
 
 
