@@ -1,0 +1,184 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One run: a scenario, one way of running its signals, one seed."""
+
+import time
+import xml.etree.ElementTree as ET
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from lamplighter.services.traffic.horizon.scheme import Seen
+from lamplighter.services.traffic.planning.network import RoadNetwork, read_network
+from lamplighter.services.traffic.trials import measure, sensing, talk
+from lamplighter.services.traffic.trials.driving import Driver
+from lamplighter.services.traffic.trials.engine import Installed, Sumo
+from lamplighter.services.traffic.trials.light import Light
+from lamplighter.services.traffic.trials.rules import Rules
+from lamplighter.services.traffic.trials.scenario import Scenario, read_net
+from lamplighter.services.traffic.trials.strands import Ways, read_ways
+from lamplighter.services.traffic.trials.survey import Survey, survey
+
+LONGEST_S = 86_400  # a scenario without an end ends by itself or after a day
+SHOWS = {"G": 2, "g": 1}
+
+
+@dataclass(frozen=True)
+class Ground:
+    """A scenario read: its network, and the planner's tables of it."""
+
+    scenario: Scenario
+    rules: Rules
+    roads: RoadNetwork
+    ways: Ways
+    survey: Survey
+
+
+def read_ground(scenario: Scenario, rules: Rules) -> Ground:
+    """Read what a scenario brings."""
+    root: ET.Element = read_net(scenario.net)
+    roads = read_network(scenario.net, scenario.additional)
+    ways = read_ways(root)
+    return Ground(scenario, rules, roads, ways, survey(roads, ways, rules))
+
+
+@dataclass(frozen=True)
+class Sight:
+    """What is seen: cells by radar or loops; lost (l,): lanes whose detectors are silent."""
+
+    loops: bool
+    lost: "np.ndarray[tuple[int], np.dtype[np.bool_]]"
+
+
+def run(ground: Ground, installed: Installed, seed: int, driver: Driver | None, sight: Sight, added: str = "") -> dict[str, float | int]:
+    """Run once and return the measures. Without a driver SUMO runs the programmes itself, those in `added` included."""
+    began = time.perf_counter()
+    scenario = ground.scenario
+    with Sumo(installed, scenario, seed) as sumo:
+        sumo.start(added + (_loops(ground) if driver is not None else ""))
+        second = _Second(ground, driver, sight)
+        sumo.talk.ask(*second.subscriptions())
+        now_s = scenario.begin_s
+        end_s = scenario.end_s if scenario.end_s is not None else now_s + LONGEST_S
+        while now_s < end_s:
+            sumo.talk.send(second.commands(now_s) + talk.NEXT_STEP)
+            now_s += 1
+            if second.take(sumo.talk.receive(), now_s) == 0 and scenario.end_s is None:
+                break
+        sumo.finish()
+        trips = measure.read_trips(sumo.trips, now_s)
+    never_s = measure.never_inserted_s(trips, scenario, now_s, installed.has_undeparted())
+    found = measure.summed(trips, never_s)
+    return found | {"teleports": second.teleports, "wall_s": round(time.perf_counter() - began, 2)}
+
+
+def _loops(ground: Ground) -> str:
+    """Return the loops of every lane before a stop line, for SUMO's additional file."""
+    lines: list[str] = []
+    for row, lane in enumerate(ground.survey.lanes):
+        length_m = ground.ways.length_m[lane]
+        for role, before_m in ((sensing.STOP_LINE, 0.1), (sensing.STOP, 2.5), (sensing.ADVANCE, 30.0)):
+            position_m = max(length_m - before_m, min(0.5, length_m / 2))
+            lines.append(
+                f'<inductionLoop id="{row * sensing.ROLES + role}" lane="{lane}" pos="{position_m:.2f}" freq="100000" file="NUL"/>'
+            )
+    return "\n".join(lines)
+
+
+class _Second:
+    """What happens in each second: observe, choose, show."""
+
+    def __init__(self, ground: Ground, driver: Driver | None, sight: Sight) -> None:
+        self._survey, self._driver, self._sight = ground.survey, driver, sight
+        self._junction = ground.ways.junction
+        begin_s = ground.scenario.begin_s
+        self._step_s, self._begin_s = ground.rules.step_s, begin_s
+        self._lights = [Light(box, ground.rules, begin_s) for box in ground.survey.boxes]
+        strands = driver.strands if driver is not None else ()
+        self._places = sensing.places(strands, ground.ways.length_m, ground.survey.crossings)
+        letters = max((len(state) for s in ground.roads.signals for _, state in s.intervals), default=1)
+        rows = max(len(strands), len(ground.survey.lanes))
+        self.sums = sensing.sums(rows, len(ground.survey.crossings), len(ground.roads.signals), letters)
+        self._signals = [s.id for s in ground.roads.signals]
+        self._shown: dict[str, str] = {}
+        self._red_s = np.zeros(len(ground.survey.move_box))
+        self._foot_red_s = np.zeros(len(ground.survey.crossings))
+
+    @property
+    def teleports(self) -> int:
+        """Return how many vehicles were lifted over a jam."""
+        return int(self.sums.totals[1])
+
+    def subscriptions(self) -> tuple[bytes, int]:
+        """Return the commands to send once, and their number."""
+        commands = [talk.subscribe(talk.SUBSCRIBE_SIMULATION, "", (talk.EXPECTED, talk.TELEPORTS))]
+        commands += [talk.subscribe(talk.SUBSCRIBE_SIGNAL, name, (talk.STATE,)) for name in self._signals]
+        if self._driver is not None:
+            loops = range(len(self._survey.lanes) * sensing.ROLES)
+            commands += [talk.subscribe(talk.SUBSCRIBE_LOOP, str(n), (talk.LOOP_VEHICLES,)) for n in loops if self._wanted(n)]
+            if not self._sight.loops:
+                commands.append(talk.subscribe_around(self._junction, (talk.LANE_ID, talk.LANE_POSITION, talk.LENGTH)))
+        return b"".join(commands), len(commands)
+
+    def _wanted(self, loop: int) -> bool:
+        return self._sight.loops or loop % sensing.ROLES == sensing.STOP_LINE
+
+    def take(self, answer: talk.Answer, now_s: int) -> int:
+        """Reduce what was told; return how many vehicles are still expected."""
+        data = np.frombuffer(answer.data, np.uint8)
+        sensing.reduce(data, float(now_s), self._places, self.sums)
+        return int(self.sums.totals[0])
+
+    def commands(self, now_s: int) -> bytes:
+        """Choose, and return the commands that show it in the second that begins now."""
+        if self._driver is None:
+            return b""
+        choice = self._driver.choose(self._seen(now_s), self.sums, now_s)
+        if (now_s - self._begin_s) % self._step_s == 0:
+            for light, stage, trusted in zip(self._lights, choice.stage.tolist(), choice.trusted.tolist(), strict=True):
+                light.choose(stage, trusted, now_s)
+        parts: list[bytes] = []
+        for light in self._lights:
+            name, state = light.box.signal.id, light.step(now_s)
+            if self._shown.get(name) != state:
+                self._shown[name] = state
+                parts.append(talk.show_state(name, state))
+        return b"".join(parts)
+
+    def _seen(self, now_s: int) -> Seen:
+        found, sums, lights = self._survey, self.sums, self._lights
+        lanes = len(found.lanes)
+        green = np.array([SHOWS.get(lights[b].shown[n], 0) for b, n in zip(found.move_box, found.move_link, strict=True)], np.int64)
+        walks = np.array([lights[b].shown[n] in "Gg" for b, n in zip(found.foot_box, found.foot_link, strict=True)], np.bool_)
+        self._red_s = np.where(green > 0, 0.0, self._red_s + 1.0)
+        self._foot_red_s = np.where(walks, 0.0, self._foot_red_s + 1.0)
+        alive = ~self._sight.lost
+        changing = np.array([light.changing for light in lights], np.bool_)
+        elapsed = np.array([0.0 if light.changing else now_s - light.green_since_s for light in lights])
+        return Seen(
+            cell_veh=sums.cell_veh[:lanes] * alive[:, None],
+            cell_occupancy=np.minimum(sums.cell_occupancy[:lanes], 1.0) * alive[:, None],
+            passed_veh=sums.loop_veh[:lanes, sensing.STOP_LINE] * alive,
+            stop_occupancy=sums.loop_occupancy[:lanes, sensing.STOP] * alive,
+            advance_veh=sums.loop_veh[:lanes, sensing.ADVANCE] * alive,
+            advance_occupancy=sums.loop_occupancy[:lanes, sensing.ADVANCE] * alive,
+            alive=alive,
+            stage=np.array([light.stage for light in lights], np.int64),
+            stage_elapsed_s=elapsed,
+            changing=changing,
+            change_left_s=np.array([float(light.left_s) for light in lights]),
+            movement_green=green,
+            movement_red_s=self._red_s.copy(),
+            foot_waiting=sums.foot_waiting.copy(),
+            foot_due_s=np.zeros(len(found.crossings)),
+            foot_red_s=self._foot_red_s.copy(),
+        )
+
+
+def lost_lanes(lanes: int, share: float, seed: int) -> "np.ndarray[tuple[int], np.dtype[np.bool_]]":
+    """Return which lanes' detectors are silent: a random share, the same for the same seed."""
+    draw = np.random.default_rng([seed, 77]).permutation(lanes)
+    return draw < round(share * lanes)
+
+
+Progress = Callable[[], None]
