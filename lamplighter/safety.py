@@ -27,11 +27,12 @@ LEASE = Rule("lease in bounds", "s", "lamplighter safety gate 5", "a permit hold
 CHANGE = Rule(
     "not changed too often", "s", "lamplighter safety gate 6", "a different value must wait its time since the last change"
 )
-HOLD = Rule("no operator hold", "", "lamplighter safety gate 7", "an operator's hold on an asset stands above every proposal")
+HOLD = Rule("no operator hold", "", "lamplighter safety gate 7", "an operator's hold stands above every decider's proposal")
 ONCE = Rule(
     "asked once", "", "lamplighter safety gate 8", "one table per action and one proposal per asset and action in one tick"
 )
-GENERIC = (ON_LIST, OWN_ASSET, IN_BOUNDS, FRESH, LEASE, CHANGE, HOLD, ONCE)
+ASKER = Rule("asked by an operator", "", "lamplighter safety gate 9", "what is an operator's alone to ask, no decider asks")
+GENERIC = (ON_LIST, OWN_ASSET, IN_BOUNDS, FRESH, LEASE, CHANGE, HOLD, ONCE, ASKER)
 
 NEVER_KNOWN_S = 1e9  # shown as the age of a value that was never reported: worse than any limit
 
@@ -147,7 +148,9 @@ def _generic(
     failed.add(FRESH, age_s > limit_s, age_s, limit_s)
     lease_bad = not (0 < table.lease_s <= action.lease_max_s) or not (0 <= snapshot.now_s - table.issued_s <= service.cadence_s)
     failed.add(LEASE, np.full(len(table), lease_bad), table.lease_s, action.lease_max_s)
-    failed.add(HOLD, holds[local] & own, 1.0, 0.0)
+    operators = table.arm == "operator"
+    failed.add(HOLD, holds[local] & own & (not operators), 1.0, 0.0)
+    failed.add(ASKER, np.full(len(table), action.by == "operator" and not operators), 1.0, 0.0)
     in_force = snapshot.in_force[action.name]
     differs = np.zeros(len(table), np.bool_)
     for column in action.columns:

@@ -87,9 +87,29 @@ def test_controls_reach_the_engine(client: httpx.Client, engine: Scripted) -> No
     assert {state.arm for state in engine.view().services} == {"baseline"}
 
 
+def test_an_operator_asks_looks_and_withdraws(client: httpx.Client, engine: Scripted) -> None:
+    engine.calls.clear()
+    wish = {"action": "clear_way", "boxes": [{"asset": "J1", "values": {"stage": 2}}], "seconds": 60, "reason": "ambulance"}
+    taken = client.post("/api/control/ask/traffic", json=wish)
+    assert taken.status_code == 200, taken.text
+    number = taken.json()["number"]
+    stands = client.get("/api/control/wishes", headers=JSON).json()
+    assert [(one["action"], one["ended"], one["boxes"][0]["asset"]) for one in stands] == [("clear_way", False, "J1")]
+    assert client.post(f"/api/control/withdraw/{number}", json={}).status_code == 200
+    assert client.post(f"/api/control/withdraw/{number}", json={}).status_code == 404
+    assert engine.calls == ["ask traffic clear_way 1 60 ambulance", f"withdraw {number}"]
+    assert client.get("/api/control/wishes").status_code == 403, "another site's page cannot read them"
+
+
+WISH = {"action": "clear_way", "boxes": [], "seconds": 60, "reason": "ambulance"}
+
+
 @pytest.mark.parametrize(
     ("path", "data", "status", "says"),
     [
+        ("ask/water", WISH, 404, "there are grid, lighting, traffic"),
+        ("ask/traffic", {**WISH, "action": "start_stage"}, 400, "no action 'start_stage' for operators"),
+        ("ask/traffic", {**WISH, "reason": "to fetch Mrs Miller"}, 400, ""),
         ("speed", {"speed": 99_999}, 400, "outside 0.1 to 3600"),
         ("speed", {"speed": "quick"}, 400, ""),
         ("arm/water", {"arm": "baseline"}, 404, "there are grid, lighting, traffic"),

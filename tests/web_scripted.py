@@ -12,6 +12,8 @@ from xml.etree import ElementTree as ET
 import numpy as np
 
 from lamplighter.runtime.view import (
+    Asked,
+    BoxAnswer,
     DecisionLine,
     Explanation,
     LayerValues,
@@ -20,6 +22,7 @@ from lamplighter.runtime.view import (
     ServiceAbout,
     ServiceState,
     View,
+    Wished,
 )
 from lamplighter.terms.asset import Assets
 from lamplighter.terms.city import Place, Streets
@@ -218,6 +221,7 @@ class Scripted:
         self._running, self._speed = running, 20.0
         self._arms: dict[str, Literal["adaptive", "baseline"]] = {one.name: "adaptive" for one in scene.services}
         self._acts: tuple[DecisionLine, ...] = ()
+        self._wished: tuple[Wished, ...] = ()
         self._extra = 0
         self._moving = moving
         self._view: View | None = None
@@ -270,6 +274,26 @@ class Scripted:
             self._say("", "hand_back", "the operator handed everything back: every box runs its own programme")
             self.calls.append("hand back")
         return 42
+
+    def ask(self, service: str, asked: Asked) -> int:
+        with self._lock:
+            if service not in self._arms:
+                raise KeyError(service)
+            if asked.action not in ("hold", "clear_way"):
+                raise ValueError(f"{service} has no action {asked.action!r} for operators")
+            boxes = tuple(BoxAnswer(name, "stands", "") for name, _ in asked.boxes)
+            number, until_s = len(self._wished) + 1, self._now() + asked.seconds_s
+            self._wished = (*self._wished, Wished(number, service, asked.action, asked.reason, until_s, False, boxes))
+            self.calls.append(f"ask {service} {asked.action} {len(asked.boxes)} {asked.seconds_s:g} {asked.reason}")
+        return number
+
+    def withdraw(self, number: int) -> None:
+        with self._lock:
+            self._wished = tuple(replace(one, ended=one.ended or one.number == number) for one in self._wished)
+            self.calls.append(f"withdraw {number}")
+
+    def wishes(self) -> tuple[Wished, ...]:
+        return self._wished
 
     def _say(self, service: str, kind: Literal["operator", "hand_back"], text: str) -> None:
         self._acts = (DecisionLine(self._now(), service, "", kind, text), *self._acts)[:20]

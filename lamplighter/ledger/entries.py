@@ -51,6 +51,20 @@ class OperatorAct(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="
     area: Word
 
 
+class OperatorAsked(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="asked"):
+    """An operator asked the safety gate for something at boxes of an area, for so many seconds and from a closed list of
+    reasons. at_s is the quarter of an hour: the second at which help was let through would tell to whom it came."""
+
+    at_s: Seconds
+    role: Role
+    service: Word
+    action: Word
+    reason: Literal["ambulance", "fire", "police", "event", "fault", "works", "exercise"]
+    area: Word
+    boxes: Count
+    seconds: Count
+
+
 class ReleaseMade(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="release"):
     """A table was published: what it cost of which budget, in millionths of rho, and its hash."""
 
@@ -90,7 +104,7 @@ class ExperimentRegistered(msgspec.Struct, frozen=True, forbid_unknown_fields=Tr
     design_sha256: Digest
 
 
-Entry = Plan | SettingChange | OperatorAct | ReleaseMade | RunStart | PermitsCommitted | ExperimentRegistered
+Entry = Plan | SettingChange | OperatorAct | OperatorAsked | ReleaseMade | RunStart | PermitsCommitted | ExperimentRegistered
 
 _encoder = msgspec.json.Encoder()
 _decoder: msgspec.json.Decoder[Entry] = msgspec.json.Decoder(Entry)

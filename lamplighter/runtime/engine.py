@@ -16,13 +16,14 @@ from lamplighter.runtime import loop
 from lamplighter.runtime.cityrun import Arm, CityRun, RunPlan
 from lamplighter.runtime.drawing import about, explained, layer_values, merged_scene
 from lamplighter.runtime.loop import ServiceRun, Tick
+from lamplighter.runtime.operators import Wish, read_wish, wished
 from lamplighter.runtime.recorder import Recorder
 from lamplighter.runtime.series import POINTS_MAX, Point, SeriesKeeper
 from lamplighter.runtime.settings import record_folder
 from lamplighter.runtime.shadow import Shadow
 from lamplighter.runtime.simulation import SimulatorError
 from lamplighter.runtime.telling import tell
-from lamplighter.runtime.view import DecisionLine, Explanation, Scene, Series, ServiceState, View
+from lamplighter.runtime.view import Asked, DecisionLine, Explanation, Scene, Series, ServiceState, View, Wished
 from lamplighter.runtime.wiring import OpenField, simulated
 from lamplighter.services import discover
 from lamplighter.terms.columns import AnyArray
@@ -72,6 +73,8 @@ class LiveEngine:
         self._playing.set()
         self._speed, self._reached, self._version = 10.0, 0.0, 0
         self._faults: tuple[str, ...] = ()
+        self._wish_number = 0
+        self._wished: tuple[Wished, ...] = ()
         self._ended = False
         self._scene = self._make_scene(folder)
         self._moving: Mapping[str, AnyArray] = {}
@@ -134,6 +137,37 @@ class LiveEngine:
         for run in self._run.runs:
             self._wish(lambda name=run.service.name: self._change_arm(name, "baseline"))
         return sum(len(loop.boxes(run)) for run in self._run.runs)
+
+    def ask(self, service: str, asked: Asked) -> int:
+        """Put an operator's wish to the gate until it ends; KeyError, ValueError as the protocol says."""
+        run = self._run.run_of(service)
+        self._wish_number += 1
+        wish = read_wish(run.service, run.city.assets, asked, self._wish_number, self._run.now_s)
+        self._wish(lambda: self._take(run, wish))
+        return wish.number
+
+    def withdraw(self, number: int) -> None:
+        """End a wish at the next tick."""
+        self._wish(lambda: self._end(number))
+
+    def wishes(self) -> tuple[Wished, ...]:
+        """Return the wishes that stand and those that ended lately."""
+        return self._wished
+
+    def _take(self, run: ServiceRun, wish: Wish) -> None:
+        run.desk.take(wish)
+        self._wished = self._all_wished()
+        self._recorder.operator_asked(self._run.now_s, run.service.name, wish, run.city.assets.area[wish.asset])
+
+    def _end(self, number: int) -> None:
+        for run in self._run.runs:
+            for wish in run.desk.standing():
+                if wish.number == number:
+                    wish.until_s = self._run.now_s
+
+    def _all_wished(self) -> tuple[Wished, ...]:
+        made = [wished(run.service.name, run.city.assets.id, wish) for run in self._run.runs for wish in run.desk.wishes]
+        return tuple(sorted(made, key=lambda one: one.number))
 
     def _wish(self, act: Callable[[], None]) -> None:
         with contextlib.suppress(queue.Full):  # a thousand unheard wishes: one more would only hold the page up
@@ -228,6 +262,8 @@ class LiveEngine:
             truth = self._run.latest_advance[name].truth
             self._keeper.add(name, truth if self._scene.simulated else done.outcomes)
             self._account(run, done)
+        if self._wish_number:
+            self._wished = self._all_wished()
         for point in self._keeper.closed(self._run.now_s):
             self._keep("adaptive", point)
 

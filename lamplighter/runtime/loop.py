@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from lamplighter import privacy, safety, twin
+from lamplighter.runtime.operators import Desk, without_operators
 from lamplighter.terms.city import CityData
 from lamplighter.terms.columns import BoolArray, IntArray
 from lamplighter.terms.decision import HAND_BACK, InForce, Permits, Proposals
@@ -35,6 +36,7 @@ class ServiceRun:
     outcome_state: Any = None
     columns: twin.Columns = field(default_factory=dict[str, Column])
     in_force: Mapping[str, InForce] = field(default_factory=dict[str, InForce])
+    desk: Desk = field(default_factory=Desk)
     stage_s: dict[str, float] = field(default_factory=lambda: dict.fromkeys(STAGES, 0.0))
 
 
@@ -92,7 +94,7 @@ def _snapshot(run: ServiceRun, runs: Sequence[ServiceRun], now_s: float) -> Snap
         latest=run.columns,
         shared=shared,
         in_force=run.in_force,
-        adaptive=run.adaptive,
+        adaptive=run.adaptive & ~run.holds,
         vocabulary=run.city.vocabulary,
         shared_fresh_s=fresh_s,
     )
@@ -103,14 +105,15 @@ def _decide(run: ServiceRun, snapshot: Snapshot) -> tuple[tuple[Proposals, ...],
     decider = run.service.adaptive if bool(run.adaptive.any()) else run.service.baseline
     try:
         proposals, run.state = decider(snapshot, run.state, run.prepared)
-        if not bool(run.adaptive.all()):
-            proposals = tuple(_in_arm(table, run) for table in proposals)
+        if not bool(snapshot.adaptive.all()):
+            proposals = tuple(_in_arm(table, snapshot) for table in proposals)
     except Exception as error:  # noqa: BLE001 - whatever fails here must not stop the other services
         return (), (
             f"{run.service.name}: deciding failed ({type(error).__name__}: {error}). Nothing is proposed this tick; "
             "every box returns to its local programme when its lease ends."
         )
-    return proposals, ""
+    proposals, forged = without_operators(proposals)
+    return proposals, f"{run.service.name}: the decider spoke as an operator; that was not put to the gate." if forged else ""
 
 
 def _examine(run: ServiceRun, snapshot: Snapshot, proposals: Sequence[Proposals]) -> tuple[safety.Verdict, str]:
@@ -143,9 +146,9 @@ def _deliver(run: ServiceRun, permits: Sequence[Permits], now_s: float) -> tuple
     return tuple(messages), fault
 
 
-def _in_arm(table: Proposals, run: ServiceRun) -> Proposals:
-    """Return the rows whose assets are in the adaptive arm: elsewhere lamplighter proposes nothing."""
-    rows = np.flatnonzero(run.adaptive[table.asset - run.city.span.start])
+def _in_arm(table: Proposals, snapshot: Snapshot) -> Proposals:
+    """Return the rows whose assets are in the adaptive arm and not held: elsewhere lamplighter proposes nothing."""
+    rows = np.flatnonzero(snapshot.adaptive[table.asset - snapshot.span.start])
     offsets = table.cites.offsets
     keep = np.zeros(len(table), np.bool_)
     keep[rows] = True
@@ -190,11 +193,15 @@ def tick_frames(run: ServiceRun, runs: Sequence[ServiceRun], payload: bytes, now
     lap("admit")
     run.columns = twin.fold(run.columns, measured, run.city.vocabulary, run.city.span)
     run.in_force = twin.lapse(run.in_force, now_s)
+    run.holds = run.desk.holds(len(run.holds), run.city.span.start)
     snapshot = _snapshot(run, runs, now_s)
     lap("fold")
+    wishes = run.desk.proposals(run.service, snapshot) if run.desk.wishes else ()
     proposals, fault = _decide(run, snapshot)
     lap("decide")
-    verdict, unexamined = _examine(run, snapshot, proposals)
+    verdict, unexamined = _examine(run, snapshot, (*wishes, *proposals))
+    if wishes:
+        run.desk.hear(run.service.name, run.city.assets.id, verdict)
     lap("examine")
     messages, unsaid = _deliver(run, verdict.permits, now_s)
     lap("deliver")
@@ -233,6 +240,7 @@ def boxes(run: ServiceRun) -> IntArray:
 def hand_back(run: ServiceRun, now_s: float) -> tuple[tuple[Message, ...], int]:
     """Put the whole service into the baseline arm; return the messages that free every box, and how many boxes."""
     run.adaptive = np.zeros_like(run.adaptive)
+    run.desk.drop()
     assets = boxes(run)
     permit = safety.hand_back(assets, now_s)
     run.in_force = twin.enter_into_force(run.in_force, [permit], run.city.span, now_s)

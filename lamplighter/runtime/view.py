@@ -127,6 +127,41 @@ class Explanation:
     values: tuple[tuple[str, float, str, float], ...]  # (quantity, value, unit, age_s)
 
 
+Reason = Literal["ambulance", "fire", "police", "event", "fault", "works", "exercise"]
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What an operator asks of a service: an action (or "hold"), each box with its values, for how long and why."""
+
+    action: str
+    boxes: tuple[tuple[str, Mapping[str, float]], ...]
+    seconds_s: float
+    reason: Reason
+
+
+@dataclass(frozen=True)
+class BoxAnswer:
+    """What the safety gate says of a wish at one box: it stands, waits, is refused (with the sentence) or has ended."""
+
+    asset: str
+    state: str
+    text: str
+
+
+@dataclass(frozen=True)
+class Wished:
+    """How an operator's wish stands."""
+
+    number: int
+    service: str
+    action: str
+    reason: str
+    until_s: float
+    ended: bool
+    boxes: tuple[BoxAnswer, ...]
+
+
 class Engine(Protocol):
     """What the web may ask of the engine. Every call is safe from another thread and returns at once."""
 
@@ -160,4 +195,17 @@ class Engine(Protocol):
 
     def hand_back(self) -> int:
         """Put every service into the baseline arm and every box onto its local programme; return how many boxes."""
+        ...
+
+    def ask(self, service: str, asked: Asked) -> int:
+        """Put an operator's wish to the safety gate, again and again until it ends; return its number. KeyError where
+        there is no such service, ValueError where it cannot be put to the gate at all."""
+        ...
+
+    def withdraw(self, number: int) -> None:
+        """End a wish; its boxes run their own programmes and deciders may have them again."""
+        ...
+
+    def wishes(self) -> tuple[Wished, ...]:
+        """Return the wishes that stand and those that ended lately, oldest first."""
         ...

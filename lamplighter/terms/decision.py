@@ -3,6 +3,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 
@@ -23,7 +24,10 @@ class ActionColumn:
 
 @dataclass(frozen=True)
 class Action:
-    """What may be asked of one kind of asset, for how long, and how often it may be changed."""
+    """What may be asked of one kind of asset, for how long, and how often it may be changed.
+
+    by: who may ask for it; what is an operator's alone to ask, no decider asks.
+    """
 
     name: str
     of: str
@@ -31,6 +35,7 @@ class Action:
     lease_max_s: float
     change_min_s: float
     doc: str
+    by: Literal["decider", "operator"] = "decider"
 
 
 @dataclass(frozen=True)

@@ -6,12 +6,13 @@ import contextlib
 from typing import Any, Literal
 
 import msgspec
-from litestar import WebSocket, post, websocket
+from litestar import WebSocket, get, post, websocket
 from litestar.connection import ASGIConnection
 from litestar.exceptions import ClientException, NotFoundException, PermissionDeniedException, WebSocketDisconnect
 from litestar.handlers.base import BaseRouteHandler
 from litestar.params import FromPath, JSONBody
 
+from lamplighter.runtime.view import Asked, Reason, Wished
 from lamplighter.web import guard
 from lamplighter.web.api import City
 from lamplighter.web.broadcast import Broadcast
@@ -29,6 +30,29 @@ class Arm(msgspec.Struct, frozen=True):
     """Which arm of a service is to decide."""
 
     arm: Literal["adaptive", "baseline"]
+
+
+class Box(msgspec.Struct, frozen=True):
+    """One box of a wish, and what it is asked for: the action's columns by name."""
+
+    asset: str
+    values: dict[str, float] = {}
+
+
+class Ask(msgspec.Struct, frozen=True):
+    """An operator's wish: one of the service's actions for operators, or "hold", for so many seconds, and why."""
+
+    action: str
+    boxes: list[Box]
+    seconds: float
+    reason: Reason
+
+
+class Taken(msgspec.Struct, frozen=True):
+    """The number under which a wish can be asked after and withdrawn, and what happens now."""
+
+    number: int
+    done: str
 
 
 class Done(msgspec.Struct, frozen=True):
@@ -90,6 +114,35 @@ def hand_back(city: City) -> Done:
     return Done(f"handed back: {city.engine.hand_back()} boxes run their own programmes")
 
 
+@post("/api/control/ask/{service:str}", guards=[ours_only], status_code=200, sync_to_thread=False)
+def ask(city: City, service: FromPath[str], data: JSONBody[Ask]) -> Taken:
+    """Put an operator's wish to the safety gate, again and again until it ends. Nothing is skipped for it."""
+    asked = Asked(data.action, tuple((box.asset, box.values) for box in data.boxes), data.seconds, data.reason)
+    try:
+        number = city.engine.ask(service, asked)
+    except KeyError as unknown:
+        known = ", ".join(one.name for one in city.scene.services)
+        raise NotFoundException(f"Nothing was asked: there is no service {service!r}; there are {known}") from unknown
+    except ValueError as wrong:
+        raise ClientException(f"Nothing was asked: {wrong}") from wrong
+    return Taken(number, f"wish {number} is put to the safety gate; see /api/control/wishes for its permits and refusals")
+
+
+@post("/api/control/withdraw/{number:int}", guards=[ours_only], status_code=200, sync_to_thread=False)
+def withdraw(city: City, number: FromPath[int]) -> Done:
+    """End an operator's wish; its boxes run their own programmes."""
+    if number not in {wish.number for wish in city.engine.wishes() if not wish.ended}:
+        raise NotFoundException(f"Nothing was changed: no wish {number} stands")
+    city.engine.withdraw(number)
+    return Done(f"wish {number} ends; its boxes return to their own programmes")
+
+
+@get("/api/control/wishes", guards=[ours_only], sync_to_thread=False)
+def wishes(city: City) -> list[Wished]:
+    """Return the operators' wishes that stand and those that ended lately, with what the gate says at each box."""
+    return list(city.engine.wishes())
+
+
 @websocket("/live")
 async def live(socket: WebSocket[Any, Any, Any], city: City) -> None:
     """Send the newest of everything, as binary messages, as fast as this browser reads and no faster."""
@@ -128,4 +181,4 @@ async def _listen(socket: WebSocket[Any, Any, Any]) -> None:
             await socket.receive_data(mode="text")
 
 
-HANDLERS = (play, pause, set_speed, set_arm, hand_back, live)
+HANDLERS = (play, pause, set_speed, set_arm, hand_back, ask, withdraw, wishes, live)
