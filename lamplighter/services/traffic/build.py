@@ -22,6 +22,7 @@ from lamplighter.services.traffic import terms
 from lamplighter.services.traffic.demand import files, flows, making
 from lamplighter.services.traffic.demand.flows import Flow
 from lamplighter.services.traffic.planning import mending, places, tables
+from lamplighter.services.traffic.planning.clearance import Walking
 from lamplighter.services.traffic.planning.detectors import detectors
 from lamplighter.services.traffic.planning.network import FOOT, RAIL, RoadNetwork, read_network
 from lamplighter.services.traffic.planning.plan import Plan, plan_signal
@@ -41,14 +42,15 @@ def build(context: BuildContext) -> Built:
     context.progress("reading the signals", 0.0)
     network = read_network(sumo / "net.xml", _additional(sumo, context.source))
     context.progress("stages and intergreens", 0.2)
-    drafts = [plan_signal(network, signal, None) for signal in network.signals]
+    walking = _walking(network, context.settings)
+    drafts = [plan_signal(network, signal, None, walking) for signal in network.signals]
     own_demand = not context.source.get("routes")
     made: tuple[Flow, ...] = ()
     if own_demand:
         context.progress("demand", 0.3)
         made = making.make_flows(network, drafts, context.settings, context.seed)
         turns, ways = flows.turns_pcu_h(made), making.onward(network)
-        plans = [plan_signal(network, d.signal, making.connection_pcu_h(d.signal, turns, ways)) for d in drafts]
+        plans = [plan_signal(network, d.signal, making.connection_pcu_h(d.signal, turns, ways), walking) for d in drafts]
         (sumo / ROUTES_FILE).write_text(files.routes_xml(network, made), encoding="utf-8")
     else:
         plans = drafts
@@ -58,9 +60,31 @@ def build(context: BuildContext) -> Built:
     rows = tables.asset_rows(network, plans, found)
     made_tables = tables.tables(network, plans, found)
     relieved = _unburdened(made_tables, made if own_demand else None)
-    report = (*_plan_report(network, plans), *_detector_report(rows), *_demand_report(made, context.seed))
+    report = (
+        *_plan_report(network, plans),
+        *_walking_report(walking),
+        *_detector_report(rows),
+        *_demand_report(made, context.seed),
+    )
     context.progress("done", 1.0)
     return Built(_assets(network, context.streets, rows), {**relieved, "flows": files.flow_table(made)}, report)
+
+
+def _walking(network: RoadNetwork, settings: terms.Settings) -> Walking:
+    """Return the walking speeds of the settings; ValueError where a slow crossing is none of the network's."""
+    slow_m_s = terms.slow_speeds(settings.slow_crossings)
+    known = {edge.id for edge in network.edges.values() if edge.function == "crossing"}
+    if strangers := sorted(set(slow_m_s) - known):
+        raise ValueError(
+            f"[traffic] slow_crossings: the road network has no crossing {strangers[0]!r}; the column `street` of the call "
+            "buttons in traffic/detectors.csv lists those with signals."
+        )
+    return Walking(settings.walk_m_s, slow_m_s)
+
+
+def _walking_report(walking: Walking) -> list[str]:
+    slow = ", ".join(f"{crossing} at {speed:g} m/s" for crossing, speed in sorted(walking.slow_m_s.items()))
+    return [f"Crossings that ask for more time: {slow}. People clear all others at {walking.usual_m_s:g} m/s."] if slow else []
 
 
 def _additional(sumo: Path, source: Mapping[str, str]) -> tuple[Path, ...]:

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """`lamplighter traffic ...`: what is installed at an intersection, and whether a city's signal tables are sound."""
 
+import time
+
 import click
 import numpy as np
 from rich.console import Console
@@ -8,10 +10,12 @@ from rich.table import Table as Grid
 
 from lamplighter.city import folder
 from lamplighter.services import traffic as service
+from lamplighter.services.traffic import helping
 from lamplighter.services.traffic.layout import GROUP_KINDS, Layout
 from lamplighter.services.traffic.prepared import Prepared, prepare
 from lamplighter.services.traffic.soundness import faults
 from lamplighter.services.traffic.telling import stage_name
+from lamplighter.services.traffic.terms import CLEAR_WAY
 from lamplighter.terms.city import CityData
 
 CITY = click.option("--city", "name", default="adlershof", show_default=True, help="A built city by name, or its folder.")
@@ -98,3 +102,55 @@ def _stages(prepared: Prepared, box: int) -> Grid:
         lists = (" ".join(str(n) for n in np.flatnonzero(mask)) for mask in (green, yields))
         grid.add_row(str(row - base), *lists, stage_name(layout, box, row - base, prepared.street_names))
     return grid
+
+
+@traffic.command()
+@click.argument("places", nargs=-1, metavar="[INTERSECTION[:STAGE]]...")
+@click.option("--along", default="", help="The street that is to be cleared: its stage is asked for where none is given.")
+@click.option("--seconds", default=60.0, show_default=True, type=click.FloatRange(5, 900), help="For how long.")
+@click.option("--reason", default="ambulance", show_default=True,
+              type=click.Choice(["ambulance", "fire", "police", "event", "fault", "works", "exercise"]))  # fmt: skip
+@click.option("--port", default=8000, show_default=True, type=click.IntRange(1, 65_535), help="Port of the running city's page.")
+@click.option("--hold", is_flag=True, help="Ask for no stage: the boxes run their own programmes, and nobody steers them.")
+@CITY
+def emergency(
+    places: tuple[str, ...], along: str, seconds: float, reason: str, port: int, hold: bool, name: str
+) -> None:  # fmt: skip
+    """Ask a running city to clear the way, and say what the safety gate answers until the time is over.
+
+    Every box changes through its own minimum greens, intergreens and clearance; nothing is skipped. What the gate refuses
+    now is asked again every second. Ctrl-C withdraws the wish. Nothing about a vehicle is sent.
+    """
+    try:
+        wanted = _wanted(name, places, along)
+        boxes = [{"asset": box, "values": {} if hold else {"stage": stage}} for box, stage in wanted.items()]
+        body = {"action": "hold" if hold else CLEAR_WAY, "boxes": boxes, "seconds": seconds, "reason": reason}
+        number = int(helping.ask(port, "ask/traffic", body)["number"])
+        click.echo(f"Wish {number}: {', '.join(f'{box} stage {stage}' for box, stage in wanted.items())}, {seconds:g} s.")
+        try:
+            _follow(port, number)
+        except KeyboardInterrupt:
+            click.echo(helping.ask(port, f"withdraw/{number}", {})["done"])
+    except helping.HelpError as error:
+        raise click.ClickException(str(error)) from error
+
+
+def _wanted(name: str, places: tuple[str, ...], along: str) -> dict[str, int]:
+    city, prepared = _load(name)
+    ids: list[str] = city.assets.id[prepared.layout.start + prepared.layout.boxes.local].tolist()
+    return helping.wish_boxes(prepared.layout, ids, places, along, prepared.street_names)
+
+
+def _follow(port: int, number: int) -> None:
+    """Say what changes at each box until the wish has ended."""
+    said: dict[str, str] = {}
+    while True:
+        wish = next(one for one in helping.ask(port, "wishes", None) if one["number"] == number)
+        for box in wish["boxes"]:
+            text = "permitted" if box["state"] == "stands" else box["text"] or str(box["state"])
+            if said.get(box["asset"], "") != str(box["state"]):
+                click.echo(f"{box['asset']}: {text}")
+            said[box["asset"]] = str(box["state"])
+        if wish["ended"]:
+            return
+        time.sleep(0.3)

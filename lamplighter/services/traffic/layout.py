@@ -51,6 +51,7 @@ class Groups:
     red_amber_s: FloatArray
     clearance_s: FloatArray
     crossing_m: FloatArray
+    walk_m_s: FloatArray
 
 
 @dataclass(frozen=True)
@@ -66,13 +67,16 @@ class Stages:
 
 @dataclass(frozen=True)
 class Pairs:
-    """Ordered pairs of conflicting groups, sorted by box: flat group positions and the intergreen between them."""
+    """Ordered pairs of conflicting groups, sorted by box: flat group positions and the intergreen between them; how far
+    a bicycle of the first goes to clear (0: it has none) and the second to get there."""
 
     offsets: IntArray  # (b+1,)
     from_group: IntArray
     to_group: IntArray
     intergreen_s: FloatArray
     permissive: BoolArray
+    cycle_clear_m: FloatArray
+    cycle_enter_m: FloatArray
 
 
 @dataclass(frozen=True)
@@ -127,6 +131,11 @@ def _offsets(owner: IntArray, owners: int) -> IntArray:
 
 def _floats(table: Mapping[str, AnyArray], name: str, order: IntArray) -> FloatArray:
     return np.asarray(table[name], np.float64)[order]
+
+
+def _or(table: Mapping[str, AnyArray], name: str, order: IntArray, absent: float) -> FloatArray:
+    """Return an optional column, or what holds where a city folder has none."""
+    return _floats(table, name, order) if name in table else np.full(len(order), absent)
 
 
 def _ints(table: Mapping[str, AnyArray], name: str, order: IntArray) -> IntArray:
@@ -222,6 +231,7 @@ def _groups(city: CityData, ids: TextArray) -> Groups:
         red_amber_s=_floats(table, "red_amber_s", order),
         clearance_s=_floats(table, "clearance_s", order),
         crossing_m=_floats(table, "crossing_m", order),
+        walk_m_s=_or(table, "walk_m_s", order, terms.WALK_M_S),
     )
 
 
@@ -251,6 +261,8 @@ def _pairs(city: CityData, ids: TextArray, groups: Groups) -> Pairs:
         to_group=base + _ints(table, "to_group", order),
         intergreen_s=_floats(table, "intergreen_s", order),
         permissive=np.asarray(table["permissive"], np.bool_)[order],
+        cycle_clear_m=_or(table, "cycle_clear_m", order, 0.0),
+        cycle_enter_m=_or(table, "cycle_enter_m", order, 0.0),
     )
 
 
@@ -291,6 +303,11 @@ def _movements(city: CityData, ids: TextArray, groups: Groups) -> Movements:
         to_edge=_texts(table, "to_edge", order),
         saturation_veh_s=_floats(table, "saturation_flow_pcu_h", order) / 3600.0,
     )
+
+
+def announced(layout: Layout) -> IntArray:
+    """Return the flat groups, by box, on whose movements buses and trams run and so may ask for green."""
+    return np.flatnonzero((layout.groups.kind == MOTOR) | (layout.groups.kind == RAIL))
 
 
 def read_layout(city: CityData) -> Layout:

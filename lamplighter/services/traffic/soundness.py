@@ -5,7 +5,6 @@ import numpy as np
 
 from lamplighter.services.traffic.layout import FOOT, Layout
 
-WALKING_M_S = 1.2  # RiLSA 2015, 2.5
 REMEDY = "Mend the table, or build the city again."
 
 
@@ -43,11 +42,11 @@ def _pairs(layout: Layout, box: int) -> list[str]:
                 f"{layout.groups.yellow_s[f]:.0f} s."
             )
     for f in np.flatnonzero(layout.groups.box == box):
-        needed_s = layout.groups.crossing_m[f] / WALKING_M_S
+        needed_s = layout.groups.crossing_m[f] / layout.groups.walk_m_s[f]
         if layout.groups.kind[f] == FOOT and layout.groups.clearance_s[f] + 0.5 < needed_s:
             found.append(
                 f"signal_group {f - first} clears {layout.groups.crossing_m[f]:.1f} m in {layout.groups.clearance_s[f]:.0f} s; "
-                f"at {WALKING_M_S} m/s it needs {needed_s:.1f} s."
+                f"at {layout.groups.walk_m_s[f]:g} m/s it needs {needed_s:.1f} s."
             )
     return found
 

@@ -50,7 +50,7 @@ def describe(proposals: Proposals, row: int, prepared: Any) -> str:
         return f"{name}: back to its own programme."
     stage = int(proposals.values["stage"][row])
     green = stage_name(layout, box, stage, prepared.street_names)
-    verb = "green to" if proposals.action == "start_stage" else "green stays with"
+    verb = "green stays with" if proposals.action == "hold_stage" else "green to"
     return f"{name}: {verb} {green}, because {REASONS[int(proposals.because[row])]}."
 
 

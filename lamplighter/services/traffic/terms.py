@@ -4,6 +4,7 @@
 Lists inside a table cell are whole numbers joined by semicolons ("0;2;5"); an empty cell is an empty list.
 """
 
+import re
 from dataclasses import dataclass, field
 
 from lamplighter.terms.asset import AssetKind
@@ -29,12 +30,21 @@ KINDS = (
 )
 
 
+WALK_M_S = 1.2  # RiLSA 2015, 2.5
+WALK_MIN_M_S = 0.5
+_SPEED = re.compile(r"\d(\.\d{1,2})?")
+
+
 @dataclass(frozen=True)
 class Settings:
     """The `[traffic]` table of a city: how many trips start in its busiest hour, where the city makes its own demand.
 
     through: from edge to edge of the district; local: from or to a street in it; line_trips_per_day: of each bus and
     tram line, each way. Trips are thinned where an intersection would be fuller than its signals can pass.
+
+    persons_per_...: how many people a vehicle carries where delay is counted per person (docs/explanation/people.md);
+    on a bicycle and on foot one. walk_m_s: how fast the slowest person counted on walks over a crossing; slow_crossings:
+    crossings that ask for more time, such as near a hospital or a school, each as "crossing=speed".
     """
 
     through_veh_h: float = field(default=2800.0, metadata={"low": 0.0, "high": 100000.0})
@@ -42,7 +52,32 @@ class Settings:
     bicycle_h: float = field(default=160.0, metadata={"low": 0.0, "high": 100000.0})
     person_h: float = field(default=500.0, metadata={"low": 0.0, "high": 100000.0})
     line_trips_per_day: float = field(default=100.0, metadata={"low": 0.0, "high": 1440.0})
+    persons_per_car: float = field(default=1.3, metadata={"low": 1.0, "high": 9.0})
+    persons_per_bus: float = field(default=20.0, metadata={"low": 1.0, "high": 200.0})
+    persons_per_tram: float = field(default=60.0, metadata={"low": 1.0, "high": 500.0})
+    walk_m_s: float = field(default=1.2, metadata={"low": 0.5, "high": 1.2})
+    slow_crossings: tuple[str, ...] = ()
 
+    def __post_init__(self) -> None:
+        """Raise ValueError where a slow crossing is not written as crossing=speed."""
+        slow_speeds(self.slow_crossings)
+
+
+def slow_speeds(cells: tuple[str, ...]) -> dict[str, float]:
+    """Return the walking speed in m/s of each crossing named in `slow_crossings`; ValueError says which is wrong."""
+    found: dict[str, float] = {}
+    for text in cells:
+        crossing, _, speed = text.rpartition("=")
+        if not crossing or not _SPEED.fullmatch(speed) or not WALK_MIN_M_S <= float(speed) <= WALK_M_S:
+            raise ValueError(
+                f"slow_crossings: {text!r} is not crossing=speed with a speed of {WALK_MIN_M_S} to {WALK_M_S} m/s, "
+                'such as ":cluster_12_c0=0.9" (the crossing\'s id in the road network)'
+            )
+        found[crossing] = float(speed)
+    return found
+
+
+CLEAR_WAY = "clear_way"
 
 # What a signal_group shows, as `group_state` reports it.
 RED, RED_AMBER, GREEN, YELLOW = 0, 1, 2, 3
@@ -53,6 +88,17 @@ BOX_MODES = ("local", "leased", "fault")
 
 STAGES_MAX = 32
 VEHICLE_M = 7.5  # room one standing car takes, gap included (HBS 2015, part S4: 6 m to 7.5 m)
+
+# Of a bus or tram that asks for its green: nothing finer than ten seconds, said every ten seconds (docs/decisions/0004).
+DUE_STEP_S, DUE_MAX_S, DUE_WINDOW_S = 10.0, 60.0, 10
+
+
+def _due(kind: str) -> str:
+    return (
+        f"end of the ten seconds in which the next {kind} of this movement is at its stop line: 10 within 10 s or standing "
+        "there, 20 within 10 to 20 s, and so on; 0 where none asks for green"
+    )
+
 
 QUANTITIES = (
     Quantity(
@@ -91,6 +137,8 @@ QUANTITIES = (
         "commands that the box delayed or ignored in the window because its own minimum times stand above them",
     ),
     Quantity("group_state", "1", 1.0, 0.0, 3.0, "instant", 1, SIGNAL_GROUP, "0 red, 1 red-amber, 2 green, 3 yellow"),
+    Quantity("bus_due_s", "s", DUE_STEP_S, 0.0, DUE_MAX_S, "instant", DUE_WINDOW_S, SIGNAL_GROUP, _due("bus")),
+    Quantity("tram_due_s", "s", DUE_STEP_S, 0.0, DUE_MAX_S, "instant", DUE_WINDOW_S, SIGNAL_GROUP, _due("tram")),
     Quantity("group_elapsed_s", "s", 1.0, 0.0, 3600.0, "instant", 1, SIGNAL_GROUP, "seconds since the group began to show it"),
     Quantity("count_veh", "veh", 1.0, 0.0, 10000.0, "total", 1, LOOP, "vehicles that left the loop in the window"),
     Quantity("occupancy_share", "1", 0.01, 0.0, 1.0, "mean", 1, LOOP, "share of the window in which the loop was covered"),
@@ -117,6 +165,15 @@ ACTIONS = (
         change_min_s=5.0,
         doc="change to another stage through its intergreens and stay there",
     ),
+    Action(
+        CLEAR_WAY,
+        INTERSECTION,
+        (ActionColumn("stage", 0.0, STAGES_MAX - 1.0, "the stage that clears the way"),),
+        lease_max_s=30.0,
+        change_min_s=5.0,
+        doc="an operator's wish: change to a stage through its intergreens and stay there, so that help gets through",
+        by="operator",
+    ),
 )
 
 REASONS = (
@@ -128,6 +185,7 @@ REASONS = (
     "nobody else is waiting",
     "its detectors are silent: the box runs its own programme",
     "an operator asked for it",
+    "a bus or tram is about to arrive there",
 )
 
 _ID = ColumnSpec("id", "text", "asset id", refers_to="assets")
@@ -164,6 +222,14 @@ SIGNAL_GROUPS = TableSpec(
         ColumnSpec("red_amber_s", "float", "red and amber before green (foot: 0)", low=0, high=3),
         ColumnSpec("clearance_s", "float", "time its slowest user needs to clear after its green or yellow", low=0, high=60),
         ColumnSpec("crossing_m", "float", "longest way over the street (foot; others 0)", low=0, high=70),
+        ColumnSpec(
+            "walk_m_s",
+            "float",
+            "how fast the slowest person counted on walks over it (1.2 where not given)",
+            low=WALK_MIN_M_S,
+            high=WALK_M_S,
+            optional=True,
+        ),
     ),
     ("intersection", "group"),
 )
@@ -176,6 +242,15 @@ INTERGREENS = TableSpec(
         ColumnSpec("to_group", "int", "the group whose green starts", low=0, high=127),
         ColumnSpec("intergreen_s", "float", "end of the first's green to start of the second's green", low=0, high=60),
         ColumnSpec("permissive", "bool", "both may be green together, one of them giving way (as the first programme had it)"),
+        ColumnSpec(
+            "cycle_clear_m",
+            "float",
+            "how far a bicycle of the first rides to clear (0: it has none)",
+            low=0,
+            high=200,
+            optional=True,
+        ),
+        ColumnSpec("cycle_enter_m", "float", "how far the second goes meanwhile to get there", low=0, high=200, optional=True),
     ),
     ("intersection", "from_group", "to_group"),
 )

@@ -4,6 +4,11 @@
 A box speaks once a second, one telegram on the topic `box/<id>`: a header (version, flags, number of values, its clock in
 POSIX seconds), a bitmap of the values that it has, and 32-bit values in its own units: tenths of seconds, thousandths
 of occupancy, watts, whole vehicles. Counters speak together each quarter of an hour on the topic `counters`.
+
+What a bus or tram tells a box by radio (VDV R09.16 and its like: line, course, destination, lateness) ends in the box.
+Every ten seconds the box says on the topic `priority/<id>`, per movement and for buses and trams apart, in which ten
+seconds the next one arrives, as a whole number of tens. No other field exists, and what it says at other seconds than
+whole tens is not read.
 """
 
 import struct
@@ -14,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from lamplighter.services.traffic import terms
-from lamplighter.services.traffic.layout import CALL, COUNT, STOP_LINE, Layout
+from lamplighter.services.traffic.layout import CALL, COUNT, STOP_LINE, Layout, announced
 from lamplighter.terms.asset import Assets
 from lamplighter.terms.columns import IntArray
 from lamplighter.terms.decision import HAND_BACK, Permits
@@ -41,6 +46,7 @@ GROUP_VALUES = (("group_state", 1, 1), ("group_elapsed_s", TENTHS, 1))
 LOOP_VALUES = (("count_veh", 1, 1), ("occupancy_share", THOUSANDTHS_PER_STEP, 1))
 AREA_VALUES = (("area_veh", 1, 1), ("queue_veh", 1, 1))
 CALL_VALUES = (("call_waiting", 1, 1),)
+PRIORITY_VALUES = (("bus_due_s", 1, 1), ("tram_due_s", 1, 1))
 COUNTER_VALUES = (("flow_veh_h", 1, QUARTERS_PER_HOUR),)
 
 
@@ -48,8 +54,9 @@ COUNTER_VALUES = (("flow_veh_h", 1, QUARTERS_PER_HOUR),)
 class Codec:
     """What every telegram means: per topic its number; per number a run of values (ragged by offsets).
 
-    asset: city position; quantity: vocabulary position; units_per_step, factor and window_s as above; topics of
-    boxes by run position of the intersection, for commands. start: first position of the service's run.
+    asset: city position; quantity: vocabulary position; units_per_step, factor and window_s as above; every_s: a telegram is
+    read at whole multiples of it alone; topics of boxes by run position of the intersection, for commands. start: first
+    position of the service's run.
     """
 
     start: int
@@ -61,6 +68,7 @@ class Codec:
     units_per_step: IntArray
     factor: IntArray
     window_s: IntArray
+    every_s: IntArray
     command_topic: Mapping[int, str]
 
 
@@ -68,6 +76,11 @@ def _values_of(role: int) -> tuple[tuple[str, int, int], ...]:
     if role == STOP_LINE:
         return LOOP_VALUES
     return CALL_VALUES if role == CALL else AREA_VALUES
+
+
+def priority_topic(intersection: str) -> str:
+    """Return the topic on which a box says when buses and trams arrive."""
+    return f"priority/{intersection}"
 
 
 def make_codec(layout: Layout, assets: Assets) -> Codec:
@@ -96,6 +109,15 @@ def make_codec(layout: Layout, assets: Assets) -> Codec:
         rows += [(int(detectors.local[row]), *value) for value in COUNTER_VALUES]
     topics[COUNTERS] = len(lengths)
     lengths.append(len(rows) - before)
+    asking = announced(layout)
+    parts = np.split(asking, np.searchsorted(layout.groups.box[asking], np.arange(1, len(layout.boxes.tls))))
+    for local, part in zip(layout.boxes.local, parts, strict=False):
+        if len(part):
+            topics[priority_topic(str(assets.id[layout.start + int(local)]))] = len(lengths)
+            rows += [(int(layout.groups.local[group]), *value) for group in part for value in PRIORITY_VALUES]
+            lengths.append(len(part) * len(PRIORITY_VALUES))
+    every_s = np.ones(len(lengths), np.int64)
+    every_s[topics[COUNTERS] + 1 :] = terms.DUE_WINDOW_S
     windows = {quantity.name: quantity.window_min_s for quantity in terms.QUANTITIES}
     columns = (np.array([row[n] for row in rows], dtype=object) for n in range(4))
     local_column, name, units, factor = columns
@@ -109,6 +131,7 @@ def make_codec(layout: Layout, assets: Assets) -> Codec:
         units_per_step=units.astype(np.int64),
         factor=factor.astype(np.int64),
         window_s=np.array([windows[str(word)] for word in name], np.int64),
+        every_s=every_s,
         command_topic=commands,
     )
 
@@ -128,6 +151,8 @@ def decode(readings: Sequence[Reading], prepared: Any) -> bytes:
             continue
         version, _, count, clock_s = HEADER.unpack_from(reading.payload)
         values_at = HEADER.size + (count + 7) // 8
+        if clock_s % codec.every_s[number]:
+            continue
         if version != VERSION or count != codec.lengths[number] or len(reading.payload) != values_at + 4 * count:
             continue
         told.append((number, clock_s))
@@ -164,7 +189,7 @@ def encode(permits: Permits, prepared: Any) -> list[Message]:
     if proposals.action == HAND_BACK:
         home = COMMAND.pack(VERSION, GO_HOME, 0, 0)
         return [Message(codec.command_topic[int(box)], home) for box in local]
-    what = GO_TO if proposals.action == "start_stage" else STAY
+    what = STAY if proposals.action == "hold_stage" else GO_TO
     stage = proposals.values["stage"][rows].astype(np.int64)
     until_s = int(permits.expires_s)
     return [

@@ -5,10 +5,12 @@ After RiLSA 2015 (FGSV 321), section 2.5: intergreen = crossing time + clearing 
 whole seconds, where clearing time = (clearing distance + vehicle length) / clearing speed and entering time =
 entering distance / entering speed. Crossing time is how long after the end of green the last user still passes the
 stop line. The figures below are that guideline's usual ones. Where cycles share a lane with cars, the slower of the
-two decides. People on foot clear the whole crossing at 1.2 m/s, and nothing is taken off for who enters after them.
+two decides. People on foot clear the whole crossing at 1.2 m/s, or slower where a crossing asks for it, and nothing is
+taken off for who enters after them.
 """
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -59,9 +61,24 @@ def red_amber_s(kind: str) -> float:
     return 0.0 if kind == FOOT else 1.0
 
 
-def walk_clearance_s(length_m: float) -> float:
+@dataclass(frozen=True)
+class Walking:
+    """How fast the slowest person counted on walks: usual_m_s, and other speeds by the crossing's id in the network."""
+
+    usual_m_s: float = WALK_M_S
+    slow_m_s: Mapping[str, float] = field(default_factory=dict[str, float])
+
+    def speed_m_s(self, crossing: str) -> float:
+        """Return the walking speed at one crossing."""
+        return self.slow_m_s.get(crossing, self.usual_m_s)
+
+
+USUAL = Walking()
+
+
+def walk_clearance_s(length_m: float, speed_m_s: float = WALK_M_S) -> float:
     """Return the whole seconds that the slowest walker counted on needs over a crossing."""
-    return float(np.ceil(round(length_m / WALK_M_S, 6)))
+    return float(np.ceil(round(length_m / speed_m_s, 6)))
 
 
 def length_m(path_m: FloatArray) -> float:
@@ -69,10 +86,22 @@ def length_m(path_m: FloatArray) -> float:
     return float(np.linalg.norm(np.diff(path_m, axis=0), axis=1).sum()) if len(path_m) > 1 else 0.0
 
 
-def intergreen_s(one: Connection, other: Connection) -> float:
+def cycle_ways_m(one: Connection, other: Connection) -> tuple[float, float]:
+    """Return how far a bicycle on `one` goes to clear, and `other` to get there; zeros where `one` has no bicycles."""
+    if one.kind != CYCLE and not one.cycles:
+        return 0.0, 0.0
+    return conflict_distances_m(one, other)
+
+
+def cycle_needs_s(ways_m: tuple[float, float], other: Connection) -> float:
+    """Return crossing + clearing - entering time of a bicycle, not rounded."""
+    return formula_s(BICYCLE, ways_m[0], ways_m[1], _enter_m_s(other))
+
+
+def intergreen_s(one: Connection, other: Connection, walking: Walking = USUAL) -> float:
     """Return the least time from the end of green of `one` to the start of green of `other`, whole seconds."""
     if one.kind == FOOT:
-        return walk_clearance_s(length_m(one.path_m))
+        return walk_clearance_s(length_m(one.path_m), walking.speed_m_s(one.to_edge))
     clear_m, enter_m = conflict_distances_m(one, other)
     needed = [formula_s(user, clear_m, enter_m, _enter_m_s(other)) for user in _users(one)]
     return float(max(np.ceil(round(max(needed), 6)), yellow_s(one.kind, one.speed_m_s)))

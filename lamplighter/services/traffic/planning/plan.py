@@ -1,13 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
 """The whole plan of one intersection: groups, times, intergreens, stages and the own programme."""
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from lamplighter.services.traffic.planning import clearance, webster
 from lamplighter.services.traffic.planning.change import Change, change
-from lamplighter.services.traffic.planning.network import CYCLE, FOOT, RAIL, RoadNetwork, Signal
+from lamplighter.services.traffic.planning.clearance import Walking
+from lamplighter.services.traffic.planning.network import CYCLE, FOOT, RAIL, Connection, RoadNetwork, Signal
 from lamplighter.services.traffic.planning.stages import StagePlan, plan_stages
 from lamplighter.terms.columns import BoolArray, FloatArray
 
@@ -26,7 +28,8 @@ PERMISSIVE_SHARE = 0.35  # of the saturation flow, for those who give way
 
 @dataclass(frozen=True)
 class Times:
-    """What every group must keep, columns (g,); intergreen_s (g, g), zero where two groups do not meet."""
+    """What every group must keep, columns (g,); (g, g), zero where two groups do not meet: intergreen_s, and how far a
+    bicycle of the first goes to clear and the second to get there. walk_m_s: the slowest walking speed counted on."""
 
     green_min_s: FloatArray
     red_max_s: FloatArray
@@ -34,6 +37,9 @@ class Times:
     red_amber_s: FloatArray
     clearance_s: FloatArray
     intergreen_s: FloatArray
+    cycle_clear_m: FloatArray
+    cycle_enter_m: FloatArray
+    walk_m_s: FloatArray
 
 
 @dataclass(frozen=True)
@@ -58,12 +64,12 @@ class Plan:
         return change(stages[before], stages[after], times.intergreen_s, self.stage_plan.conflict, show_s)
 
 
-def plan_signal(network: RoadNetwork, signal: Signal, flow_pcu_h: FloatArray | None) -> Plan:
+def plan_signal(network: RoadNetwork, signal: Signal, flow_pcu_h: FloatArray | None, walking: Walking = clearance.USUAL) -> Plan:
     """Derive one intersection. flow_pcu_h (c,): expected flow of each connection; None keeps the programme's own greens."""
     stage_plan = plan_stages(network, signal)
     members = tuple(tuple(p for p, c in enumerate(signal.connections) if c.link in group.links) for group in stage_plan.groups)
     mended = [*stage_plan.mended]
-    times = _times(signal, stage_plan, members)
+    times = _times(signal, stage_plan, members, walking)
     lone = _is_lone(signal)
     draft = Plan(signal, members, stage_plan, times, tuple(np.argsort(stage_plan.origin, kind="stable").tolist()),
                  np.zeros(0), 0.0, signal.offset_s, lone, ())  # fmt: skip
@@ -93,15 +99,16 @@ def _is_lone(signal: Signal) -> bool:
     return not bool(signal.foes[np.ix_(vehicles, vehicles)].any())
 
 
-def _times(signal: Signal, plan: StagePlan, members: tuple[tuple[int, ...], ...]) -> Times:
-    size = len(plan.groups)
-    intergreen_s = np.zeros((size, size))
+def _times(signal: Signal, plan: StagePlan, members: tuple[tuple[int, ...], ...], walking: Walking) -> Times:
+    size, ways = len(plan.groups), signal.connections
+    intergreen_s, clear_m, enter_m = (np.zeros((size, size)) for _ in range(3))
     for g in range(size):
         for h in range(size):
             if plan.conflict[g, h]:
-                pairs = [(i, j) for i in members[g] for j in members[h] if signal.foes[i, j]]
-                intergreen_s[g, h] = max(clearance.intergreen_s(signal.connections[i], signal.connections[j]) for i, j in pairs)
-    walk_s = np.asarray([max((_walk_s(signal, m) for m in mine), default=0.0) for mine in members])
+                pairs = [(ways[i], ways[j]) for i in members[g] for j in members[h] if signal.foes[i, j]]
+                intergreen_s[g, h] = max(clearance.intergreen_s(one, other, walking) for one, other in pairs)
+                clear_m[g, h], enter_m[g, h] = _cycle_ways_m(pairs)
+    walk_s = np.asarray([max((_walk_s(signal, m, walking) for m in mine), default=0.0) for mine in members])
     yellow_s = np.asarray(
         [max((clearance.yellow_s(g.kind, signal.connections[m].speed_m_s) for m in mine), default=0.0)
          for g, mine in zip(plan.groups, members, strict=True)]
@@ -116,12 +123,25 @@ def _times(signal: Signal, plan: StagePlan, members: tuple[tuple[int, ...], ...]
         np.asarray([clearance.red_amber_s(g.kind) for g in plan.groups]),
         clear_s,
         intergreen_s,
-    )
+        clear_m,
+        enter_m,
+        np.asarray([min((walking.speed_m_s(ways[m].to_edge) for m in mine if ways[m].kind == FOOT), default=clearance.WALK_M_S)
+                    for mine in members]),
+    )  # fmt: skip
 
 
-def _walk_s(signal: Signal, member: int) -> float:
+def _cycle_ways_m(pairs: Sequence[tuple[Connection, Connection]]) -> tuple[float, float]:
+    """Return the ways (metres) of the pair in which a bicycle needs most time; zeros where none has bicycles."""
+    found = [(clearance.cycle_ways_m(one, other), other) for one, other in pairs]
+    asked = [(clearance.cycle_needs_s(ways_m, other), ways_m) for ways_m, other in found if ways_m[0] > 0]
+    return max(asked)[1] if asked else (0.0, 0.0)
+
+
+def _walk_s(signal: Signal, member: int, walking: Walking) -> float:
     connection = signal.connections[member]
-    return clearance.walk_clearance_s(clearance.length_m(connection.path_m)) if connection.kind == FOOT else 0.0
+    if connection.kind != FOOT:
+        return 0.0
+    return clearance.walk_clearance_s(clearance.length_m(connection.path_m), walking.speed_m_s(connection.to_edge))
 
 
 def _served(plan: Plan) -> BoolArray:
@@ -208,7 +228,7 @@ def _with_red_max(plan: Plan, times: Times, split_s: FloatArray, changes_s: Floa
     longest_s = own_reds_s(plan, split_s, changes_s)
     soft = np.asarray([g.kind in (FOOT, CYCLE) for g in plan.stage_plan.groups])
     red_max_s = np.where(soft & (longest_s <= RED_MAX_FOOT_S - 5.0), RED_MAX_FOOT_S, np.maximum(RED_MAX_S, np.ceil(longest_s)))
-    return Times(times.green_min_s, red_max_s, times.yellow_s, times.red_amber_s, times.clearance_s, times.intergreen_s)
+    return replace(times, red_max_s=red_max_s)
 
 
 def own_reds_s(plan: Plan, split_s: FloatArray, changes_s: FloatArray) -> FloatArray:

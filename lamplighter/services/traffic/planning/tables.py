@@ -100,13 +100,20 @@ def _plan_rows(rows: dict[str, list[tuple[object, ...]]], network: RoadNetwork, 
         walk_m = max((length_m(c.path_m) for c in mine if c.kind == FOOT), default=0.0)
         rows["signal_groups"].append((
             group_id(name, g), name, g, group.kind, terms.cell(list(group.links)), times.green_min_s[g], times.red_max_s[g],
-            times.yellow_s[g], times.red_amber_s[g], times.clearance_s[g], round(walk_m, 2),
+            times.yellow_s[g], times.red_amber_s[g], times.clearance_s[g], round(walk_m, 2), times.walk_m_s[g],
         ))  # fmt: skip
         for c in mine:
             rows["movements"].append(_movement(name, g, c, g in gives))
     size = len(stages.groups)
     rows["intergreens"] += [
-        (name, g, h, times.intergreen_s[g, h], bool(stages.shared[g, h]))
+        (
+            name,
+            g,
+            h,
+            times.intergreen_s[g, h],
+            bool(stages.shared[g, h]),
+            *_centimetres(times.cycle_clear_m[g, h], times.cycle_enter_m[g, h]),
+        )
         for g in range(size)
         for h in range(size)
         if stages.conflict[g, h]
@@ -115,6 +122,11 @@ def _plan_rows(rows: dict[str, list[tuple[object, ...]]], network: RoadNetwork, 
         rows["stages"].append((name, number, terms.cell(list(stage.groups)), terms.cell(list(stage.permissive))))
     for position, (stage, split_s) in enumerate(zip(plan.order, plan.split_s, strict=True)):
         rows["programmes"].append((name, position, stage, float(split_s)))
+
+
+def _centimetres(clear_m: float, enter_m: float) -> tuple[float, float]:
+    """Return ways as the table keeps them, rounded so that they never ask for more than the whole seconds derived of them."""
+    return float(np.floor(clear_m * 100) / 100), float(np.ceil(enter_m * 100) / 100)
 
 
 def _movement(name: str, group: int, c: Connection, gives: bool) -> tuple[object, ...]:

@@ -14,7 +14,7 @@ from typing import NamedTuple
 import numpy as np
 from numba import njit
 
-from lamplighter.services.traffic.layout import Layout
+from lamplighter.services.traffic.layout import FOOT, Layout
 from lamplighter.services.traffic.simulator.telegram import Command
 from lamplighter.services.traffic.terms import FAULT, GREEN, LEASED, LOCAL, RED, RED_AMBER, YELLOW
 from lamplighter.services.traffic.wire import GO_HOME, STAY
@@ -22,6 +22,7 @@ from lamplighter.terms.columns import BoolArray, FloatArray, IntArray
 
 BACKUP_S = 120.0  # without any command for so long, the box is on its own programme whatever lease it was told
 LONG_AGO_S = 3600.0
+WALK_MIN_S = 5.0
 STAYS, ENDS, STARTS, LOSES, GAINS = range(5)  # what a group does in a change; the last two concern its right of way
 
 
@@ -66,7 +67,25 @@ class BoxState(NamedTuple):
     end_s: FloatArray
 
 
-def _change_s(layout: Layout, box: int, from_stage: int, to_stage: int) -> float:
+def _walk_s(layout: Layout) -> FloatArray:
+    """Return per group (g,) the whole seconds that the slowest on foot needs over its crossing, 0 for others."""
+    return np.where(layout.groups.kind == FOOT, np.ceil(np.round(layout.groups.crossing_m / layout.groups.walk_m_s, 6)), 0.0)
+
+
+def _pair_s(layout: Layout) -> FloatArray:
+    """Return the intergreens (p,) that the box keeps: those installed, and never less than people on foot need to clear."""
+    pairs = layout.pairs
+    walk_s = np.where(pairs.permissive, 0.0, _walk_s(layout)[pairs.from_group])
+    return np.maximum(np.ceil(pairs.intergreen_s), walk_s)
+
+
+def _green_min_s(layout: Layout) -> FloatArray:
+    """Return the minimum greens (g,) that the box keeps: on foot at least 5 s and half the crossing (RiLSA 2015, 2.7)."""
+    walk_s = np.where(layout.groups.kind == FOOT, np.maximum(WALK_MIN_S, np.ceil(_walk_s(layout) / 2)), 0.0)
+    return np.maximum(layout.groups.green_min_s, walk_s)
+
+
+def _change_s(layout: Layout, pair_s: FloatArray, box: int, from_stage: int, to_stage: int) -> float:
     """Return how long the box needs from one stage to another: see `_plan`."""
     base, first = int(layout.stages.offsets[box]), int(layout.groups.offsets[box])
     groups = slice(first, int(layout.groups.offsets[box + 1]))
@@ -76,14 +95,14 @@ def _change_s(layout: Layout, box: int, from_stage: int, to_stage: int) -> float
     leaving, entering = before & (~after | (gives & ~gave)), after & (~before | (gave & ~gives))
     pairs = slice(int(layout.pairs.offsets[box]), int(layout.pairs.offsets[box + 1]))
     used = leaving[layout.pairs.from_group[pairs] - first] & entering[layout.pairs.to_group[pairs] - first]
-    needed = (layout.pairs.intergreen_s[pairs][used], layout.groups.yellow_s[groups][before & ~after],
+    needed = (pair_s[pairs][used], layout.groups.yellow_s[groups][before & ~after],
               layout.groups.red_amber_s[groups][after & ~before])  # fmt: skip
     return float(max(np.ceil(column).max(initial=0.0) for column in needed))
 
 
 def install(layout: Layout) -> BoxTables:
     """Return what is installed in the boxes, with the second of the cycle at which each own stage ends."""
-    boxes = layout.boxes
+    boxes, pair_s = layout.boxes, _pair_s(layout)
     switch_s = np.zeros(len(boxes.programme_stage))
     for box in range(len(boxes.tls)):
         first, last = int(boxes.programme_offsets[box]), int(boxes.programme_offsets[box + 1])
@@ -92,19 +111,19 @@ def install(layout: Layout) -> BoxTables:
             end_s += float(boxes.programme_split_s[row])
             after = row + 1 if row + 1 < last else first
             stage, following = int(boxes.programme_stage[row]), int(boxes.programme_stage[after])
-            switch_s[row] = end_s - _change_s(layout, box, stage, following)
+            switch_s[row] = end_s - _change_s(layout, pair_s, box, stage, following)
     return BoxTables(
         group_offsets=layout.groups.offsets,
         stage_offsets=layout.stages.offsets,
         green=layout.stages.green,
         gives_way=layout.stages.gives_way,
-        green_min_s=layout.groups.green_min_s,
+        green_min_s=_green_min_s(layout),
         yellow_s=np.ceil(layout.groups.yellow_s),
         red_amber_s=np.ceil(layout.groups.red_amber_s),
         pair_offsets=layout.pairs.offsets,
         pair_from=layout.pairs.from_group,
         pair_to=layout.pairs.to_group,
-        pair_s=np.ceil(layout.pairs.intergreen_s),
+        pair_s=pair_s,
         cycle_s=boxes.cycle_s,
         offset_s=boxes.offset_s,
         programme_offsets=boxes.programme_offsets,

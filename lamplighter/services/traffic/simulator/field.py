@@ -12,10 +12,11 @@ from lamplighter.services.traffic.layout import CALL, COUNT, Layout, read_layout
 from lamplighter.services.traffic.simulator import box as boxes
 from lamplighter.services.traffic.simulator.detection import QUARTER_S, Detection
 from lamplighter.services.traffic.simulator.engine import MEAN_DATA_S, Engine, Scenario, positions
+from lamplighter.services.traffic.simulator.priority import Requests
 from lamplighter.services.traffic.simulator.telegram import read_command, telegrams
 from lamplighter.services.traffic.simulator.truth import BICYCLE, BUS, VEHICLE, Account, Waits, areas_of, rows_of
-from lamplighter.services.traffic.terms import GREEN, RED_AMBER, YELLOW
-from lamplighter.services.traffic.wire import COUNTERS
+from lamplighter.services.traffic.terms import DUE_WINDOW_S, GREEN, RED_AMBER, YELLOW
+from lamplighter.services.traffic.wire import COUNTERS, priority_topic
 from lamplighter.terms.columns import AnyArray, BoolArray, IntArray
 from lamplighter.terms.reading import Message, Reading
 from lamplighter.terms.simulation import Advance, Simulated, SimulationStart, World
@@ -76,6 +77,8 @@ class Field:
         self._links = _links(layout)
         self._topics = [f"box/{city.assets.id[layout.start + int(local)]}" for local in layout.boxes.local]
         self._box_of_topic = {f"{topic}/command": number for number, topic in enumerate(self._topics)}
+        self._priority_topics = [priority_topic(topic.removeprefix("box/")) for topic in self._topics]
+        self._requests = Requests(layout, self._engine)
         self._plan = _telegram_plan(layout)
         areas = areas_of(city.streets, city.areas)
         self._account = Account(areas, max(len(city.areas), 1))
@@ -185,7 +188,16 @@ class Field:
             readings = [reading for reading, dark in zip(readings, self._dark, strict=True) if not dark]
         if now_s % QUARTER_S == 0 and plan.offsets[-1] > plan.offsets[-2]:
             readings.append(Reading(SOURCE, COUNTERS, said[-1], float(now_s)))
+        if now_s % DUE_WINDOW_S == 0:
+            readings += self._priority()
         return readings
+
+    def _priority(self) -> list[Reading]:
+        """Return what the boxes make of the telegrams of buses and trams: movement, kind, and ten seconds of arrival."""
+        due, offsets = self._requests.due_tens(), self._requests.offsets
+        said = telegrams(due.ravel(), np.ones(due.size, np.bool_), 2 * offsets, self._now_s)
+        told = zip(self._priority_topics, said, np.diff(offsets) > 0, self._dark, strict=True)
+        return [Reading(SOURCE, topic, payload, float(self._now_s)) for topic, payload, asks, dark in told if asks and not dark]
 
     def scene(self) -> Simulated[Mapping[str, AnyArray]]:
         """Return where everybody is, sorted by place: lon_deg, lat_deg and kind (0 car, 1 bus, 2 bicycle, 3 on foot, 4 tram)."""

@@ -5,10 +5,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from lamplighter.services.traffic.interlock import install
+from lamplighter.services.traffic.interlock.signals import box_reports
 from lamplighter.services.traffic.prepared import Prepared, prepare
 from lamplighter.services.traffic.tests.crossroads import make_city
 from lamplighter.services.traffic.tests.scenes import proposal, refused, snapshot
 from lamplighter.terms.city import CityData
+from lamplighter.terms.decision import Proposals
 
 One = tuple[CityData, Prepared]
 
@@ -75,11 +78,79 @@ def test_a_box_in_fault_or_silent_is_told_nothing(one: One) -> None:
 
 def test_too_short_a_pedestrian_clearance_is_found_from_the_length_of_the_crossing(one: One) -> None:
     city, prepared = one
-    crossing_s = prepared.installed.crossing_s.copy()
-    crossing_s[2] = 9.6 / 1.2
-    longer = replace(prepared, installed=prepared.installed._replace(crossing_s=crossing_s))
-    found = refused(city, longer, snapshot(city), proposal("start_stage", 1))
+    groups, assets = prepared.layout.groups, city.span.stop - city.span.start
+    longer = replace(prepared.layout, groups=replace(groups, crossing_m=np.array([0.0, 0.0, 9.6])))
+    found = refused(city, replace(prepared, installed=install(longer, assets)), snapshot(city), proposal("start_stage", 1))
     assert found == {"pedestrian clearance": (7.0, 8.0)}
+    slower = replace(prepared.layout, groups=replace(groups, walk_m_s=np.array([1.2, 1.2, 0.8])))
+    found = refused(city, replace(prepared, installed=install(slower, assets)), snapshot(city), proposal("start_stage", 1))
+    assert found == {"pedestrian clearance": (7.0, pytest.approx(7.2 / 0.8))}, "a crossing that asks for more time gets it"
+
+
+def test_a_walk_lasts_until_the_slowest_can_be_in_the_middle(one: One) -> None:
+    city, prepared = one
+    groups, assets = prepared.layout.groups, city.span.stop - city.span.start
+    long = replace(prepared.layout, groups=replace(groups, crossing_m=np.array([0.0, 0.0, 26.4])))
+    pairs = replace(prepared.layout.pairs, intergreen_s=np.full(4, 30.0))
+    installed = install(replace(long, pairs=pairs), assets)
+    seen = snapshot(city, {"group_elapsed_s": {"J.g2": 9}})
+    found = refused(city, replace(prepared, installed=installed), seen, proposal("start_stage", 1))
+    assert found["minimum walk"] == (9.0, pytest.approx(26.4 / 1.2 / 2))
+
+
+@pytest.mark.parametrize(("clear_m", "enter_m", "needed_s"), [(14.0, 0.0, 4.5), (24.0, 10.0, 7.0 - 0.9), (40.0, 0.0, 11.0)])
+def test_bicycles_that_were_let_go_last_can_clear(one: One, clear_m: float, enter_m: float, needed_s: float) -> None:
+    # by hand: 1 s, the way at 4 m/s, less 10 m at 40 km/h
+    city, prepared = one
+    pairs = prepared.layout.pairs
+    first = np.array([clear_m, 0.0, 0.0, 0.0])
+    with_cycles = replace(pairs, cycle_clear_m=first, cycle_enter_m=np.array([enter_m, 0.0, 0.0, 0.0]))
+    installed = install(replace(prepared.layout, pairs=with_cycles), city.span.stop - city.span.start)
+    found = refused(city, replace(prepared, installed=installed), snapshot(city), proposal("start_stage", 1))
+    assert found == ({} if needed_s <= 5.0 else {"bicycle clearance": (5.0, pytest.approx(needed_s))})
+
+
+def clear_way(stage: float, arm: str = "operator") -> Proposals:
+    return replace(proposal("clear_way", stage), arm=arm)
+
+
+def test_an_operator_clears_the_way_through_the_same_checks(one: One) -> None:
+    city = one[0]
+    assert refused(*one, snapshot(city), clear_way(1)) == {}
+    early = snapshot(city, {"group_elapsed_s": {"J.g0": 3, "J.g2": 3}, "stage_elapsed_s": {"J": 3}})
+    assert set(refused(*one, early, clear_way(1))) == {"minimum green", "minimum walk"}
+    ended = snapshot(city, {"group_state": {"J.g2": 0}, "group_elapsed_s": {"J.g2": 1}})
+    assert {"intergreen", "no change under way"} <= set(refused(*one, ended, clear_way(1)))
+    assert "box reports" in refused(*one, snapshot(city, {"box_mode": {"J": 2}}), clear_way(1))
+    assert "asked by an operator" in refused(*one, snapshot(city), clear_way(1, "adaptive"))
+
+
+def test_an_operators_wish_is_renewed_while_the_box_is_on_its_way(one: One) -> None:
+    on_its_way = {"running_stage": {"J": 1}, "stage_elapsed_s": {"J": 0}, "group_state": {"J.g0": 3, "J.g2": 0},
+                  "group_elapsed_s": {"J.g0": 1, "J.g2": 3}}  # fmt: skip
+    assert refused(*one, snapshot(one[0], on_its_way), clear_way(1)) == {}
+    assert "no change under way" in refused(*one, snapshot(one[0], on_its_way), clear_way(0))
+
+
+def test_nobody_is_forgotten_while_help_passes(one: One) -> None:
+    waits = {"queue_veh": {"d3": 2}, "group_elapsed_s": {"J.g1": 120}}
+    assert "maximum red" in refused(*one, snapshot(one[0], waits), proposal("hold_stage", 0))
+    assert refused(*one, snapshot(one[0], waits), clear_way(0)) == {}
+    longer = {"queue_veh": {"d3": 2}, "group_elapsed_s": {"J.g1": 156}}
+    found = refused(*one, snapshot(one[0], longer), clear_way(0))
+    assert found == {"maximum red while help passes": (156.0 + 7.0, 160.0)}
+
+
+def test_a_box_without_groups_reports_like_any_other(one: One) -> None:
+    city, prepared = one
+    t = prepared.installed
+    bare = t._replace(box_local=np.array([0, 0, 0]), group_offsets=np.array([0, 0, 3, 3]))
+    seen = snapshot(city)
+    table = replace(proposal("start_stage", 1), asset=np.array([0]))
+    for box in range(3):
+        found = box_reports(seen, (table,), bare._replace(box_of_local=np.full_like(t.box_of_local, box)))
+        assert found.ok.tolist() == [True]
+        assert found.observed.tolist() == [0.0]
 
 
 def test_two_wishes_that_conflict_are_refused_whole(one: One) -> None:
