@@ -15,22 +15,30 @@ DAY_S = 86400.0
 
 @dataclass(frozen=True)
 class Floor:
-    """The finest window and the fewest assets under which a group of a kind is recorded."""
+    """The finest window, the fewest assets and the fewest users under which a group of a kind is recorded."""
 
     window_min_s: int
     members_min: int
+    users_min: int = 0
 
 
-# The record plane's floors. An approach below LOW_COUNT vehicles in a window is merged into its zone (rollup.py).
+LOW_COUNT = 10
+
+# The record plane's floors. What was counted of fewer than LOW_COUNT users is merged (rollup.py, merging.py). `box`: a box's
+# own state, in which nothing shows that people do; `stage`: which part of a box ran for how long; `crossings`: all those of
+# an intersection together; `rest`: the boxes of an area that were too quiet to be kept by themselves.
 FLOORS: Mapping[str, Floor] = {
     "city": Floor(900, 1),
     "area": Floor(900, 1),
-    "zone": Floor(300, 2),
-    "approach": Floor(300, 1),
+    "zone": Floor(300, 2, LOW_COUNT),
+    "approach": Floor(300, 1, LOW_COUNT),
+    "crossings": Floor(900, 1, LOW_COUNT),
+    "stage": Floor(300, 1, LOW_COUNT),
+    "box": Floor(300, 1),
+    "rest": Floor(900, 2, LOW_COUNT),
     "luminaire_cell": Floor(900, 64),
     "connection_cell": Floor(900, 100),
 }
-LOW_COUNT = 10.0
 
 Kind = Literal["text", "float", "int"]
 SQL_TYPE: Mapping[Kind, str] = {"text": "VARCHAR", "float": "DOUBLE", "int": "BIGINT"}
@@ -103,6 +111,21 @@ TABLES: Mapping[str, RecordTable] = {
             True,
             400 * DAY_S,
             "how many permits, refusals, hand-backs and operator acts, per group and window",
+        ),
+        RecordTable(
+            "accounts",
+            (
+                ("run", "text"),
+                ("service", "text"),
+                ("account", "text"),
+                ("part", "text"),
+                *_GROUP,
+                ("users", "int"),
+                ("value", "float"),
+            ),
+            True,
+            400 * DAY_S,
+            "what a service counted box by box: users, waits, greens, who decided, which detectors spoke, per group and window",
         ),
         RecordTable(
             "runs",
@@ -189,11 +212,17 @@ def _check_floors(table: str, typed: Mapping[str, AnyArray]) -> None:
                 "nothing was recorded"
             )
         floor, mine = FLOORS[str(kind)], kinds == kind
-        tests = (
+        tests: list[tuple[str, AnyArray, BoolArray, str]] = [
             ("window_s", window_s, window_s < floor.window_min_s, f"{floor.window_min_s} s or more for a group of kind {kind}"),
             ("members", members, members < floor.members_min, f"{floor.members_min} assets or more for a group of kind {kind}"),
             ("window_start_s", start_s, start_s % np.maximum(window_s, 1) != 0, "a multiple of window_s"),
-        )
+        ]
+        if "users" in typed:
+            users = typed["users"]
+            tests.append(("users", users, users < floor.users_min, f"{floor.users_min} users or more for a group of kind {kind}"))
+        if table == "decisions" and str(kind) in ("box", "rest"):
+            few = typed["count"] < LOW_COUNT
+            tests.append(("count", typed["count"], few, f"{LOW_COUNT} decisions or more for a group of kind {kind}"))
         for name, values, bad, allowed in tests:
             if (bad & mine).any():
                 row = int(np.flatnonzero(bad & mine)[0])

@@ -12,9 +12,20 @@ import numpy as np
 from lamplighter.evidence.totals import OutcomeTotals
 from lamplighter.history import History, RollUp, by_area
 from lamplighter.history.tables import TEXT_MAX, RowsRefusedError
-from lamplighter.ledger import Entry, Ledger, LedgerUnwritableError, OperatorAct, PermitsCommitted, RunStart, commitment
+from lamplighter.ledger import (
+    Entry,
+    Ledger,
+    LedgerUnwritableError,
+    OperatorAct,
+    OperatorAsked,
+    PermitsCommitted,
+    RunStart,
+    commitment,
+)
+from lamplighter.runtime.accounting import BoxAccounts
 from lamplighter.runtime.cityrun import RunPlan
 from lamplighter.runtime.loop import ServiceRun, Tick
+from lamplighter.runtime.operators import Wish
 from lamplighter.runtime.telling import changed_rows
 from lamplighter.runtime.view import Scene
 from lamplighter.terms.city import CityData
@@ -68,6 +79,7 @@ class Recorder:
         self._history_fault = self._ledger_fault = ""
         first = next(iter(cities.values()))
         self._areas = first.areas
+        self._accounts: dict[str, BoxAccounts] = {}
         self._recorded = sorted({record.quantity for service in services for record in service.record})
         self._area = first.assets.area
         self._members = {name: max(int(np.count_nonzero(self._area == name)), 1) for name in self._areas}
@@ -99,6 +111,15 @@ class Recorder:
         act: Literal["choose_adaptive", "hand_back"] = "choose_adaptive" if arm == "adaptive" else "hand_back"
         self._note(OperatorAct(int(now_s), "operator", act, service, "all"))
 
+    def operator_asked(self, now_s: float, service: str, wish: Wish, areas: AnyArray) -> None:
+        """Note that an operator asked for something: its quarter of an hour and its areas, not the second nor the boxes, so
+        that nobody can read from it when help came to whom."""
+        start_s, seconds = int(now_s // WINDOW_S * WINDOW_S), int(wish.until_s - now_s)
+        for area in np.unique(areas).tolist():
+            self._count(now_s, (service, "operator", wish.action, wish.reason, str(area)), 1)
+            boxes = int(np.count_nonzero(areas == area))
+            self._note(OperatorAsked(start_s, "operator", service, wish.action, wish.reason, str(area), boxes, seconds))
+
     def tick(self, run: ServiceRun, done: Tick) -> None:
         """Take up one tick: sums and counts only; rows are written when their window is closed."""
         window = self._open_window(done.now_s)
@@ -109,15 +130,27 @@ class Recorder:
             if key not in window.outcomes:
                 window.outcomes[key] = OutcomeTotals(run.service.outcome_names, self._areas)
             window.outcomes[key].add(done.outcomes)
+        by_box = self._accounted(run, done)
         for permit in done.verdict.permits:
             rows = changed_rows(permit, done)
             if len(rows):
                 because = permit.proposals.because[rows]
-                self._count_rows(run, done, "permit", permit.proposals.action, permit.proposals.asset[rows], because)
+                if not by_box:
+                    self._count_rows(run, done, "permit", permit.proposals.action, permit.proposals.asset[rows], because)
                 self._commit(done.now_s, run.service.name, permit, rows)
         for table in done.verdict.refusals:
-            if len(table):
+            if len(table) and not by_box:
                 self._count_refusals(run, done, table.action, table.asset, [table.rules[int(r)].name for r in table.rule])
+
+    def _accounted(self, run: ServiceRun, done: Tick) -> bool:
+        """Count the tick box by box where the service wants that; its decisions are then counted there, and not by area."""
+        if run.service.accounting is None:
+            return False
+        name = run.service.name
+        if name not in self._accounts:
+            self._accounts[name] = BoxAccounts(run.service.accounting, run, self._run)
+        self._accounts[name].tick(run, done)
+        return True
 
     def _commit(self, now_s: float, service: str, permit: Permits, rows: IntArray) -> None:
         """Take up a salted commitment of what changed; the rows themselves and the salt are kept nowhere.
@@ -178,11 +211,12 @@ class Recorder:
         # A tick at the very end of a window still tells about that window.
         start_s = int((now_s - 1) // WINDOW_S) * WINDOW_S
         if self._window is None or start_s != self._window.start_s:
-            self._close_window(now_s)
+            self._close_window(now_s, now_s)
             self._window = _Window(start_s)
         return self._window
 
-    def _close_window(self, now_s: float) -> None:
+    def _close_window(self, now_s: float, until_s: float) -> None:
+        """Write what is pending. now_s: whatever rolls up is closed by then; until_s: until when it was watched."""
         for rollup in self._rollups.values():
             rows = rollup.closed(now_s, self._run)
             if rows is not None:
@@ -195,6 +229,9 @@ class Recorder:
                 self._entries.append(PermitsCommitted(end_s, service, action, taken.rows, taken.digest.hexdigest()))
             self._write_outcomes(self._window)
             self._write_decisions(self._window)
+            for accounts in self._accounts.values():
+                for table, columns in accounts.closed(until_s):
+                    self._write(table, columns)
         self._sign()
         if now_s - self._kept_s >= KEEP_EVERY_S:
             self._history.retain(now_s)
@@ -240,7 +277,7 @@ class Recorder:
     def close(self, now_s: float) -> None:
         """Write what is pending and let go of the folder. Safe to call twice."""
         if self._window is not None:
-            self._close_window(now_s + 2 * WINDOW_S)
+            self._close_window(now_s + 2 * WINDOW_S, now_s)
             self._window = None
         self._history.close()
         self._sign()

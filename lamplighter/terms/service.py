@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from lamplighter.terms.account import Accounting
 from lamplighter.terms.asset import AssetKind
 from lamplighter.terms.city import BuildContext, Built, CityData
 from lamplighter.terms.columns import AnyArray
@@ -115,6 +116,8 @@ class Service:
     synthetic: Callable[[float, int], Synthetic]
     describe: Callable[[Proposals, int, Any], str]  # one proposal row in plain words for the decisions list
     record: tuple[Record, ...] = ()  # what the record plane keeps; anything not named is never written
+    # What it counts box by box for the record: how often and how long, kept only as finely as enough users allow.
+    accounting: Accounting | None = None
     # Values computed from the snapshot for the map and the explanations alone (an estimated line loading).
     derive: Callable[[Snapshot, Any, Any], Mapping[str, Column]] | None = None
     # For layers of geometry "line": columns asset (city position), lon1_deg, lat1_deg, lon2_deg, lat2_deg.

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from lamplighter.services.traffic import adaptive as deciding
 from lamplighter.services.traffic import interlock
+from lamplighter.services.traffic.account import Counting, counting
 from lamplighter.services.traffic.layout import Layout, read_layout
 from lamplighter.services.traffic.outcomes import Reach, reach
 from lamplighter.services.traffic.wire import Codec, make_codec
@@ -20,6 +21,7 @@ class Prepared:
     plan: deciding.Plan
     installed: interlock.Installed
     reach: Reach
+    counting: Counting
     codec: Codec
     street_names: Mapping[str, str]  # by street id, for sentences
 
@@ -32,6 +34,7 @@ def prepare(city: CityData) -> Prepared:
         plan=deciding.plan(layout),
         installed=interlock.install(layout, city.span.stop - city.span.start),
         reach=reach(layout, city),
+        counting=counting(layout, city),
         codec=make_codec(layout, city.assets),
         street_names={str(street): str(name) for street, name in zip(city.streets.id, city.streets.name, strict=True)},
     )
