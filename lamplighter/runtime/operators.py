@@ -44,7 +44,8 @@ class Wish:
     until_s: float
     begun: bool = False
     ended: bool = False
-    said: dict[int, tuple[str, str]] = field(default_factory=dict[int, tuple[str, str]])
+    said: dict[int, tuple[str, str]] = field(default_factory=dict[int, tuple[str, str]])  # state, and the rule that refuses
+    text: dict[int, str] = field(default_factory=dict[int, str])
 
 
 @dataclass
@@ -52,6 +53,7 @@ class Desk:
     """The wishes of one service."""
 
     wishes: list[Wish] = field(default_factory=list[Wish])
+    news: set[int] = field(default_factory=set[int])  # boxes of which the gate said something else than the second before
 
     def standing(self) -> list[Wish]:
         """Return the wishes that have not ended."""
@@ -96,24 +98,29 @@ class Desk:
         return ((_back(asset, snapshot.now_s),) if len(asset) else ()) + tuple(table for table in made if len(table))
 
     def hear(self, service: str, names: TextArray, verdict: safety.Verdict) -> None:
-        """Note what the gate said of the boxes of standing wishes."""
+        """Note what the gate said of the boxes of standing wishes, and of which it is news."""
+        before = {(wish.number, asset): said for wish in self.standing() for asset, said in wish.said.items()}
         for permit in verdict.permits:
             if permit.proposals.arm == "operator" and permit.proposals.action != HAND_BACK:
                 self._permitted(permit)
         for refusals in verdict.refusals:
             self._refused(service, names, refusals)
+        self.news = {
+            asset for wish in self.standing() for asset, said in wish.said.items() if before.get((wish.number, asset)) != said
+        }
 
     def _permitted(self, permit: Permits) -> None:
         for asset in permit.proposals.asset[permit.row].tolist():
             for wish in self.standing():
                 if wish.action == permit.proposals.action and asset in wish.asset:
-                    wish.said[asset] = (STANDS, "")
+                    wish.said[asset], wish.text[asset] = (STANDS, ""), ""
 
     def _refused(self, service: str, names: TextArray, refusals: Refusals) -> None:
         for row, asset in enumerate(refusals.asset.tolist()):
             for wish in self.standing():
                 if wish.action == refusals.action and asset in wish.asset:
-                    wish.said[asset] = (REFUSED, safety.explain_refusal(refusals, row, service, str(names[asset])))
+                    wish.said[asset] = (REFUSED, refusals.rules[int(refusals.rule[row])].name)
+                    wish.text[asset] = safety.explain_refusal(refusals, row, service, str(names[asset]))
 
 
 def _due(snapshot: Snapshot, wish: Wish) -> IntArray:
@@ -165,11 +172,11 @@ def read_wish(service: Service, assets: Assets, asked: Asked, number: int, now_s
 
 def wished(service: str, ids: TextArray, wish: Wish) -> Wished:
     """Return how a wish stands, for the operators' room. ids: the city's assets in order."""
-    usual = (STANDS, "") if wish.action == HOLD else (WAITING, "the gate has not been asked yet")
+    usual = (STANDS, "") if wish.action == HOLD else (WAITING, "")
     answers: list[BoxAnswer] = []
     for asset in wish.asset.tolist():
-        state, text = wish.said.get(asset, usual)
-        answers.append(BoxAnswer(str(ids[asset]), ENDED if wish.ended else state, text))
+        state = ENDED if wish.ended else wish.said.get(asset, usual)[0]
+        answers.append(BoxAnswer(str(ids[asset]), state, "" if wish.ended else wish.text.get(asset, "")))
     return Wished(wish.number, service, wish.action, wish.reason, wish.until_s, wish.ended, tuple(answers))
 
 

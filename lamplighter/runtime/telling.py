@@ -47,9 +47,12 @@ def _permitted(run: ServiceRun, done: Tick) -> list[DecisionLine]:
 
 def _refused(run: ServiceRun, done: Tick) -> list[DecisionLine]:
     lines: list[DecisionLine] = []
+    operators = {action.name for action in run.service.actions if action.by == "operator"}
     for table in done.verdict.refusals:
         for row in range(min(len(table), LINES_PER_TICK_MAX)):
             place = int(table.asset[row])
+            if table.action in operators and place not in run.desk.news:
+                continue  # it is asked again every second: only what is new is told
             asset = str(run.city.assets.id[place]) if 0 <= place < len(run.city.assets) else f"number {place}"
             text = safety.explain_refusal(table, row, run.service.name, asset)
             same = int(np.count_nonzero(table.rule == table.rule[row]))

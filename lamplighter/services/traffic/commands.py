@@ -4,6 +4,7 @@
 import time
 
 import click
+import msgspec
 import numpy as np
 from rich.console import Console
 from rich.table import Table as Grid
@@ -11,6 +12,8 @@ from rich.table import Table as Grid
 from lamplighter.city import folder
 from lamplighter.services import traffic as service
 from lamplighter.services.traffic import helping
+from lamplighter.services.traffic.complaint import MomentError, PlaceError
+from lamplighter.services.traffic.complaint import command as complaint
 from lamplighter.services.traffic.layout import GROUP_KINDS, Layout
 from lamplighter.services.traffic.prepared import Prepared, prepare
 from lamplighter.services.traffic.soundness import faults
@@ -147,10 +150,34 @@ def _follow(port: int, number: int) -> None:
     while True:
         wish = next(one for one in helping.ask(port, "wishes", None) if one["number"] == number)
         for box in wish["boxes"]:
-            text = "permitted" if box["state"] == "stands" else box["text"] or str(box["state"])
-            if said.get(box["asset"], "") != str(box["state"]):
-                click.echo(f"{box['asset']}: {text}")
+            text = str(box["text"]) or f"{box['asset']}: {'permitted' if box['state'] == 'stands' else box['state']}"
+            if said.get(box["asset"], "waiting") != str(box["state"]):
+                click.echo(text)
             said[box["asset"]] = str(box["state"])
         if wish["ended"]:
             return
         time.sleep(0.3)
+
+
+@traffic.command("explain")
+@click.option("--junction", required=True, help='Its asset id (J07), or the streets that meet: "Rudower Chaussee / Am Studio".')
+@click.option("--at", required=True, help='When, in the city\'s time: "2026-01-13 17:42", or 17:42 for the last day on record.')
+@click.option("--approach", help='Whence one came: "Rudower Chaussee", "from the north", or "crossing". Default: every street.')
+@click.option("--record", help="The record: its folder, or a city by name. Default: the record of the city.")
+@click.option("--json", "as_json", is_flag=True, help="Print everything that the answer rests on.")
+@CITY
+def explain_wait(junction: str, at: str, approach: str | None, record: str | None, as_json: bool, name: str) -> None:
+    """Answer who asks: why did I wait? From the record, as a paragraph that can be sent.
+
+    Nothing is looked up but sums: where too few people were counted they are merged with their neighbours', and the answer
+    says so. docs/how-to/answer-a-complaint.md says how to read it.
+    """
+    city, prepared = _load(name)
+    try:
+        evidence, given, meant = complaint.answer(city, prepared, complaint.Question(junction, at, approach, record))
+    except (PlaceError, MomentError) as error:
+        raise click.ClickException(str(error)) from error
+    if as_json:
+        click.echo(msgspec.json.format(msgspec.json.encode(complaint.as_json(evidence, given, meant, city.simulated))))
+        return
+    click.echo(given.paragraph + ("\n\nSIMULATED: this city and its people are made up." if city.simulated else ""))

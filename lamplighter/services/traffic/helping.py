@@ -46,6 +46,9 @@ def wish_boxes(layout: Layout, ids: Sequence[str], places: Sequence[str], along:
             raise HelpError(f"no intersection is called {name!r}; there are {', '.join(ids)}")
         box = number[name]
         chosen = int(stage) if stage.isdigit() else stage_for(layout, box, along, names)
+        stages = int(layout.stages.offsets[box + 1] - layout.stages.offsets[box])
+        if chosen is not None and chosen >= stages:
+            raise HelpError(f"{name} has no stage {chosen}; it has 0 to {stages - 1} (lamplighter traffic show {name})")
         if chosen is None and places:
             raise HelpError(f"{name}: {along or 'no street'!r} does not lead there; give the stage, such as {name}:0")
         if chosen is not None:

@@ -42,7 +42,7 @@ BOX_VALUES = (
     ("p_kw", 1, 1),
     ("held_commands", 1, 1),
 )
-GROUP_VALUES = (("group_state", 1, 1), ("group_elapsed_s", TENTHS, 1))
+GROUP_VALUES = (("group_state", 1, 1), ("group_elapsed_s", TENTHS, 1), ("group_waited_s", TENTHS, 1))
 LOOP_VALUES = (("count_veh", 1, 1), ("occupancy_share", THOUSANDTHS_PER_STEP, 1))
 AREA_VALUES = (("area_veh", 1, 1), ("queue_veh", 1, 1))
 CALL_VALUES = (("call_waiting", 1, 1),)

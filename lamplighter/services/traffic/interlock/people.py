@@ -87,14 +87,18 @@ def _change_s(t: Installed, box: Any, before: Any, after: Any) -> float:  # posi
 
 
 @njit(cache=True)
-def _longest_red(t: Installed, box: IntArray, row: IntArray, running: IntArray, state: IntArray, elapsed_s: FloatArray,
-                 waits: BoolArray, observed: FloatArray, limit: FloatArray) -> None:  # fmt: skip
-    """Fill the longest red that must come about, of a group that waits, if the stage asked for is granted."""
+def _longest_red(
+    t: Installed, box: IntArray, row: IntArray, running: IntArray, state: IntArray, since_s: tuple[FloatArray, FloatArray],
+    waits: BoolArray, observed: FloatArray, limit: FloatArray,
+) -> None:  # fmt: skip
+    """Fill the longest wait that must come about at the red of a group if the stage asked for is granted. since_s: for how
+    long each group (g,) has shown what it shows, and for how long somebody has been waiting there."""
+    elapsed_s, waited_s = since_s
     for i in range(len(box)):
         b, first = box[i], t.group_offsets[box[i]]
         most, most_over_s = -1, -NEVER_S
         for g in range(first, t.group_offsets[b + 1]):
-            over_s = elapsed_s[g] - t.red_max_s[g]
+            over_s = waited_s[g] - t.red_max_s[g]
             if waits[g] and state[g] != GREEN and over_s > most_over_s:
                 most, most_over_s = g, over_s
         if most < 0 or t.green[row[i], most - first]:
@@ -116,7 +120,7 @@ def _longest_red(t: Installed, box: IntArray, row: IntArray, running: IntArray, 
         for other in range(t.stage_offsets[b], t.stage_offsets[b + 1]):
             if t.green[other, most - first]:
                 soonest_s = min(soonest_s, _change_s(t, b, row[i], other))
-        observed[i], limit[i] = elapsed_s[most] + ahead_s + soonest_s, t.red_max_s[most]
+        observed[i], limit[i] = waited_s[most] + ahead_s + soonest_s, t.red_max_s[most]
         if stays and ahead_s > 0.0:
             limit[i] = observed[i]  # the box cannot end its greens yet, whatever is asked
 
@@ -131,6 +135,13 @@ def red_while_helping(snapshot: Snapshot, proposals: tuple[Proposals, ...], t: I
     return _red_within(snapshot, proposals, t._replace(red_max_s=t.red_max_s + HELP_S))
 
 
+def _waited_s(snapshot: Snapshot, t: Installed, elapsed_s: FloatArray) -> FloatArray:
+    """Return for how long somebody may have been waiting at each group (g,): as its box counts, and where that is not known
+    or old, since its red began."""
+    waited_s, age_s = latest(snapshot, "group_waited_s", t.group_local)
+    return np.where(age_s <= FRESH_S, np.minimum(waited_s, elapsed_s), elapsed_s)
+
+
 def _red_within(snapshot: Snapshot, proposals: tuple[Proposals, ...], t: Installed) -> Findings:
     box, stage = asked(proposals[0], t)
     state, elapsed_s = groups_now(snapshot, t)
@@ -140,8 +151,9 @@ def _red_within(snapshot: Snapshot, proposals: tuple[Proposals, ...], t: Install
     asks = np.where(t.asker_call, (call > 0) | (call_age_s > FRESH_S), (queue > 0) | (queue_age_s > FRESH_S))
     waits = t.unwatched.copy()
     waits[t.asker_group[asks[t.asker_of_group]]] = True
+    waited_s = _waited_s(snapshot, t, elapsed_s)
     every = np.arange(len(t.box_local))
     observed, limit = np.zeros(len(box)), np.full(len(box), NEVER_S)
     running_row = rows(t, every, running.astype(np.int64))
-    _longest_red(t, box, rows(t, box, stage), running_row, state, elapsed_s, waits, observed, limit)
+    _longest_red(t, box, rows(t, box, stage), running_row, state, (elapsed_s, waited_s), waits, observed, limit)
     return Findings(observed <= limit, observed, limit)

@@ -52,6 +52,7 @@ class Detection:
         self._fault: dict[int, str] = {}
         self._frozen: dict[int, IntArray] = {}
         self._group_row = np.repeat(np.arange(count), np.diff(layout.detectors.group_offsets))
+        self._unwatched = ~self._before((role == NEAR) | (role == CALL), len(layout.groups.box))
 
     def read(self, group_green: BoolArray, now_s: int) -> None:
         """Fill `seen` (the truth) and `values`, `present` (what the detectors say). group_green (g,)."""
@@ -132,9 +133,18 @@ class Detection:
 
     def demand(self, groups: int) -> tuple[BoolArray, BoolArray]:
         """Return the signal_groups (g,) before which somebody truly stands or has called, and those with anybody there."""
+        return self._demand(self.seen, np.zeros(len(self.present), np.bool_), groups)
+
+    def told(self, groups: int) -> tuple[BoolArray, BoolArray]:
+        """Return the same as the box takes it from its detectors: where one is silent, or none is, somebody waits."""
+        stands, here = self._demand(self.values, ~self.present, groups)
+        return stands | self._unwatched, here | self._unwatched
+
+    def _demand(self, values: IntArray, silent: BoolArray, groups: int) -> tuple[BoolArray, BoolArray]:
         role = self._detectors.role
-        here = ((role == NEAR) | (role == CALL)) & (self.seen[:, 0] > 0)
-        stands = here & ((role == CALL) | (self.seen[:, 1] > 0))
+        tells = (role == NEAR) | (role == CALL)
+        here = tells & ((values[:, 0] > 0) | silent)
+        stands = here & ((role == CALL) | (values[:, 1] > 0) | silent)
         return self._before(stands, groups), self._before(here, groups)
 
     def _before(self, wanted: BoolArray, groups: int) -> BoolArray:

@@ -86,7 +86,7 @@ class Field:
         self._group_area = np.array(
             [number.get(str(city.assets.area[layout.start + int(layout.boxes.local[b])]), 0) for b in layout.groups.box], np.int64
         )
-        self._waits = Waits(len(layout.groups.box))
+        self._waits, self._told_waits = Waits(len(layout.groups.box)), Waits(len(layout.groups.box))
         sumo = self._engine.sumo
         self._modes = {
             name: MODE_OF_CLASS.get(sumo.vehicletype.getVehicleClass(name), VEHICLE) for name in sumo.vehicletype.getIDList()
@@ -135,6 +135,7 @@ class Field:
         green = self._boxes.group == GREEN
         self._detection.read(green, self._now_s)
         waits = self._waits.step(*self._detection.demand(len(green)), ~green)
+        self._told_waits.step(*self._detection.told(len(green)), ~green)
         self._account.waited(self._group_area, waits)
         records = self._engine.trip_records()
         if records:
@@ -177,7 +178,10 @@ class Field:
         elapsed = np.where(state.changing, 0, np.minimum(now_s - state.stage_since_s, CLOCK_FULL_S) * 10)
         watts = np.rint(self._layout.boxes.power_kw * 1000)
         of_box = np.stack([state.stage, elapsed, state.mode, watts, state.held], axis=1).astype(np.int64)
-        of_group = np.stack([state.group, np.minimum(now_s - state.since_s, CLOCK_FULL_S) * 10], axis=1).astype(np.int64)
+        shown_s, waited_s = (
+            np.minimum(seconds, CLOCK_FULL_S) * 10 for seconds in (now_s - state.since_s, self._told_waits.waiting_s)
+        )
+        of_group = np.stack([state.group, shown_s, waited_s], axis=1).astype(np.int64)
         state.held[:] = 0
         everything = np.concatenate([of_box.ravel(), of_group.ravel(), self._detection.values.ravel()])
         present = np.ones(len(everything), np.bool_)
@@ -235,13 +239,13 @@ class _Plan(NamedTuple):
 
 def _telegram_plan(layout: Layout) -> _Plan:
     boxes_count, groups, detectors = len(layout.boxes.tls), len(layout.groups.box), layout.detectors
-    after_groups = 5 * boxes_count + 2 * groups
+    after_groups = 5 * boxes_count + 3 * groups
     rows = np.flatnonzero(detectors.boxed & (detectors.role != COUNT))
     rows = np.repeat(rows, np.where(detectors.role[rows] == CALL, 1, 2))  # a call is one value, all others are two
     second = np.concatenate(([False], rows[1:] == rows[:-1])) if len(rows) else np.zeros(0, np.bool_)
     counters = np.flatnonzero(detectors.role == COUNT)
     telegram = np.concatenate([
-        np.repeat(np.arange(boxes_count), 5), np.repeat(layout.groups.box, 2), detectors.box[rows],
+        np.repeat(np.arange(boxes_count), 5), np.repeat(layout.groups.box, 3), detectors.box[rows],
         np.full(len(counters), boxes_count),
     ])  # fmt: skip
     place = np.concatenate([np.arange(after_groups), after_groups + 2 * rows + second, after_groups + 2 * counters])

@@ -30,7 +30,8 @@ def snapshot(city: CityData, changed: Mapping[str, Mapping[str, float]] | None =
     """Return what is known now: the standard scene with some values changed; age_s of the near area of street sn1."""
     ids = city.assets.id.tolist()
     latest: dict[str, Column] = {}
-    for name, values in STANDARD.items():
+    standard = {**STANDARD, **{name: {} for name in changed or {} if name not in STANDARD}}
+    for name, values in standard.items():
         value, present = np.zeros(len(ids)), np.zeros(len(ids), np.bool_)
         known = np.full(len(ids), BEGIN_S)
         for asset, number in {**values, **(changed or {}).get(name, {})}.items():

@@ -62,6 +62,17 @@ def test_nobody_is_held_at_red_beyond_the_bound(one: One) -> None:
     assert refused(*one, snapshot(one[0], nobody), proposal("hold_stage", 0)) == {}
 
 
+def test_who_comes_late_has_not_waited_since_the_red_began(one: One) -> None:
+    late = {"queue_veh": {"d3": 2}, "group_elapsed_s": {"J.g1": 130}, "group_waited_s": {"J.g1": 4}}
+    assert refused(*one, snapshot(one[0], late), proposal("hold_stage", 0)) == {}
+    long = {**late, "group_waited_s": {"J.g1": 96}}
+    assert refused(*one, snapshot(one[0], long), proposal("hold_stage", 0)) == {"maximum red": (96.0 + 7.0, 100.0)}
+    seen = snapshot(one[0], late)
+    column = seen.latest["group_waited_s"]
+    old = replace(seen, latest={**seen.latest, "group_waited_s": replace(column, known_at_s=column.known_at_s - 30.0)})
+    assert refused(*one, old, proposal("hold_stage", 0)) == {"maximum red": (137.0, 100.0)}, "what is not known is the worst case"
+
+
 def test_a_detector_that_fell_silent_counts_as_somebody_waiting(one: One) -> None:
     seen = snapshot(one[0], {"group_elapsed_s": {"J.g1": 96}}, age_s=30.0)
     assert "maximum red" in refused(*one, seen, proposal("hold_stage", 0))

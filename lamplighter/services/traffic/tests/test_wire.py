@@ -46,7 +46,7 @@ def value_of(rows: np.ndarray, one: One, asset: str, quantity: str) -> int | Non
 
 
 def test_a_telegram_becomes_frames_in_the_units_of_the_vocabulary(one: One) -> None:
-    raw = np.array([1, 127, 1, 400, 0, 2, 127, 0, 55, 0, 999, 3, 505, 1, 0, 12, 7, 2, 1, 5, 0, 9, 4, 1])
+    raw = np.array([1, 127, 1, 400, 0, 2, 127, 0, 0, 55, 42, 0, 999, 0, 3, 505, 1, 0, 12, 7, 2, 1, 5, 0, 9, 4, 1])
     raw = raw[: int(one.prepared.codec.offsets[1])]
     readings = [Reading("simulator", "box/J", telegram(raw, np.ones(len(raw), np.bool_), NOW), NOW)]
     rows = frames(wire.decode(readings, one.prepared))
