@@ -1,0 +1,51 @@
+# SPDX-License-Identifier: Apache-2.0
+"""From what was typed to an answer: finds the place, the moment and the record, and writes the paragraph."""
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from lamplighter.city.directory import record_folder
+from lamplighter.history.reading import spanned
+from lamplighter.services.traffic.complaint.evidence import Evidence, gather
+from lamplighter.services.traffic.complaint.letter import Answer, Asked, write
+from lamplighter.services.traffic.complaint.moment import moment
+from lamplighter.services.traffic.complaint.place import Approach, approaches, find_approaches, find_intersection
+from lamplighter.services.traffic.complaint.programme import installed
+from lamplighter.services.traffic.prepared import Prepared
+from lamplighter.terms.city import CityData
+
+
+@dataclass(frozen=True)
+class Question:
+    """What was asked, as it was typed."""
+
+    junction: str
+    at: str
+    approach: str | None
+    record: str | None
+
+
+def answer(city: CityData, prepared: Prepared, question: Question) -> tuple[Evidence, Answer, tuple[Approach, ...]]:
+    """Return what the record says and the answer; PlaceError or MomentError where the question cannot be understood."""
+    folder = _folder(question.record or city.name)
+    box = find_intersection(question.junction, city, prepared)
+    known = approaches(box, city, prepared)
+    meant = find_approaches(question.approach, known) if question.approach else known
+    span = spanned(folder / "history", "accounts")
+    at_s = moment(question.at, city.place.timezone, None if span is None else float(span[1]))
+    evidence = gather(folder, box, at_s, prepared)
+    asked = Asked(known, meant, lambda one: installed(one.cell, prepared), city.place.timezone)
+    return evidence, write(evidence, asked), meant
+
+
+def as_json(evidence: Evidence, given: Answer, meant: tuple[Approach, ...], simulated: bool) -> dict[str, Any]:
+    """Return the answer and all that it rests on, for programs."""
+    approach = [{"kind": one.kind, "street": one.name, "words": one.words} for one in meant]
+    return {**asdict(given), "simulated": simulated, "approaches": approach, "evidence": asdict(evidence)}
+
+
+def _folder(record: str) -> Path:
+    """Return the folder of a record, given as a path or as a city by name."""
+    path = Path(record).expanduser()
+    return path if (path / "history").is_dir() else record_folder(record)
