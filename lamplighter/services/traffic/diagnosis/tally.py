@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 
 from lamplighter.services.traffic.diagnosis import codes
-from lamplighter.terms.columns import FloatArray, IntArray
+from lamplighter.terms.columns import AnyArray, FloatArray, IntArray
 
 FLOOR_MIN = 5  # the record plane holds nothing finer
 DAY_MIN = 1440
@@ -253,7 +253,7 @@ def new_tally(rules: Rules) -> Tally:
     )  # fmt: skip
 
 
-def _room(array: FloatArray, axis: int, size: int, before: int = 0) -> FloatArray:
+def _room(array: AnyArray, axis: int, size: int, before: int = 0) -> AnyArray:
     """Return the array with room for `size` along one axis, at least half as much again, moved by `before`."""
     if array.shape[axis] >= size and not before:
         return array
@@ -276,8 +276,8 @@ def make_room(tally: Tally, rules: Rules, quarters: tuple[int, int], group: int,
         before = 0 if empty else known - first
         size = max(quarters[1] - first + 1, len(tally.box) + before)
     grown = [_room(column, 0, size, before) for column in tally[:4]]
-    coordination = np.asarray(_room(np.asarray(tally.coordination), 1, group + 1), np.int64)
-    crossing = np.asarray(_room(np.asarray(tally.crossing), 0, group + 1), np.int64)
+    coordination = _room(tally.coordination, 1, group + 1)
+    crossing = _room(tally.crossing, 0, group + 1)
     return Tally(
         _room(grown[0], 1, group + 1), _room(grown[1], 1, detector + 1), grown[2], grown[3], tally.interval_group,
         coordination, crossing, np.array([first], np.int64),
