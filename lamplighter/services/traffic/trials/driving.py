@@ -16,6 +16,7 @@ Choose = Callable[[Seen, Sums, int], Choice]
 Start = Callable[[Network, Settings], Any]
 Decide = Callable[[Network, Seen, Any, float, Settings], tuple[Choice, Any]]
 
+_STAYS = 1e-6
 NEAR_CELLS = 2  # max-wave counts over 50 m
 
 
@@ -65,10 +66,10 @@ def pressed(survey: Survey, ways: Ways, waves: bool) -> Driver:
     trusted = np.ones(len(survey.boxes), np.bool_)
     because = np.zeros(len(survey.boxes), np.int64)
 
-    def choose(_: Seen, sums: Sums, now_s: int) -> Choice:
+    def choose(seen: Seen, sums: Sums, now_s: int) -> Choice:
         score = gain @ sums.cell_veh[:, :cells].sum(axis=1)
+        score[first_row[:-1] + seen.stage] += _STAYS  # of equals, the running one
         stage = [int(np.argmax(score[first_row[b] : first_row[b + 1]])) for b in range(len(trusted))]
         return Choice(np.asarray(stage, np.int64), because, trusted)
 
     return Driver(strands, choose)
-

@@ -10,11 +10,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lamplighter.services.traffic.trials import talk
+from lamplighter.services.traffic.trials.configuration import silent_additional, write_configuration
 from lamplighter.services.traffic.trials.scenario import Scenario
 
 ALWAYS = ("--no-step-log", "true", "--no-warnings", "true", "--duration-log.disable", "true", "--xml-validation", "never",
           "--xml-validation.net", "never", "--xml-validation.routes", "never", "--step-length", "1",
-          "--time-to-teleport", "-1")  # fmt: skip
+          "--time-to-teleport", "-1", "--tls.all-off", "false")  # fmt: skip
 ENDS_S = 30.0
 SAID_LINES = 4
 
@@ -34,12 +35,12 @@ class Installed:
 class Sumo:
     """One run. Leaving the `with` block ends SUMO and removes everything that it wrote."""
 
-    def __init__(self, installed: Installed, scenario: Scenario, seed: int, extra: tuple[str, ...] = ()) -> None:
+    def __init__(self, installed: Installed, scenario: Scenario, seed: int) -> None:
         self.private = Path(tempfile.mkdtemp(prefix="lamplighter-trial-"))
         self.trips = self.private / "trips.xml"
-        self.walks = self.private / "walks.xml"
+        self.waits = self.private / "waits.xml"
         self.added = self.private / "added.add.xml"
-        self._installed, self._scenario, self._seed, self._extra = installed, scenario, seed, extra
+        self._installed, self._scenario, self._seed = installed, scenario, seed
         self.talk: talk.Talk
 
     def start(self, added: str = "") -> None:
@@ -48,10 +49,11 @@ class Sumo:
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             port = int(probe.getsockname()[1])
-        files = ",".join(str(f.resolve()) for f in (*self._scenario.additional, self.added))
-        command = [str(self._installed.home / "bin" / "sumo"), "-c", str(self._scenario.config.resolve()),
-                   "--additional-files", files, "--seed", str(self._seed), "--tripinfo-output", str(self.trips),
-                   "--tripinfo-output.write-unfinished", "--output-prefix", "", "--remote-port", str(port), *ALWAYS, *self._extra]  # fmt: skip
+        config = write_configuration(self._scenario, self.private)
+        silent = [silent_additional(file, self.private) for file in self._scenario.additional]
+        command = [str(self._installed.home / "bin" / "sumo"), "-c", str(config),
+                   "--additional-files", ",".join(str(file) for file in (*silent, self.added)), "--seed", str(self._seed),
+                   "--tripinfo-output", str(self.trips), "--tripinfo-output.write-unfinished", "--remote-port", str(port), *ALWAYS]  # fmt: skip
         if self._installed.has_undeparted():
             command.append("--tripinfo-output.write-undeparted")
         with (self.private / "said.txt").open("wb") as said:

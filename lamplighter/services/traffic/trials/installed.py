@@ -58,4 +58,6 @@ def _bring(wanted: str, cache: Path) -> None:
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode != 0:
         last = (done.stderr.strip().splitlines() or ["nothing"])[-1]
-        raise VersionError(f"SUMO {wanted} could not be brought to {cache}: {last}. Check the package index, or leave --sumo-version out.")
+        raise VersionError(
+            f"SUMO {wanted} could not be brought to {cache}: {last}. Check the package index, or leave --sumo-version out."
+        )

@@ -58,7 +58,7 @@ class Light:
         if self._in_step and self.shown not in self.box.stages.states:
             return  # a change of its own programme ends first
         self.own = self._in_step = False
-        if self._coming or state == self.shown:
+        if self._coming or self.shown != self._leads_to or state == self.shown:
             return
         if self._may_change_to(state, now_s):
             self._change(state, now_s)

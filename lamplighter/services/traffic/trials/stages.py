@@ -75,7 +75,9 @@ def times_of(signal: Signal, rules: Rules) -> Times:
 
 
 def _yellow_s(connection: Connection, rules: Rules) -> float:
-    return 0.0 if connection.kind == FOOT else max(float(rules.yellow_s), clearance.yellow_s(connection.kind, connection.speed_m_s))
+    return (
+        0.0 if connection.kind == FOOT else max(float(rules.yellow_s), clearance.yellow_s(connection.kind, connection.speed_m_s))
+    )
 
 
 def _walk_s(connection: Connection) -> float:

@@ -120,15 +120,15 @@ class Talk:
         self.send(commands)
         return skim(self.receive(), many)
 
-    def value(self, number: int, variable: int, name: str) -> int | float | str | list[str]:
-        """Return one value of one object."""
+    def values(self, number: int, variable: int, name: str) -> list[str]:
+        """Return one value of one object as texts; a single text is a list of one."""
         self.send(request(number, bytes((variable,)) + text(name)))
         answer = self.receive()
         place, _ = status(answer, answer.begin)
         place += 1 if answer.data[place] else 5
         place += 2  # what it answers and which variable
         place += 4 + struct.unpack_from(">i", answer.data, place)[0]
-        return _value(answer.data, place)
+        return _texts(answer.data, place)
 
     def close(self) -> None:
         """Let SUMO write its outputs and end."""
@@ -177,16 +177,12 @@ def skim(answer: Answer, many: int) -> list[int]:
     return found
 
 
-def _value(data: bytearray, place: int) -> int | float | str | list[str]:
-    kind = data[place]
-    if kind == INTEGER:
-        return int(struct.unpack_from(">i", data, place + 1)[0])
-    if kind == DOUBLE:
-        return float(struct.unpack_from(">d", data, place + 1)[0])
+def _texts(data: bytearray, place: int) -> list[str]:
     count = struct.unpack_from(">i", data, place + 1)[0]
+    single = data[place] == TEXT
     place += 5
-    if kind == TEXT:
-        return bytes(data[place : place + count]).decode()
+    if single:
+        return [bytes(data[place : place + count]).decode()]
     texts: list[str] = []
     for _ in range(count):
         size = struct.unpack_from(">i", data, place)[0]

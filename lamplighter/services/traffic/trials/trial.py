@@ -1,16 +1,19 @@
 # SPDX-License-Identifier: Apache-2.0
 """One run: a scenario, one way of running its signals, one seed."""
 
+import gzip
+import shutil
 import time
 import xml.etree.ElementTree as ET
-from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 
 from lamplighter.services.traffic.horizon.scheme import Seen
 from lamplighter.services.traffic.planning.network import RoadNetwork, read_network
-from lamplighter.services.traffic.trials import measure, sensing, talk
+from lamplighter.services.traffic.trials import audit, measure, sensing, streets, talk
 from lamplighter.services.traffic.trials.driving import Driver
 from lamplighter.services.traffic.trials.engine import Installed, Sumo
 from lamplighter.services.traffic.trials.light import Light
@@ -19,6 +22,7 @@ from lamplighter.services.traffic.trials.scenario import Scenario, read_net
 from lamplighter.services.traffic.trials.strands import Ways, read_ways
 from lamplighter.services.traffic.trials.survey import Survey, survey
 
+Measures = dict[str, float | int]
 LONGEST_S = 86_400  # a scenario without an end ends by itself or after a day
 SHOWS = {"G": 2, "g": 1}
 
@@ -37,9 +41,24 @@ class Ground:
 def read_ground(scenario: Scenario, rules: Rules) -> Ground:
     """Read what a scenario brings."""
     root: ET.Element = read_net(scenario.net)
-    roads = read_network(scenario.net, scenario.additional)
+    roads = _roads(scenario)
     ways = read_ways(root)
     return Ground(scenario, rules, roads, ways, survey(roads, ways, rules))
+
+
+def _roads(scenario: Scenario) -> RoadNetwork:
+    """Read the network and its programmes; packed files are unpacked for it."""
+    with TemporaryDirectory(prefix="lamplighter-trial-") as folder:
+        return read_network(_plain(scenario.net, Path(folder)), tuple(_plain(file, Path(folder)) for file in scenario.additional))
+
+
+def _plain(file: Path, folder: Path) -> Path:
+    if file.suffix != ".gz":
+        return file
+    plain = folder / file.stem
+    with gzip.open(file) as source, plain.open("wb") as sink:
+        shutil.copyfileobj(source, sink)
+    return plain
 
 
 @dataclass(frozen=True)
@@ -50,13 +69,13 @@ class Sight:
     lost: "np.ndarray[tuple[int], np.dtype[np.bool_]]"
 
 
-def run(ground: Ground, installed: Installed, seed: int, driver: Driver | None, sight: Sight, added: str = "") -> dict[str, float | int]:
+def run(ground: Ground, installed: Installed, seed: int, driver: Driver | None, sight: Sight, added: str = "") -> Measures:
     """Run once and return the measures. Without a driver SUMO runs the programmes itself, those in `added` included."""
     began = time.perf_counter()
     scenario = ground.scenario
     with Sumo(installed, scenario, seed) as sumo:
-        sumo.start(added + (_loops(ground) if driver is not None else ""))
-        second = _Second(ground, driver, sight)
+        sumo.start("\n".join([streets.asked(sumo.waits), added, _loops(ground) if driver is not None else ""]))
+        second = Second(ground, driver, sight)
         sumo.talk.ask(*second.subscriptions())
         now_s = scenario.begin_s
         end_s = scenario.end_s if scenario.end_s is not None else now_s + LONGEST_S
@@ -65,11 +84,14 @@ def run(ground: Ground, installed: Installed, seed: int, driver: Driver | None, 
             now_s += 1
             if second.take(sumo.talk.receive(), now_s) == 0 and scenario.end_s is None:
                 break
+        kinds = sumo.talk.values(talk.GET_TYPE, talk.ID_LIST, "")
+        class_of = {kind: sumo.talk.values(talk.GET_TYPE, talk.VEHICLE_CLASS, kind)[0] for kind in kinds}
         sumo.finish()
-        trips = measure.read_trips(sumo.trips, now_s)
-    never_s = measure.never_inserted_s(trips, scenario, now_s, installed.has_undeparted())
-    found = measure.summed(trips, never_s)
-    return found | {"teleports": second.teleports, "wall_s": round(time.perf_counter() - began, 2)}
+        trips = measure.read_trips(sumo.trips)
+        street = streets.waits(sumo.waits, ground.survey)
+    never = measure.never_inserted(trips, scenario, now_s, installed.has_undeparted())
+    found: Measures = measure.summed(trips, never) | measure.by_class(trips, class_of) | street | second.judged()
+    return found | {"wall_s": round(time.perf_counter() - began, 2)}
 
 
 def _loops(ground: Ground) -> str:
@@ -85,7 +107,7 @@ def _loops(ground: Ground) -> str:
     return "\n".join(lines)
 
 
-class _Second:
+class Second:
     """What happens in each second: observe, choose, show."""
 
     def __init__(self, ground: Ground, driver: Driver | None, sight: Sight) -> None:
@@ -99,15 +121,19 @@ class _Second:
         letters = max((len(state) for s in ground.roads.signals for _, state in s.intervals), default=1)
         rows = max(len(strands), len(ground.survey.lanes))
         self.sums = sensing.sums(rows, len(ground.survey.crossings), len(ground.roads.signals), letters)
+        self._watch = audit.watch(ground.roads.signals, ground.rules, letters)
+        self._own = self._asked = 0
         self._signals = [s.id for s in ground.roads.signals]
         self._shown: dict[str, str] = {}
         self._red_s = np.zeros(len(ground.survey.move_box))
         self._foot_red_s = np.zeros(len(ground.survey.crossings))
 
-    @property
-    def teleports(self) -> int:
-        """Return how many vehicles were lifted over a jam."""
-        return int(self.sums.totals[1])
+    def judged(self) -> Measures:
+        """Return what the watch counted over the run, and how many vehicles were lifted over a jam."""
+        conflicts, greens, clearances = (int(count) for count in self._watch.counts)
+        found: Measures = {"conflicts": conflicts, "cut_min_greens": greens, "cut_clearances": clearances}
+        found |= {"red_max_s": float(self._watch.red_max_s[0]), "teleports": int(self.sums.totals[1])}
+        return found | {"own_share": self._own / max(self._asked, 1)}
 
     def subscriptions(self) -> tuple[bytes, int]:
         """Return the commands to send once, and their number."""
@@ -127,6 +153,7 @@ class _Second:
         """Reduce what was told; return how many vehicles are still expected."""
         data = np.frombuffer(answer.data, np.uint8)
         sensing.reduce(data, float(now_s), self._places, self.sums)
+        audit.look(self._watch, self.sums.states, float(now_s))
         return int(self.sums.totals[0])
 
     def commands(self, now_s: int) -> bytes:
@@ -138,6 +165,8 @@ class _Second:
             for light, stage, trusted in zip(self._lights, choice.stage.tolist(), choice.trusted.tolist(), strict=True):
                 light.choose(stage, trusted, now_s)
         parts: list[bytes] = []
+        self._asked += len(self._lights)
+        self._own += sum(light.own for light in self._lights)
         for light in self._lights:
             name, state = light.box.signal.id, light.step(now_s)
             if self._shown.get(name) != state:
@@ -148,7 +177,9 @@ class _Second:
     def _seen(self, now_s: int) -> Seen:
         found, sums, lights = self._survey, self.sums, self._lights
         lanes = len(found.lanes)
-        green = np.array([SHOWS.get(lights[b].shown[n], 0) for b, n in zip(found.move_box, found.move_link, strict=True)], np.int64)
+        green = np.array(
+            [SHOWS.get(lights[b].shown[n], 0) for b, n in zip(found.move_box, found.move_link, strict=True)], np.int64
+        )
         walks = np.array([lights[b].shown[n] in "Gg" for b, n in zip(found.foot_box, found.foot_link, strict=True)], np.bool_)
         self._red_s = np.where(green > 0, 0.0, self._red_s + 1.0)
         self._foot_red_s = np.where(walks, 0.0, self._foot_red_s + 1.0)
@@ -180,5 +211,3 @@ def lost_lanes(lanes: int, share: float, seed: int) -> "np.ndarray[tuple[int], n
     draw = np.random.default_rng([seed, 77]).permutation(lanes)
     return draw < round(share * lanes)
 
-
-Progress = Callable[[], None]

@@ -1,0 +1,167 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A watch over the states that signals really show, second by second, independent of the light model that made them.
+
+It knows the paths that meet, the least times of the rules, and what the programme that the network brought does itself:
+a pair of paths that it lets go at once, or a time that it keeps shorter, is installed and not held against an arm.
+"""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+from numba import njit
+
+from lamplighter.services.traffic.planning import clearance
+from lamplighter.services.traffic.planning.network import FOOT, Signal
+from lamplighter.services.traffic.trials.rules import Rules
+from lamplighter.services.traffic.trials.sensing import Bytes2
+from lamplighter.terms.columns import BoolArray, FloatArray, IntArray
+
+_LONG_AGO_S = 1e6
+_G, _YIELDS, _Y, _Y_BIG = ord("G"), ord("g"), ord("y"), ord("Y")
+
+
+class Watch(NamedTuple):
+    """Signals s with n links each. meets (s, n, n): paths that must not have green at once; least times (s, n), (s, n, n).
+
+    used (s, n): links that the own programme gives green at all. The last five are the state: what was shown last (s, n),
+    since when, when green and yellow ended (s, n). counts: 0 conflicts, 1 greens cut, 2 yellows or clearances cut.
+    """
+
+    meets: BoolArray
+    green_s: FloatArray
+    yellow_s: FloatArray
+    apart_s: FloatArray
+    used: BoolArray
+    last: Bytes2
+    green_from_s: FloatArray
+    green_until_s: FloatArray
+    yellow_from_s: FloatArray
+    counts: IntArray
+    red_max_s: FloatArray
+
+
+def watch(signals: Sequence[Signal], rules: Rules, letters: int) -> Watch:
+    """Return the watch over all signals of a network, before the first second."""
+    many = len(signals)
+    meets, apart = np.zeros((many, letters, letters), np.bool_), np.zeros((many, letters, letters))
+    green, yellow = np.zeros((many, letters)), np.zeros((many, letters))
+    used = np.zeros((many, letters), np.bool_)
+    for number, signal in enumerate(signals):
+        _signal(signal, rules, (meets[number], apart[number], green[number], yellow[number], used[number]))
+    return Watch(
+        meets,
+        green,
+        yellow,
+        apart,
+        used,
+        np.zeros((many, letters), np.uint8),
+        np.full((many, letters), -_LONG_AGO_S),
+        np.full((many, letters), -_LONG_AGO_S),
+        np.full((many, letters), -_LONG_AGO_S),
+        np.zeros(3, np.int64),
+        np.zeros(1),
+    )
+
+
+_Tables = tuple[BoolArray, FloatArray, FloatArray, FloatArray, BoolArray]
+
+
+def _signal(signal: Signal, rules: Rules, out: _Tables) -> None:
+    meets, apart, green, yellow, used = out
+    on_foot = {c.link for c in signal.connections if c.kind == FOOT}
+    second = _seconds(signal)
+    shown = np.array([[ord(letter) for letter in state] for state in second], np.uint8)
+    goes = (shown == _G) | (shown == _YIELDS)
+    links = shown.shape[1]
+    used[:links] = goes.any(axis=0)
+    for link in range(links):
+        green[link] = float(rules.green_min_s)
+        yellow[link] = 0.0 if link in on_foot else float(rules.yellow_s)
+        if not rules.full:
+            green[link] = min(green[link], _shortest(goes[:, link]))
+            yellow[link] = min(
+                yellow[link], _shortest((shown[:, link] == _Y) | (shown[:, link] == _Y_BIG)), _after(goes, shown, link)
+            )
+    for i, one in enumerate(signal.connections):
+        for j in np.flatnonzero(signal.foes[i]):
+            other = signal.connections[int(j)]
+            a, b = one.link, other.link
+            if a == b:
+                continue
+            meets[a, b] = rules.full or not bool(((shown[:, a] == _G) & (shown[:, b] == _G)).any())
+            needed_s = clearance.intergreen_s(one, other) if rules.full else min(float(rules.yellow_s), _gap(goes, a, b))
+            apart[a, b] = max(apart[a, b], needed_s)
+
+
+def _seconds(signal: Signal) -> list[str]:
+    """Return what the own programme shows in each second of a cycle."""
+    return [state for seconds, state in signal.intervals for _ in range(max(round(seconds), 1))]
+
+
+def _shortest(on: BoolArray) -> float:
+    """Return the length of the shortest unbroken run round the cycle; long where there is none."""
+    if on.all() or not on.any():
+        return _LONG_AGO_S
+    turned = np.roll(on, -int(np.flatnonzero(~on)[0]))
+    edges = np.flatnonzero(np.diff(np.concatenate(([False], turned, [False])).astype(np.int64)))
+    return float((edges[1::2] - edges[::2]).min())
+
+
+def _after(goes: BoolArray, shown: "Bytes2", link: int) -> float:
+    """Return 0 where the own programme ends a green of this link without yellow."""
+    following = np.roll(shown[:, link], -1)
+    bare = goes[:, link] & ~np.isin(following, (_G, _YIELDS, _Y, _Y_BIG))
+    return 0.0 if bool(bare.any()) else _LONG_AGO_S
+
+
+def _gap(goes: BoolArray, a: int, b: int) -> float:
+    """Return the shortest time in the own programme from the end of green of `a` to the next start of green of `b`."""
+    cycle = len(goes)
+    ends = [t for t in range(cycle) if goes[t - 1, a] and not goes[t, a]]
+    starts = [t for t in range(cycle) if goes[t, b] and not goes[t - 1, b]]
+    return float(min(((s - e) % cycle for e in ends for s in starts), default=_LONG_AGO_S))
+
+
+@njit(cache=True)
+def look(seen: Watch, states: Bytes2, now_s: float) -> None:
+    """Judge what was shown in the second that ended now."""
+    begin_s = now_s - 1.0
+    first = seen.last[0, 0] == 0
+    for s in range(states.shape[0]):
+        for n in range(states.shape[1]):
+            letter, before = states[s, n], seen.last[s, n]
+            goes, went = letter == _G or letter == _YIELDS, before == _G or before == _YIELDS
+            yellow, was_yellow = letter == _Y or letter == _Y_BIG, before == _Y or before == _Y_BIG
+            if letter == 0 or first:
+                continue
+            if went and not goes:
+                seen.green_until_s[s, n] = begin_s
+                if begin_s - seen.green_from_s[s, n] < seen.green_s[s, n] - 1e-6:
+                    seen.counts[1] += 1
+                if not yellow and seen.yellow_s[s, n] > 0.0:
+                    seen.counts[2] += 1
+            if yellow and not was_yellow:
+                seen.yellow_from_s[s, n] = begin_s
+            if was_yellow and not yellow and not goes and begin_s - seen.yellow_from_s[s, n] < seen.yellow_s[s, n] - 1e-6:
+                seen.counts[2] += 1
+            if goes and not went:
+                seen.green_from_s[s, n] = begin_s
+                if seen.used[s, n] and seen.green_until_s[s, n] > 0.0:
+                    seen.red_max_s[0] = max(seen.red_max_s[0], begin_s - seen.green_until_s[s, n])
+                for m in range(states.shape[1]):
+                    if seen.apart_s[s, m, n] > 0.0 and states[s, m] != _G and states[s, m] != _YIELDS:
+                        ended_s = begin_s if seen.last[s, m] == _G or seen.last[s, m] == _YIELDS else seen.green_until_s[s, m]
+                        if begin_s - ended_s < seen.apart_s[s, m, n] - 1e-6:
+                            seen.counts[2] += 1
+        for n in range(states.shape[1]):
+            if states[s, n] == _G:
+                for m in range(n):
+                    if states[s, m] == _G and (seen.meets[s, n, m] or seen.meets[s, m, n]):
+                        seen.counts[0] += 1
+    if first:
+        for s in range(states.shape[0]):
+            for n in range(states.shape[1]):
+                if states[s, n] == _G or states[s, n] == _YIELDS:
+                    seen.green_from_s[s, n] = -_LONG_AGO_S
+    seen.last[:] = states
