@@ -1,0 +1,160 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Runs of SUMO, each in a process of its own and one at a time: counts at stop lines, and what a plan does to delay.
+
+Trip records go through a pipe and are summed as they come: no record of a trip is kept or written.
+"""
+
+import os
+import shutil
+import subprocess
+import tempfile
+import xml.etree.ElementTree as ET
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from xml.sax.saxutils import quoteattr
+
+from lamplighter.services.traffic.retiming.counts import Count
+from lamplighter.services.traffic.tryout.scenario import Scenario, routes_of
+
+COUNT_S = 300
+NICENESS = "10"
+INSTALL = "install it with: pip install 'lamplighter[sumo]'"
+
+
+@dataclass(frozen=True)
+class Run:
+    """One run: delay as in RESCO (time lost and departure delay, mean over all vehicles, also those that never came in or
+    never ended), its parts, waiting on foot, and who was left."""
+
+    seed: int
+    delay_s: float
+    time_loss_s: float
+    depart_delay_s: float
+    waiting_s: float
+    foot_loss_s: float
+    finished: int
+    total: int
+    never_inserted: int
+
+
+def _binary() -> str:
+    package = find_spec("sumo")  # the wheel's own command is a script that would close the pipe
+    place = None if package is None or package.origin is None else Path(package.origin).parent / "bin" / "sumo"
+    found = str(place) if place is not None and place.exists() else shutil.which("sumo")
+    if found is None:
+        raise ValueError(f"SUMO is not installed, so nothing can be counted or measured; {INSTALL}")
+    return found
+
+
+@contextmanager
+def _private() -> Iterator[Path]:
+    with tempfile.TemporaryDirectory(prefix="lamplighter-retime-") as name:
+        yield Path(name)
+
+
+def _command(scenario: Scenario, seed: int, extra: list[Path], private: Path) -> list[str]:
+    files = [str(p) for p in (*scenario.extra, *extra)]
+    return [
+        "nice", "-n", NICENESS, _binary(), "--net-file", str(scenario.net),
+        "--route-files", ",".join(str(p) for p in routes_of(scenario, seed, private)),
+        *(("--additional-files", ",".join(files)) if files else ()),
+        "--begin", str(scenario.begin_s), "--end", str(scenario.end_s), "--step-length", "1", "--seed", str(seed),
+        "--time-to-teleport", "-1", "--no-step-log", "true", "--no-warnings", "true", "--duration-log.disable", "true",
+        "--xml-validation", "never", "--xml-validation.net", "never", "--xml-validation.routes", "never",
+    ]  # fmt: skip
+
+
+def _fail(scenario: Scenario, said: bytes) -> ValueError:
+    words = " | ".join(said.decode(errors="replace").strip().splitlines()[-3:]) or "nothing"
+    return ValueError(
+        f"SUMO did not run {scenario.name} ({scenario.net}). It said: {words}. Run `sumo` on the scenario alone first."
+    )
+
+
+def measure(scenario: Scenario, seed: int, plan: Path | None) -> Run:
+    """Run the demand under the scenario's own programmes, or under those of the additional file `plan`."""
+    with _private() as private:
+        reader, writer = os.pipe()
+        command = _command(scenario, seed, [] if plan is None else [plan], private)
+        command += ["--tripinfo-output", f"/dev/fd/{writer}", "--tripinfo-output.write-unfinished", "true",
+                    "--tripinfo-output.write-undeparted", "true"]  # fmt: skip
+        with (private / "said.txt").open("wb") as said:
+            process = subprocess.Popen(command, pass_fds=(writer,), stdout=said, stderr=said)
+            os.close(writer)
+            with os.fdopen(reader, "rb") as stream:
+                try:
+                    run = _summed(seed, stream)
+                except ET.ParseError as error:
+                    process.wait()
+                    raise _fail(scenario, (private / "said.txt").read_bytes()) from error
+        if process.wait() != 0:
+            raise _fail(scenario, (private / "said.txt").read_bytes())
+        return run
+
+
+def _summed(seed: int, stream: object) -> Run:
+    loss = depart = wait = foot = 0.0
+    total = finished = never = walks = 0
+    for _, element in ET.iterparse(stream, events=("end",)):  # pyright: ignore[reportArgumentType]  (any binary stream)
+        if element.tag == "tripinfo":
+            total += 1
+            begun = float(element.get("depart", "-1")) >= 0
+            loss += float(element.get("timeLoss", "0")) if begun else 0.0
+            wait += float(element.get("waitingTime", "0")) if begun else 0.0
+            depart += max(0.0, float(element.get("departDelay", "0")))
+            never += not begun
+            finished += float(element.get("arrival", "-1")) >= 0
+        elif element.tag == "walk":
+            walks += 1
+            foot += max(0.0, float(element.get("timeLoss", "0")))
+        if element.tag in ("tripinfo", "personinfo"):
+            element.clear()
+    share = max(1, total)
+    return Run(
+        seed, (loss + depart) / share, loss / share, depart / share, wait / share, foot / max(1, walks), finished, total, never
+    )
+
+
+def count(scenario: Scenario, seed: int) -> list[Count]:
+    """Run the own programmes once and return what loops behind all stop lines counted, by turn, in five minutes each."""
+    ways = _ways(scenario)
+    with _private() as private:
+        output = private / "loops.xml"
+        lines = ["<additional>"]
+        for number, (_, lane) in enumerate(ways):
+            lines.append(
+                f'<inductionLoop id="{number}" lane={quoteattr(lane)} pos="0.1" friendlyPos="true" period="{COUNT_S}" '
+                f"file={quoteattr(str(output))}/>"
+            )
+        extra = private / "loops.add.xml"
+        extra.write_text("\n".join([*lines, "</additional>"]), encoding="utf-8")
+        done = subprocess.run(_command(scenario, seed, [extra], private), capture_output=True, check=False)
+        if done.returncode != 0:
+            raise _fail(scenario, done.stderr or done.stdout)
+        found: dict[tuple[str, int, float, float, str], float] = {}
+        for _, element in ET.iterparse(output, events=("end",)):
+            if element.tag == "interval":
+                street, lane, to = ways[int(element.get("id", "0"))][0]
+                key = (street, lane, float(element.get("begin", "0")), float(element.get("end", "0")), to)
+                found[key] = found.get(key, 0.0) + float(element.get("nVehEntered", "0"))
+                element.clear()
+    full = [(key, veh) for key, veh in sorted(found.items()) if key[3] - key[2] >= COUNT_S - 1]
+    return [Count(street, lane, begin_s, end_s, veh, to) for (street, lane, begin_s, end_s, to), veh in full]
+
+
+def _ways(scenario: Scenario) -> list[tuple[tuple[str, int, str], str]]:
+    """Return street, lane and street entered of every way of vehicles through a signal, and the lane inside the junction."""
+    signals = {junction.id for junction in scenario.junctions}
+    ways: list[tuple[tuple[str, int, str], str]] = []
+    for _, element in ET.iterparse(scenario.net, events=("end",)):
+        if element.tag == "connection" and element.get("tl") in signals and element.get("via"):
+            street, lane = element.get("from", ""), int(element.get("fromLane", "0"))
+            edge = scenario.network.edges.get(street)
+            if edge is not None and edge.function == "normal" and edge.lanes[lane].kind in ("motor", "mixed"):
+                ways.append(((street, lane, element.get("to", "")), element.get("via", "")))
+        if element.tag in ("edge", "junction", "connection"):
+            element.clear()
+    return ways
