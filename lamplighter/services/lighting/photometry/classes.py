@@ -35,6 +35,11 @@ ILLUMINANCE_MIN_LX = _column(_NONE, _NONE, [3, 2, 1.5, 1, 0.6, 0.4])
 ILLUMINANCE_UNIFORMITY = _column(_NONE, [0.4] * 6, _NONE)
 # EN 13201-2:2015, table 3, note: the maintained average of a P class must not pass 1.5 times its requirement.
 ILLUMINANCE_MAX_LX = _column([np.inf] * 6, [np.inf] * 6, [22.5, 15, 11.25, 7.5, 4.5, 3])
+WET_UNIFORMITY = 0.15  # EN 13201-2:2015, table 1: Uow of every M class where the wet road matters
+# EN 13201-2:2015, table 3, additional requirements: class, least vertical and least semi-cylindrical illuminance in lx.
+UPRIGHT_LX = (
+    ("P1", 5.0, 5.0), ("P2", 3.0, 2.0), ("P3", 2.5, 1.5), ("P4", 1.5, 1.0), ("P5", 1.0, 0.6), ("P6", 0.6, 0.2),
+)  # fmt: skip
 
 VOLUME_TWO_LANE = (0.15, 0.45)  # share of the largest flow: below the first weight -1, above the second +1
 VOLUME_MULTILANE = (0.35, 0.65)

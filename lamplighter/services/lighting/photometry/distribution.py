@@ -10,7 +10,8 @@ import numpy as np
 
 from lamplighter.terms.columns import FloatArray
 
-STEP_LEAST_DEG = 0.5
+STEPS_DEG = (15.0, 10.0, 7.5, 5.0, 2.5, 2.0, 1.5, 1.0, 0.5, 0.25, 0.2)
+C_STEP_LEAST_DEG, GAMMA_STEP_LEAST_DEG = 0.5, 0.1  # for angles on no regular grid
 
 
 @dataclass(frozen=True)
@@ -40,11 +41,17 @@ class Distribution:
         closed = np.concatenate([rolled, rolled[:1]])
         return Distribution(self.name, closed, self.c_step_deg, self.gamma_step_deg, self.power_w)
 
+    def flux_of_planes_lm(self) -> FloatArray:
+        """Return (c - 1,) the flux in lm around each C plane from 0 to below 360; their sum is the luminaire's."""
+        planes = len(self.intensity_cd) - 1
+        per_plane = self.intensity_cd[:planes] @ _gamma_weights(self.intensity_cd.shape[1], self.gamma_step_deg)
+        return per_plane * (2.0 * np.pi / planes)
+
     def road_share(self) -> FloatArray:
         """Return (4,) shares of flux in the quarters around C0, C90, C180 and C270: where the luminaire throws its light."""
         planes = len(self.intensity_cd) - 1
         c_deg = np.arange(planes) * self.c_step_deg
-        per_plane = self.intensity_cd[:planes] @ _gamma_weights(self.intensity_cd.shape[1], self.gamma_step_deg)
+        per_plane = self.flux_of_planes_lm()
         total = float(per_plane.sum())
         off = np.abs((c_deg[None, :] - np.arange(4)[:, None] * 90.0 + 180.0) % 360.0 - 180.0)
         weight = np.clip((45.0 + self.c_step_deg / 2 - off) / self.c_step_deg, 0.0, 1.0)
@@ -70,12 +77,12 @@ def flux_lm(intensity_cd: FloatArray, gamma_step_deg: float) -> float:
     return float(per_plane.sum() * 2.0 * np.pi / planes)
 
 
-def _regular_step(angles_deg: FloatArray) -> float:
-    """Return the coarsest regular step whose grid holds every given angle, no finer than STEP_LEAST_DEG."""
-    for step in (15.0, 10.0, 7.5, 5.0, 2.5, 2.0, 1.5, 1.0):
-        if bool(np.all(np.abs(angles_deg / step - np.round(angles_deg / step)) < 1e-6)):
+def _regular_step(angles_deg: FloatArray, least_deg: float) -> float:
+    """Return the coarsest regular step whose grid holds every given angle, else the least."""
+    for step in STEPS_DEG:
+        if step >= least_deg and bool(np.all(np.abs(angles_deg / step - np.round(angles_deg / step)) < 1e-6)):
             return step
-    return STEP_LEAST_DEG
+    return least_deg
 
 
 def from_planes(name: str, c_deg: FloatArray, gamma_deg: FloatArray, intensity_cd: FloatArray, power_w: float) -> Distribution:
@@ -83,7 +90,7 @@ def from_planes(name: str, c_deg: FloatArray, gamma_deg: FloatArray, intensity_c
 
     Between angles interpolation is linear; above the last gamma angle there is no light.
     """
-    c_step, gamma_step = _regular_step(c_deg), _regular_step(gamma_deg)
+    c_step, gamma_step = _regular_step(c_deg, C_STEP_LEAST_DEG), _regular_step(gamma_deg, GAMMA_STEP_LEAST_DEG)
     c_grid = np.linspace(0.0, 360.0, round(360.0 / c_step) + 1)
     gamma_grid = np.linspace(0.0, 180.0, round(180.0 / gamma_step) + 1)
     planes: list[FloatArray] = [np.interp(gamma_grid, gamma_deg, plane, right=0.0) for plane in intensity_cd]

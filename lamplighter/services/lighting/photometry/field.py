@@ -13,8 +13,8 @@ import numpy as np
 
 from lamplighter.terms.columns import FloatArray, IntArray
 
-Arrangement = Literal["single", "opposite", "staggered"]
-ARRANGEMENTS: tuple[Arrangement, ...] = ("single", "opposite", "staggered")
+Arrangement = Literal["single", "opposite", "staggered", "central"]
+ARRANGEMENTS: tuple[Arrangement, ...] = ("single", "opposite", "staggered", "central")
 
 EYE_HEIGHT_M = 1.5  # EN 13201-3:2015, position of the observer
 OBSERVER_BEFORE_M = 60.0  # EN 13201-3:2015, position of the observer
@@ -25,7 +25,10 @@ BEHIND_HEIGHTS, AHEAD_HEIGHTS, ASIDE_HEIGHTS = 5.0, 12.0, 5.0
 
 @dataclass(frozen=True)
 class RoadField:
-    """A straight road and its luminaires. overhang_m: luminaire beyond its own kerb, towards the road."""
+    """A straight road and its luminaires. overhang_m: luminaire beyond its own kerb, towards the road.
+
+    Central: columns on the middle line, each with two luminaires that face the kerbs, overhang_m from the middle line.
+    """
 
     arrangement: Arrangement
     spacing_m: float
@@ -117,6 +120,10 @@ def lamps_of(road: RoadField) -> Lamps:
     right = np.ones(len(x), dtype=np.int64)
     if road.arrangement == "single":
         return Lamps(x, ones * road.overhang_m, right)
+    if road.arrangement == "central":
+        middle = road.width_m / 2.0
+        out = np.concatenate([ones * (middle + road.overhang_m), ones * (middle - road.overhang_m)])
+        return Lamps(np.concatenate([x, x]), out, np.concatenate([right, -right]))
     other = x + (road.spacing_m / 2.0 if road.arrangement == "staggered" else 0.0)
     far = ones * (road.width_m - road.overhang_m)
     return Lamps(np.concatenate([x, other]), np.concatenate([ones * road.overhang_m, far]), np.concatenate([right, -right]))

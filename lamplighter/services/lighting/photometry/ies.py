@@ -1,23 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
 """Reads luminaire photometry in the IES LM-63 text format (1991, 1995, 2002; type C, TILT=NONE)."""
 
-import math
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from lamplighter.services.lighting.photometry.distribution import Distribution, from_planes
+from lamplighter.services.lighting.photometry.textfile import ANGLES_MAX, INTENSITY_MAX_CD, Numbers, PhotometryError, lines_of
 from lamplighter.terms.columns import FloatArray
 
-BYTES_MAX = 8_000_000
-ANGLES_MAX = 10_000
-INTENSITY_MAX_CD = 1e7
 ROAD_TURN_DEG = 90.0  # real road files have C0 towards the street; here C0 is along the road and C90 towards it
-
-
-class PhotometryError(ValueError):
-    """The file cannot be used; the message names file, line, what was found, what is allowed and the remedy."""
 
 
 @dataclass(frozen=True)
@@ -29,48 +22,11 @@ class _Header:
     c_count: int
 
 
-@dataclass(frozen=True)
-class _Words:
-    """Numbers after the TILT line: word i stands in line line[i] of the file."""
-
-    path: str
-    word: list[str]
-    line: list[int]
-
-    def number(self, place: int, what: str) -> float:
-        if place >= len(self.word):
-            raise PhotometryError(
-                f"{self.path}: the file ends after {len(self.word)} numbers where {what} is due; it is cut short: fetch it again"
-            )
-        text = self.word[place]
-        try:
-            value = float(text)
-        except ValueError:
-            value = math.nan
-        if not math.isfinite(value):
-            raise PhotometryError(f"{self.path}, line {self.line[place]}: {text[:20]!r} where {what} is due; a number is needed")
-        return value
-
-    def whole(self, place: int, what: str, low: int, high: int) -> int:
-        value = self.number(place, what)
-        if value != int(value) or not low <= value <= high:
-            raise PhotometryError(
-                f"{self.path}, line {self.line[place]}: {what} is {value:g}; a whole number from {low} to {high} is needed"
-            )
-        return int(value)
-
-
-def _words(path: Path) -> _Words:
-    try:
-        raw = path.read_bytes()
-    except OSError as error:
-        raise PhotometryError(f"{path}: cannot be read ({error.strerror}); give the path of an IES file") from error
-    if len(raw) > BYTES_MAX:
-        raise PhotometryError(f"{path}: {len(raw)} bytes; a photometry file has at most {BYTES_MAX}")
-    lines = raw.decode("latin-1").replace("\r\n", "\n").replace("\r", "\n").split("\n")
+def _words(path: Path) -> Numbers:
+    lines = lines_of(path, "an IES file")
     tilt = next((i for i, line in enumerate(lines) if line.strip().upper().startswith("TILT=")), None)
     if tilt is None:
-        raise PhotometryError(f"{path}: no line TILT=; this is not an IES LM-63 file (EULUMDAT .ldt must be converted first)")
+        raise PhotometryError(f"{path}: no line TILT=; this is not an IES LM-63 file (a EULUMDAT file is named .ldt)")
     kind = lines[tilt].strip().upper().removeprefix("TILT=")
     if kind != "NONE":
         raise PhotometryError(
@@ -82,10 +38,10 @@ def _words(path: Path) -> _Words:
         found = line.replace(",", " ").split()
         word += found
         where += [number] * len(found)
-    return _Words(str(path), word, where)
+    return Numbers(str(path), word, where)
 
 
-def _header(words: _Words) -> _Header:
+def _header(words: Numbers) -> _Header:
     photometric_type = words.whole(5, "the photometric type (6th number)", 1, 3)
     if photometric_type != 1:
         raise PhotometryError(f"{words.path}, line {words.line[5]}: photometric type {photometric_type}; only type 1 (C) is read")
@@ -101,7 +57,7 @@ def _header(words: _Words) -> _Header:
     )
 
 
-def _angles(words: _Words, start: int, count: int, what: str) -> FloatArray:
+def _angles(words: Numbers, start: int, count: int, what: str) -> FloatArray:
     angles = np.array([words.number(start + i, f"{what} angle {i + 1} of {count}") for i in range(count)])
     if np.any(np.diff(angles) <= 0):
         i = int(np.flatnonzero(np.diff(angles) <= 0)[0])

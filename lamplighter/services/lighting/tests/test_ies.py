@@ -8,8 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lamplighter.services.lighting.photometry.distribution import Distribution
-from lamplighter.services.lighting.photometry.ies import PhotometryError, read_ies
+from lamplighter.services.lighting.photometry.ies import read_ies
 from lamplighter.services.lighting.photometry.luminaires import luminaire
+from lamplighter.services.lighting.photometry.textfile import PhotometryError
 
 
 def written(light: Distribution, c_to_deg: float = 360.0, multiplier: float = 1.0) -> str:

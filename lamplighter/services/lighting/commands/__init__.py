@@ -1,0 +1,12 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`lamplighter lighting ...`: what can be asked of the photometry from the command line."""
+
+from lamplighter.services.lighting.commands.check import check
+from lamplighter.services.lighting.commands.compare import compare
+from lamplighter.services.lighting.commands.curve import curve
+from lamplighter.services.lighting.commands.group import lighting
+
+for command in (check, compare, curve):
+    lighting.add_command(command)
+
+__all__ = ["lighting"]

@@ -1,0 +1,87 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`lamplighter lighting compare`: a measured EN 13201-4 grid beside the computed one."""
+
+import json
+from pathlib import Path
+from typing import cast
+
+import click
+import numpy as np
+from rich.console import Console
+from rich.table import Table
+
+from lamplighter.services.lighting.commands import group
+from lamplighter.services.lighting.photometry import field, inventory, measured
+from lamplighter.services.lighting.photometry.textfile import PhotometryError
+
+MEASURING_SHARE = 0.05  # a usual uncertainty of an illuminance or luminance meter in the field
+
+
+@click.command()
+@group.with_options((*group.LUMINAIRE_OPTIONS, *group.ROAD_OPTIONS, group.MAINTENANCE_OPTION))
+@click.option(
+    "--measured",
+    "measured_file",
+    required=True,
+    type=click.Path(path_type=Path),
+    help="CSV with x_m (from the field's first luminaire), y_m (from the right kerb) and illuminance_lx or luminance_cd_m2.",
+)
+@click.option("--lane", default=1, show_default=True, help="Lane of the observer, from the right, for luminance.")
+@click.option("--json", "json_file", type=click.Path(dir_okay=False, path_type=Path), help="Write the result to this file too.")
+def compare(measured_file: Path, lane: int, json_file: Path | None, **given: object) -> None:
+    """Set measured points beside computed ones. Give the maintenance factor of the day of measuring, not of the design."""
+    asked = group.asked(given)
+    if not 1 <= lane <= asked.road.lanes:
+        raise click.UsageError(f"--lane {lane}: the road has lanes 1 to {asked.road.lanes}")
+    try:
+        grid = measured.read_grid(measured_file)
+    except PhotometryError as error:
+        raise click.UsageError(str(error)) from error
+    light = asked.facing.light
+    observer_y_m = float(field.lane_centre_y(asked.road)[lane - 1])
+    found = measured.compared(grid, asked.road, light, asked.surface, asked.maintenance_ratio, observer_y_m)
+    span = inventory.interval(asked.road, light, asked.surface, asked.maintenance_ratio, inventory.Errors())
+    row = span[5] if grid.quantity == measured.ILLUMINANCE else span[0]
+    slack = MEASURING_SHARE * float(grid.value.mean())
+    explained = bool(row[0] - slack <= grid.value.mean() <= row[1] + slack)
+    _print(grid, found, (cast("list[float]", row.tolist()), explained))
+    if json_file is not None:
+        group.write_json(json_file, json.dumps(_plain(grid, found, row.tolist(), explained), indent=2))
+
+
+def _print(grid: measured.Grid, found: measured.Comparison, interval: tuple[list[float], bool]) -> None:
+    console = Console()
+    table = Table(title=f"{len(grid.value)} points, {grid.quantity}")
+    for heading in ("figure", "measured", "computed", "computed over measured"):
+        table.add_column(heading, justify="left" if heading == "figure" else "right")
+    pairs = (
+        ("average", float(grid.value.mean()), float(found.values.mean()), found.mean_ratio),
+        ("least", float(grid.value.min()), float(found.values.min()), found.least_ratio),
+        ("least over average", found.uniformity_measured_ratio, found.uniformity_computed_ratio, np.nan),
+    )
+    for label, seen, made, ratio in pairs:
+        table.add_row(label, f"{seen:.4g}", f"{made:.4g}", "" if np.isnan(ratio) else f"{ratio:.3f}")
+    console.print(table)
+    (low, high), explained = interval
+    console.print(
+        f"Root mean square of the differences {found.deviation_share * 100:.1f} % of the measured average; the largest is "
+        f"{found.worst_share * 100:+.1f} % at x {found.worst_at_m[0]:g} m, y {found.worst_at_m[1]:g} m."
+    )
+    console.print(
+        f"Errors of the inventory alone put the computed average between {low:.4g} and {high:.4g}: the measured one is "
+        + ("explained by them." if explained else "not explained by them; look for dirt, another surface, or another luminaire.")
+    )
+
+
+def _plain(grid: measured.Grid, found: measured.Comparison, row: list[float], explained: bool) -> dict[str, object]:
+    return {
+        "quantity": grid.quantity,
+        "points": len(grid.value),
+        "measured": {"mean": float(grid.value.mean()), "min": float(grid.value.min())},
+        "computed": {"mean": float(found.values.mean()), "min": float(found.values.min())},
+        "mean_ratio": found.mean_ratio,
+        "deviation_share": found.deviation_share,
+        "worst": {"share": found.worst_share, "x_m": found.worst_at_m[0], "y_m": found.worst_at_m[1]},
+        "inventory_interval": row,
+        "explained_by_inventory": explained,
+    }
