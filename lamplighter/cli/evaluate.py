@@ -2,7 +2,9 @@
 """`lamplighter evaluate`: with and without, the same seeds, outcomes side by side."""
 
 from datetime import date, time
+from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 import click
 from rich.console import Console
@@ -14,6 +16,8 @@ from lamplighter.cli.tables import tell_evaluation
 from lamplighter.runtime.cityrun import Arm
 from lamplighter.runtime.evaluate import Comparison, chosen_names, evaluate, window
 from lamplighter.runtime.settings import city_timezone
+from lamplighter.services import discover
+from lamplighter.terms.service import EvaluateSource
 
 ARMS: tuple[Arm, ...] = ("baseline", "adaptive")
 
@@ -43,7 +47,35 @@ def parse_clock(text: str, what: str) -> time:
         raise click.BadParameter(f"{text!r}: a time of day such as 16:00", param_hint=what) from None
 
 
-@click.command("evaluate")
+class EvaluateCommand(click.Command):
+    """Compares a city, or what a service contributes: the option of such a source picks its command."""
+
+    def make_context(
+        self, info_name: str | None, args: list[str], parent: click.Context | None = None, **extra: Any
+    ) -> click.Context:
+        """Hand everything to the command of a source whose option is given."""
+        given = {arg.split("=", 1)[0] for arg in args}
+        for source in self.sources():
+            if source.option in given:
+                module, _, name = source.command.partition(":")
+                command: click.Command = getattr(import_module(module), name)
+                return command.make_context(info_name, args, parent, **extra)
+        return super().make_context(info_name, args, parent, **extra)
+
+    @staticmethod
+    def sources() -> tuple[EvaluateSource, ...]:
+        """Return what the services contribute."""
+        return tuple(source for service in discover() for source in service.sources)
+
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Say what else can be compared."""
+        rows = [(source.option, f"{source.doc}; its own options: {ctx.command_path} {source.option} . --help") for source in self.sources()]
+        if rows:
+            with formatter.section("Instead of a city"):
+                formatter.write_dl(rows)
+
+
+@click.command("evaluate", cls=EvaluateCommand)
 @click.option("--city", "city_name", default="adlershof", show_default=True, help="Name or folder of a city.")
 @click.option("--service", "services", multiple=True, help="Run only this service; may be given again. Default: all.")
 @click.option("--arms", default="baseline,adaptive", show_default=True, help="Which arms to run.")

@@ -74,6 +74,18 @@ class Synthetic:
 
 
 @dataclass(frozen=True)
+class EvaluateSource:
+    """Something besides a city that `lamplighter evaluate` can compare: chosen by its option, run by a click command.
+
+    option: such as `--sumo`; command: dotted name `package.module:command` that is handed all arguments.
+    """
+
+    option: str
+    command: str
+    doc: str
+
+
+@dataclass(frozen=True)
 class Service:
     """All that the spine needs to know of a service: its table of contents.
 
@@ -118,6 +130,8 @@ class Service:
     record: tuple[Record, ...] = ()  # what the record plane keeps; anything not named is never written
     # What it counts box by box for the record: how often and how long, kept only as finely as enough users allow.
     accounting: Accounting | None = None
+    # What else than a city `evaluate` can compare with this service's help.
+    sources: tuple[EvaluateSource, ...] = ()
     # Values computed from the snapshot for the map and the explanations alone (an estimated line loading).
     derive: Callable[[Snapshot, Any, Any], Mapping[str, Column]] | None = None
     # For layers of geometry "line": columns asset (city position), lon1_deg, lat1_deg, lon2_deg, lat2_deg.

@@ -16,7 +16,7 @@ from lamplighter.services.traffic.telling import describe, explain
 from lamplighter.services.traffic.terms import ACTIONS, KINDS, QUANTITIES, REASONS, TABLES, Settings
 from lamplighter.services.traffic.wire import decode, encode
 from lamplighter.terms.decision import Proposals
-from lamplighter.terms.service import Layer, Record, Service
+from lamplighter.terms.service import EvaluateSource, Layer, Record, Service
 from lamplighter.terms.snapshot import Snapshot
 
 LAYERS = (
@@ -26,6 +26,13 @@ LAYERS = (
 )
 # Vehicles over stop lines are kept by approach (`account`): their sum by area would tell the few that are left out there.
 RECORDS = (Record("flow_veh_h", "street", 900, "mean"),)
+
+SOURCES = (
+    EvaluateSource(
+        "--sumo", "lamplighter.services.traffic.trials.command:evaluate_sumo",
+        "a SUMO scenario of any origin, with rivals",
+    ),
+)  # fmt: skip
 
 
 def _start(prepared: Prepared) -> deciding.Memory:
@@ -67,5 +74,6 @@ SERVICE = Service(
     synthetic=synthetic,
     describe=describe,
     record=RECORDS,
+    sources=SOURCES,
     accounting=ACCOUNTING,
 )

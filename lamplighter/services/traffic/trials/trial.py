@@ -153,6 +153,8 @@ class Second:
         """Reduce what was told; return how many vehicles are still expected."""
         data = np.frombuffer(answer.data, np.uint8)
         sensing.reduce(data, float(now_s), self._places, self.sums)
+        lost = np.flatnonzero(self._sight.lost)
+        self.sums.cell_veh[lost], self.sums.cell_occupancy[lost], self.sums.loop_veh[lost], self.sums.loop_occupancy[lost] = 0, 0, 0, 0
         audit.look(self._watch, self.sums.states, float(now_s))
         return int(self.sums.totals[0])
 
@@ -187,12 +189,12 @@ class Second:
         changing = np.array([light.changing for light in lights], np.bool_)
         elapsed = np.array([0.0 if light.changing else now_s - light.green_since_s for light in lights])
         return Seen(
-            cell_veh=sums.cell_veh[:lanes] * alive[:, None],
-            cell_occupancy=np.minimum(sums.cell_occupancy[:lanes], 1.0) * alive[:, None],
-            passed_veh=sums.loop_veh[:lanes, sensing.STOP_LINE] * alive,
-            stop_occupancy=sums.loop_occupancy[:lanes, sensing.STOP] * alive,
-            advance_veh=sums.loop_veh[:lanes, sensing.ADVANCE] * alive,
-            advance_occupancy=sums.loop_occupancy[:lanes, sensing.ADVANCE] * alive,
+            cell_veh=sums.cell_veh[:lanes].copy(),
+            cell_occupancy=np.minimum(sums.cell_occupancy[:lanes], 1.0),
+            passed_veh=sums.loop_veh[:lanes, sensing.STOP_LINE].copy(),
+            stop_occupancy=sums.loop_occupancy[:lanes, sensing.STOP].copy(),
+            advance_veh=sums.loop_veh[:lanes, sensing.ADVANCE].copy(),
+            advance_occupancy=sums.loop_occupancy[:lanes, sensing.ADVANCE].copy(),
             alive=alive,
             stage=np.array([light.stage for light in lights], np.int64),
             stage_elapsed_s=elapsed,
