@@ -36,9 +36,9 @@ class _Window:
     """One window's sums: cell (c, j), box (b, k) with the spine's own accounts behind the service's, part (p, l)."""
 
     start_s: int
-    cell: FloatArray
-    box: FloatArray
-    part: FloatArray
+    cell: AnyArray
+    box: AnyArray
+    part: AnyArray
 
 
 class BoxAccounts:

@@ -11,7 +11,7 @@ import numpy as np
 
 from lamplighter.evidence.totals import OutcomeTotals
 from lamplighter.history import History, RollUp, by_area
-from lamplighter.history.tables import TEXT_MAX, RowsRefusedError
+from lamplighter.history.tables import LOW_COUNT, TEXT_MAX, RowsRefusedError
 from lamplighter.ledger import (
     Entry,
     Ledger,
@@ -29,7 +29,7 @@ from lamplighter.runtime.operators import Wish
 from lamplighter.runtime.telling import changed_rows
 from lamplighter.runtime.view import Scene
 from lamplighter.terms.city import CityData
-from lamplighter.terms.columns import AnyArray, IntArray
+from lamplighter.terms.columns import AnyArray, BoolArray, IntArray
 from lamplighter.terms.decision import Permits
 from lamplighter.terms.quantity import Quantity
 from lamplighter.terms.service import Service
@@ -252,6 +252,9 @@ class Recorder:
     def _write_outcomes(self, window: _Window) -> None:
         for (service, arm), totals in window.outcomes.items():
             columns = totals.columns()
+            if service in self._accounts:
+                kept = _enough(totals, columns)
+                columns = {name: column[kept] for name, column in columns.items()}
             rows = len(columns["outcome"])
             if rows:
                 more = {"arm": np.full(rows, arm), "seed": np.full(rows, self._seed), "service": np.full(rows, service)}
@@ -282,6 +285,16 @@ class Recorder:
         self._history.close()
         self._sign()
         self._ledger.close()
+
+
+def _enough(totals: OutcomeTotals, columns: Mapping[str, AnyArray]) -> BoolArray:
+    """Return the outcomes that enough users stand behind: means over them, counts of them, extremes among them."""
+    how = {outcome.name: outcome.combine for outcome in totals.outcomes}
+    combine = np.array([how[str(name)] for name in columns["outcome"]], dtype=np.str_)
+    means, sums = combine == "mean", combine == "sum"
+    enough = (means & (columns["weight"] >= LOW_COUNT)) | (sums & (columns["value"] >= LOW_COUNT))
+    busy = np.isin(columns["area"], columns["area"][enough])
+    return enough | (~means & ~sums & busy)
 
 
 def _vocabulary(service: Service, services: Sequence[Service], names: tuple[str, ...]) -> tuple[Quantity, ...]:

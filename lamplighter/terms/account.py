@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from lamplighter.terms.columns import BoolArray, FloatArray, IntArray, TextArray
+from lamplighter.terms.columns import AnyArray, BoolArray, IntArray, TextArray
 from lamplighter.terms.snapshot import Snapshot
 
 # The kinds of cells: a street before a box; all crossings at a box together.
@@ -56,14 +56,14 @@ class Cells:
 
 @dataclass(frozen=True)
 class Tallied:
-    """Sums so far, one column per account in the order in which they are declared: cell (c, j), box (b, k), part (p, l).
+    """Sums so far, one column per account, in its unit, in the order declared: cell (c, j), box (b, k), part (p, l); floats.
 
     memory: what the service remembers from tick to tick; the sums start again from zero in every window, this goes on.
     """
 
-    cell: FloatArray
-    box: FloatArray
-    part: FloatArray
+    cell: AnyArray
+    box: AnyArray
+    part: AnyArray
     memory: Any
 
 

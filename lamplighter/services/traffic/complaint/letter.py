@@ -42,6 +42,7 @@ FOLLOWS: Mapping[str, str] = {
     "detectors": "The silent detectors have to be repaired; until then the signals go on with their fixed programme.",
     "power": "The supply and the line to these signals have to be looked at. As soon as they report again they run their own "
     "programme, and lamplighter takes over when all is well.",
+    "later": "The record is written every quarter of an hour where lamplighter runs; the same question can be asked again then.",
     "unknown": "What happened in that minute cannot be found out any more, and nobody can be told what is not known. If it "
     "happens again, the place and the time are enough to look it up.",
 }  # fmt: skip
@@ -72,8 +73,9 @@ def write(evidence: Evidence, asked: Asked) -> Answer:
     e, zone = evidence, asked.timezone
     opening = f"You asked about the signals at {e.title} on {day(e.at_s, zone)}, around {clock(e.at_s, zone)}."
     if e.missing:
-        text = [opening, WHY_NOTHING[e.missing], *_remains(e, asked), FOLLOWS["unknown"]]
-        return Answer(" ".join(text), "unknown", "unknown", None)
+        follows = "later" if e.missing in ("after", "unsealed") else "unknown"
+        text = [opening, WHY_NOTHING[e.missing], *_remains(e, asked), FOLLOWS[follows]]
+        return Answer(" ".join(text), "unknown", follows, None)
     basis = (
         f"This answer rests on the quarter of an hour from {clock(e.begin_s, zone)} to {clock(e.end_s, zone)} in the city's "
         "record, which holds sums of what was counted there and nothing about a single vehicle or person."
@@ -153,8 +155,8 @@ def _waits(e: Evidence, asked: Asked) -> list[str]:
             said.append(_of_many(e, kind))
     if not shaped:
         said.append(
-            "When which street had green is not kept for this time: some of these signals are there for people on foot alone, and "
-            "so few asked for them that one could be told from it."
+            "When which street had green is not kept for this time: some of these signals are there for people on foot alone, "
+            "and so few asked for them that one could be told from it."
         )
     return said
 

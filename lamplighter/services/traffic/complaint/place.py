@@ -52,8 +52,9 @@ def alike(wanted: str, name: str) -> float:
         return 1.0
     if a in b:
         return 0.95
-    words = [" ".join(b.split()[n : n + len(a.split())]) for n in range(max(len(b.split()) - len(a.split()) + 1, 1))]
-    return 0.95 * max(SequenceMatcher(None, a, word).ratio() for word in (b, *words))
+    tight, words = a.replace(" ", ""), b.split()
+    runs = ["".join(words[n : n + many]) for many in (len(a.split()), len(a.split()) + 1) for n in range(len(words))]
+    return 0.95 * max(SequenceMatcher(None, tight, run).ratio() for run in ("".join(words), *runs))
 
 
 def _score(wanted: str, name: str) -> float:
