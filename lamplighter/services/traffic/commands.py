@@ -14,6 +14,7 @@ from lamplighter.services import traffic as service
 from lamplighter.services.traffic import helping
 from lamplighter.services.traffic.complaint import MomentError, PlaceError
 from lamplighter.services.traffic.complaint import command as complaint
+from lamplighter.services.traffic.diagnosis.command import diagnose
 from lamplighter.services.traffic.layout import GROUP_KINDS, Layout
 from lamplighter.services.traffic.prepared import Prepared, prepare
 from lamplighter.services.traffic.soundness import faults
@@ -27,6 +28,9 @@ CITY = click.option("--city", "name", default="adlershof", show_default=True, he
 @click.group(help="Traffic signals: what is installed at an intersection, and whether it is sound.")
 def traffic() -> None:
     """Hold the subcommands."""
+
+
+traffic.add_command(diagnose)
 
 
 def _load(name: str) -> tuple[CityData, Prepared]:

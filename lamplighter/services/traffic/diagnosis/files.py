@@ -11,7 +11,7 @@ import io
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, Any
+from typing import Any, BinaryIO, cast
 
 import numpy as np
 
@@ -101,8 +101,8 @@ class Reader:
 
 def _numbered(rows: IntArray, buffer: lines.Bytes, spans: IntArray, reader: Reader) -> Events:
     marks, first, place = np.unique(rows[:, lines.BOX], return_index=True, return_inverse=True)
-    names = [bytes(buffer[spans[row, 0] : spans[row, 1]]).decode("utf-8", "replace") for row in first.tolist()]
-    order = np.argsort(first, kind="stable").tolist()
+    names: list[str] = [bytes(buffer[spans[row, 0] : spans[row, 1]]).decode("utf-8", "replace") for row in first.tolist()]
+    order: list[int] = np.argsort(first, kind="stable").tolist()
     numbers = np.zeros(len(marks), np.int64)
     for at in order:
         numbers[at] = reader.number(int(marks[at]), names[at])
@@ -110,15 +110,15 @@ def _numbered(rows: IntArray, buffer: lines.Bytes, spans: IntArray, reader: Read
     return Events(rows[:, lines.TIME].copy(), box, rows[:, lines.EVENT].copy(), rows[:, lines.PARAMETER].copy())
 
 
-def _open(path: Path) -> IO[bytes]:
-    return gzip.open(path, "rb") if path.suffix.lower() == ".gz" else path.open("rb")
+def _open(path: Path) -> BinaryIO:
+    return cast(BinaryIO, gzip.open(path, "rb")) if path.suffix.lower() == ".gz" else path.open("rb")
 
 
 def _text(path: Path, reader: Reader) -> Iterator[Events]:
     with _open(path) as file:
         header = file.readline().decode("utf-8-sig", "replace").strip()
         separator = max(",;\t|", key=header.count)
-        fields = next(csv.reader([header], delimiter=separator), [])
+        fields = next(csv.reader([header], delimiter=separator), list[str]())
         places = _places(fields, COLUMNS, path)
         column = np.full(len(fields), 4, np.int64)
         for number, what in enumerate(("time", "box", "event", "parameter")):
@@ -162,7 +162,7 @@ def _parquet(path: Path, reader: Reader) -> Iterator[Events]:
     database = _database()
     source = "read_parquet('" + str(path).replace("'", "''") + "', file_row_number=true)"
     try:
-        described = database.execute(f"SELECT * FROM {source} LIMIT 0").description or []  # noqa: S608  a file named by the user
+        described: list[Any] = list(database.execute(f"SELECT * FROM {source} LIMIT 0").description or ())  # noqa: S608  a file named by the user
         header = [str(column[0]) for column in described if column[0] != "file_row_number"]
         places = _places(header, COLUMNS, path)
         quoted = {what: '"' + header[place].replace('"', '""') + '"' for what, place in places.items()}
@@ -244,4 +244,4 @@ def _table_rows(path: Path) -> tuple[list[str], list[list[str]]]:
     with io.TextIOWrapper(_open(path), "utf-8-sig", errors="replace", newline="") as file:
         first = file.readline()
         separator = max(",;\t|", key=first.count)
-        return next(csv.reader([first], delimiter=separator), []), list(csv.reader(file, delimiter=separator))
+        return next(csv.reader([first], delimiter=separator), list[str]()), list(csv.reader(file, delimiter=separator))

@@ -115,7 +115,7 @@ def _whole(buffer: Bytes, at: int, end: int) -> tuple[bool, int]:
 
 
 @njit(cache=True)
-def _hash(buffer: Bytes, at: int, end: int) -> int:
+def _hash(buffer: Bytes, at: int, end: int) -> np.int64:
     mark = HASH_BASIS
     for place in range(at, end):
         mark = (mark ^ np.uint64(buffer[place])) * HASH_PRIME

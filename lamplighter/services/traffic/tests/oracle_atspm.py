@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Runs inside the environment of `atspm`, never inside ours: measures of a log as JSON, or its sample as CSV.
 
-python oracle_atspm.py sample LOG.csv DETECTORS.csv
+python oracle_atspm.py sample LOG.csv DETECTORS.csv -
 python oracle_atspm.py measure LOG DETECTORS.csv OUT.json
 python oracle_atspm.py time LOG DETECTORS.csv OUT.json
 """
@@ -73,4 +73,4 @@ def main(what: str, log: str, config: str, out: str) -> None:
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:4], sys.argv[4] if len(sys.argv) > 4 else "")
+    main(sys.argv[1], sys.argv[2], sys.argv[3], sys.argv[4])

@@ -2,7 +2,6 @@
 """Where we do not follow `atspm`: hand-made logs of which everybody can count the truth on fingers."""
 
 from datetime import datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 import numpy as np
