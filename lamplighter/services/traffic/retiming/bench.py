@@ -12,7 +12,7 @@ from lamplighter.services.traffic.retiming.roads import RoadModel
 from lamplighter.services.traffic.retiming.scheme import LIT, Junction, Programme, cycle_s, seconds
 from lamplighter.terms.columns import AnyArray, BoolArray, FloatArray, IntArray
 
-START_LOST_S, END_GAIN_S, LAST_S = 2, 2, 3  # HCM 2000, exhibit 10-9: 2 s lost at the start, 2 s of yellow used
+START_LOST_S, END_GAIN_S, LAST_S = 3, 2, 3  # HCM 2000, exhibit 10-9: 2 s lost at the start, 2 s of yellow used; SUMO: 3 and 2
 SETTLE_S, WATCH_S = 240, 900  # where cycles differ; else whole cycles
 
 

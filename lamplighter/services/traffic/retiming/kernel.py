@@ -131,7 +131,8 @@ def watch(roads: Roads, lights: Lights, settle_s: int, watch_s: int) -> Seen:
     """Run the network from empty for settle_s seconds and return what the watch_s seconds after them showed."""
     lanes, moves, edges = len(roads.lane_box), len(roads.move_link), len(roads.storage_veh)
     past = np.zeros((PAST_S, moves))
-    flow, then, rate, since = np.zeros(moves), np.zeros(moves), np.zeros(moves), np.zeros(moves)
+    flow, then, rate = np.zeros(moves), np.zeros(moves), np.zeros(moves)
+    since, would = np.zeros(moves), np.zeros(moves)  # vehicles past since a movement is stopped: the queue's, and an endless one's
     smooth, inside, into = np.zeros(len(roads.feed_move)), np.zeros(edges), np.zeros(edges)
     queue, low = np.zeros(lanes), np.full(lanes, 1e12)
     arrived, possible, area, stopped = np.zeros(lanes), np.zeros(lanes), np.zeros(lanes), np.zeros(lanes)
@@ -155,7 +156,7 @@ def watch(roads: Roads, lights: Lights, settle_s: int, watch_s: int) -> Seen:
             row = lights.first[b] + ((t - lights.offset_s[b]) % lights.cycle_s[b]) * lights.links[b]
             new = roads.outside_veh_s[lane] + into[roads.lane_edge[lane]] * roads.lane_share[lane]
             inside[roads.lane_edge[lane]] += roads.outside_veh_s[lane]
-            gate, need, open_share = 1.0, 0.0, 0.0
+            gate, full_gate, need, open_share = 1.0, 1.0, 0.0, 0.0
             for v in range(roads.lane_first[lane], roads.lane_first[lane + 1]):
                 share = roads.move_share[v]
                 rate[v] = _rate(roads, v, lights.code[row + roads.move_link[v]], then, open_ratio) if share > 0 else 0.0
@@ -163,21 +164,24 @@ def watch(roads: Roads, lights: Lights, settle_s: int, watch_s: int) -> Seen:
                     need += share / rate[v]
                     open_share += share
                 elif share > 0:
-                    gate *= (1.0 - share) ** since[v]
-            could = gate * open_share / need if need > 0 else 0.0
+                    gate *= (1.0 - share) ** (since[v] + 1.0)
+                    full_gate *= (1.0 - share) ** (would[v] + 1.0)
+            pace = open_share / need if need > 0 else 0.0
+            could = gate * pace
             before = queue[lane]
             went = min(before + new, could)
             queue[lane] = before + new - went
             for v in range(roads.lane_first[lane], roads.lane_first[lane + 1]):
                 flow[v] = went * roads.move_share[v] / open_share if rate[v] > 0.02 and roads.move_share[v] > 0 else 0.0
                 since[v] = 0.0 if rate[v] > 0.02 else since[v] + went
+                would[v] = 0.0 if rate[v] > 0.02 else would[v] + full_gate * pace
                 past[t % PAST_S, v] = flow[v]
                 for k in range(roads.exit_first[v], roads.exit_first[v + 1]):
                     inside[roads.exit_edge[k]] += flow[v] * roads.exit_share[k]
             inside[roads.lane_edge[lane]] -= went
             if watched:
                 arrived[lane] += new
-                possible[lane] += could
+                possible[lane] += full_gate * pace
                 area[lane] += queue[lane]
                 stopped[lane] += new if before > 0.3 or could < 0.02 else 0.0
                 longest[lane] = max(longest[lane], queue[lane])
