@@ -4,10 +4,10 @@
 These are estimates of what the simulator knows as truth, under the same names, so that their bias can be seen. Lost time
 of vehicles is the time spent on the lane areas before stop lines less the time that as many vehicles as passed would
 have needed at the speed allowed (vehicles present, summed over the seconds, need no vehicle to be followed), per
-vehicle over a stop line. Unseen stay: time lost inside intersections, behind the lane areas, at crossings without
-signals and before entering the network; and a trip goes over two stop lines or so, so that what is lost per trip is more.
-The wait from call to green stands for the waits of people on foot (a call counts once, however many stand there, and
-walks without a call not at all).
+vehicle at the first stop line of its trip (`passages`: a trip goes over two stop lines or so, and loses time at each).
+Unseen stay: time lost inside intersections, behind the lane areas, at crossings without signals and before entering the
+network. The wait from call to green stands for the waits of people on foot (a call counts once, however many stand there,
+and walks without a call not at all). Per person, a vehicle counts as a car with the persons that the settings state.
 """
 
 from collections import Counter
@@ -16,9 +16,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from lamplighter.services.traffic.layout import CALL, FAR, NEAR, STOP_LINE, Layout
-from lamplighter.services.traffic.outcome_names import NAMES
-from lamplighter.services.traffic.terms import GREEN
+from lamplighter.services.traffic.layout import CALL, CYCLE, FAR, FOOT, MIXED, NEAR, STOP_LINE, Layout
+from lamplighter.services.traffic.outcome_names import LONGEST_OF, NAMES
+from lamplighter.services.traffic.passages import Passages, first_share, passages
+from lamplighter.services.traffic.terms import GREEN, Settings
 from lamplighter.terms.city import CityData, Streets
 from lamplighter.terms.columns import BoolArray, FloatArray, IntArray
 from lamplighter.terms.outcome import OutcomeRows
@@ -44,6 +45,9 @@ class Reach(NamedTuple):
     asker_group: IntArray
     group_local: IntArray
     group_area: IntArray
+    group_wait: IntArray  # row of LONGEST_OF
+    passages: Passages
+    persons_per_car: float
     areas: int
 
 
@@ -56,9 +60,12 @@ class Tally(NamedTuple):
     queue_veh: FloatArray
     called: BoolArray
     waiting_s: FloatArray
+    passed_veh: FloatArray  # over each loop lately, old minutes counting for less and less
 
 
 SPENT_S, FREE_S, STOPPED, PASSED, CALL_WAIT_S, CALLS, LONGEST_S = range(7)
+ROWS = LONGEST_S + 1 + len(LONGEST_OF)
+KEEPS_SHARE = 59 / 60  # of what passed, from one account to the next: an hour's memory
 
 
 def _free_s(layout: Layout, streets: Streets, loops: IntArray) -> FloatArray:
@@ -112,8 +119,16 @@ def reach(layout: Layout, city: CityData) -> Reach:
         asker_group=d.group[asks],
         group_local=layout.groups.local,
         group_area=box_area[layout.groups.box],
+        group_wait=np.select([layout.groups.kind == FOOT, np.isin(layout.groups.kind, (CYCLE, MIXED))], [1, 2], 0),
+        passages=passages(layout, city.streets),
+        persons_per_car=settings_of(city).persons_per_car,
         areas=max(len(city.areas), 1),
     )
+
+
+def settings_of(city: CityData) -> Settings:
+    """Return the settings of a city, or what holds where it has none."""
+    return city.settings if isinstance(city.settings, Settings) else Settings()
 
 
 def _fresh(snapshot: Snapshot, name: str, local: IntArray) -> FloatArray:
@@ -129,10 +144,11 @@ def _empty(reach: Reach, now_s: float) -> Tally:
     return Tally(
         then_s=now_s,
         since_s=now_s,
-        value=np.zeros((7, reach.areas)),
+        value=np.zeros((ROWS, reach.areas)),
         queue_veh=np.zeros(len(reach.queue_local)),
         called=np.zeros(len(reach.call_local), np.bool_),
         waiting_s=np.zeros(len(reach.group_local)),
+        passed_veh=np.zeros(len(reach.loop_local)),
     )
 
 
@@ -155,21 +171,23 @@ def _count(snapshot: Snapshot, tally: Tally, reach: Reach) -> Tally:
     stands = _before(calls | (_fresh(snapshot, "queue_veh", reach.asker_local) > 0), reach)
     here = _before(calls | (_fresh(snapshot, "area_veh", reach.asker_local) > 0), reach)
     waiting_s = np.where((state != GREEN) & (stands | (here & (tally.waiting_s > 0))), tally.waiting_s + passed_s, 0.0)
-    sums = tally.value.copy()
+    sums, passed_veh = tally.value.copy(), tally.passed_veh + passed
+    first = passed * first_share(reach.passages, passed_veh) if passed.any() else passed
     for row, area, value in (
         (SPENT_S, reach.queue_area, there * passed_s),
         (FREE_S, reach.loop_area, passed * reach.loop_free_s),
         (STOPPED, reach.queue_area, np.maximum(queue - tally.queue_veh, 0.0)),
-        (PASSED, reach.loop_area, passed),
+        (PASSED, reach.loop_area, first),
         (CALL_WAIT_S, reach.call_area, call * passed_s),
         (CALLS, reach.call_area, call & ~tally.called),
     ):
         sums[row] += np.bincount(area, weights=value, minlength=reach.areas)
     np.maximum.at(sums[LONGEST_S], reach.group_area, waiting_s)
-    return Tally(snapshot.now_s, tally.since_s, sums, queue, call, waiting_s)
+    np.maximum.at(sums, (LONGEST_S + 1 + reach.group_wait, reach.group_area), waiting_s)
+    return Tally(snapshot.now_s, tally.since_s, sums, queue, call, waiting_s, passed_veh)
 
 
-def _account(tally: Tally) -> tuple[OutcomeRows, Tally]:
+def _account(tally: Tally, persons_per_car: float) -> tuple[OutcomeRows, Tally]:
     """Return the contributions of the last minute; a sum with nothing to be divided by waits for the next."""
     sums = tally.value.copy()
     found: list[tuple[IntArray, IntArray, FloatArray, FloatArray]] = []
@@ -184,20 +202,26 @@ def _account(tally: Tally) -> tuple[OutcomeRows, Tally]:
     note("stops_per_trip", passed, sums[STOPPED, passed] / weight, weight)
     note("trips_finished", passed, weight, np.ones(len(passed)))
     note("pedestrian_delay_s_trip", called, sums[CALL_WAIT_S, called] / sums[CALLS, called], sums[CALLS, called])
-    waited = np.flatnonzero(sums[LONGEST_S] > 0)
-    note("longest_red_wait_s", waited, sums[LONGEST_S, waited], np.ones(len(waited)))
+    persons = np.where(sums[PASSED] > 0, sums[PASSED] * persons_per_car, 0.0) + sums[CALLS]
+    moved = np.flatnonzero(persons > 0)
+    vehicles_s = np.where(sums[PASSED] > 0, np.maximum(sums[SPENT_S] - sums[FREE_S], 0.0) * persons_per_car, 0.0)
+    walkers_s = np.where(sums[CALLS] > 0, sums[CALL_WAIT_S], 0.0)
+    note("person_delay_s_trip", moved, (vehicles_s + walkers_s)[moved] / persons[moved], persons[moved])
+    for row, name in enumerate(("longest_red_wait_s", *LONGEST_OF), LONGEST_S):
+        waited = np.flatnonzero(sums[row] > 0)
+        note(name, waited, sums[row, waited], np.ones(len(waited)))
     for row in (SPENT_S, FREE_S, STOPPED, PASSED):
         sums[row, passed] = 0.0
     for row in (CALL_WAIT_S, CALLS):
         sums[row, called] = 0.0
-    sums[LONGEST_S] = 0.0
+    sums[LONGEST_S:] = 0.0
     rows = OutcomeRows(*(np.concatenate(column) for column in zip(*found, strict=True)))
-    return rows, tally._replace(value=sums, since_s=tally.then_s)
+    return rows, tally._replace(value=sums, since_s=tally.then_s, passed_veh=tally.passed_veh * KEEPS_SHARE)
 
 
 def outcomes(snapshot: Snapshot, state: Tally | None, prepared: Any) -> tuple[OutcomeRows, Tally]:
     """Return contributions once a minute (nothing in between), and the tally. `prepared.reach` is what `reach` returned."""
     tally = _count(snapshot, state or _empty(prepared.reach, snapshot.now_s), prepared.reach)
     if snapshot.now_s - tally.since_s >= ACCOUNT_S:
-        return _account(tally)
+        return _account(tally, prepared.reach.persons_per_car)
     return OutcomeRows(np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0), np.zeros(0)), tally

@@ -41,6 +41,7 @@ ENTER_MOTOR_M_S = 40.0 / 3.6
 ENTER_CYCLE_M_S = 5.0
 ENTER_RAIL_M_S = 20.0 / 3.6
 ENTER_FOOT_M_S = 1.5
+ENTER_M_S: Mapping[str, float] = {FOOT: ENTER_FOOT_M_S, CYCLE: ENTER_CYCLE_M_S, RAIL: ENTER_RAIL_M_S}
 
 
 def yellow_s(kind: str, speed_m_s: float) -> float:
@@ -93,9 +94,15 @@ def cycle_ways_m(one: Connection, other: Connection) -> tuple[float, float]:
     return conflict_distances_m(one, other)
 
 
-def cycle_needs_s(ways_m: tuple[float, float], other: Connection) -> float:
-    """Return crossing + clearing - entering time of a bicycle, not rounded."""
-    return formula_s(BICYCLE, ways_m[0], ways_m[1], _enter_m_s(other))
+def cycle_needs_s(ways_m: tuple[float, float], entering: str) -> float:
+    """Return crossing + clearing - entering time of a bicycle, rounded up to whole seconds, 0 where there is none.
+
+    entering: the kind of the group that starts; where cycles and cars share it, it starts at the speed of cars.
+    """
+    if ways_m[0] <= 0:
+        return 0.0
+    needed_s = formula_s(BICYCLE, ways_m[0], ways_m[1], ENTER_M_S.get(entering, ENTER_MOTOR_M_S))
+    return float(np.ceil(round(max(needed_s, 0.0), 6)))
 
 
 def intergreen_s(one: Connection, other: Connection, walking: Walking = USUAL) -> float:
@@ -122,8 +129,7 @@ def _users(connection: Connection) -> tuple[Clearing, ...]:
 
 
 def _enter_m_s(connection: Connection) -> float:
-    speeds = {FOOT: ENTER_FOOT_M_S, CYCLE: ENTER_CYCLE_M_S, RAIL: ENTER_RAIL_M_S}
-    return speeds.get(connection.kind, ENTER_MOTOR_M_S)
+    return ENTER_M_S.get(connection.kind, ENTER_MOTOR_M_S)
 
 
 def conflict_distances_m(one: Connection, other: Connection) -> tuple[float, float]:

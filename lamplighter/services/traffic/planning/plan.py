@@ -106,8 +106,10 @@ def _times(signal: Signal, plan: StagePlan, members: tuple[tuple[int, ...], ...]
         for h in range(size):
             if plan.conflict[g, h]:
                 pairs = [(ways[i], ways[j]) for i in members[g] for j in members[h] if signal.foes[i, j]]
-                intergreen_s[g, h] = max(clearance.intergreen_s(one, other, walking) for one, other in pairs)
-                clear_m[g, h], enter_m[g, h] = _cycle_ways_m(pairs)
+                entering = plan.groups[h].kind
+                clear_m[g, h], enter_m[g, h] = ways_m = _cycle_ways_m(pairs, entering)
+                needed_s = max(clearance.intergreen_s(one, other, walking) for one, other in pairs)
+                intergreen_s[g, h] = max(needed_s, clearance.cycle_needs_s(ways_m, entering))
     walk_s = np.asarray([max((_walk_s(signal, m, walking) for m in mine), default=0.0) for mine in members])
     yellow_s = np.asarray(
         [max((clearance.yellow_s(g.kind, signal.connections[m].speed_m_s) for m in mine), default=0.0)
@@ -130,11 +132,11 @@ def _times(signal: Signal, plan: StagePlan, members: tuple[tuple[int, ...], ...]
     )  # fmt: skip
 
 
-def _cycle_ways_m(pairs: Sequence[tuple[Connection, Connection]]) -> tuple[float, float]:
+def _cycle_ways_m(pairs: Sequence[tuple[Connection, Connection]], entering: str) -> tuple[float, float]:
     """Return the ways (metres) of the pair in which a bicycle needs most time; zeros where none has bicycles."""
-    found = [(clearance.cycle_ways_m(one, other), other) for one, other in pairs]
-    asked = [(clearance.cycle_needs_s(ways_m, other), ways_m) for ways_m, other in found if ways_m[0] > 0]
-    return max(asked)[1] if asked else (0.0, 0.0)
+    enter_m_s = clearance.ENTER_M_S.get(entering, clearance.ENTER_MOTOR_M_S)
+    found = [clearance.cycle_ways_m(one, other) for one, other in pairs]
+    return max(found, key=lambda way: clearance.formula_s(clearance.BICYCLE, *way, enter_m_s) if way[0] > 0 else -1.0)
 
 
 def _walk_s(signal: Signal, member: int, walking: Walking) -> float:

@@ -8,13 +8,14 @@ from zoneinfo import ZoneInfo
 
 import numpy as np
 
-from lamplighter.services.traffic.layout import CALL, COUNT, Layout, read_layout
+from lamplighter.services.traffic.layout import CALL, COUNT, CYCLE, FOOT, MIXED, Layout, read_layout
+from lamplighter.services.traffic.outcomes import settings_of
 from lamplighter.services.traffic.simulator import box as boxes
 from lamplighter.services.traffic.simulator.detection import QUARTER_S, Detection
 from lamplighter.services.traffic.simulator.engine import MEAN_DATA_S, Engine, Scenario, positions
 from lamplighter.services.traffic.simulator.priority import Requests
 from lamplighter.services.traffic.simulator.telegram import read_command, telegrams
-from lamplighter.services.traffic.simulator.truth import BICYCLE, BUS, VEHICLE, Account, Waits, areas_of, rows_of
+from lamplighter.services.traffic.simulator.truth import BICYCLE, BUS, TRAM, UNCOUNTED, VEHICLE, Account, Waits, areas_of, rows_of
 from lamplighter.services.traffic.terms import DUE_WINDOW_S, GREEN, RED_AMBER, YELLOW
 from lamplighter.services.traffic.wire import COUNTERS, priority_topic
 from lamplighter.terms.columns import AnyArray, BoolArray, IntArray
@@ -22,10 +23,9 @@ from lamplighter.terms.reading import Message, Reading
 from lamplighter.terms.simulation import Advance, Simulated, SimulationStart, World
 
 SOURCE = "simulator"
-RAIL_MODE = 9
 EXPORT_EVERY_S = 60  # power and flows change slowly
 CLOCK_FULL_S = 3600.0  # a box counts no further
-MODE_OF_CLASS = {"bicycle": BICYCLE, "bus": BUS, "coach": BUS, "tram": RAIL_MODE, "rail": RAIL_MODE, "rail_urban": RAIL_MODE}
+MODE_OF_CLASS = {"bicycle": BICYCLE, "bus": BUS, "coach": BUS, "tram": TRAM, "rail": UNCOUNTED, "rail_urban": UNCOUNTED}
 SHOWN = {GREEN: "G", YELLOW: "y", RED_AMBER: "u"}
 
 
@@ -81,11 +81,13 @@ class Field:
         self._requests = Requests(layout, self._engine)
         self._plan = _telegram_plan(layout)
         areas = areas_of(city.streets, city.areas)
-        self._account = Account(areas, max(len(city.areas), 1))
+        self._account = Account(areas, max(len(city.areas), 1), settings_of(city))
         number = {name: place for place, name in enumerate(city.areas)}
         self._group_area = np.array(
             [number.get(str(city.assets.area[layout.start + int(layout.boxes.local[b])]), 0) for b in layout.groups.box], np.int64
         )
+        kind = layout.groups.kind
+        self._group_wait: IntArray = np.select([kind == FOOT, (kind == CYCLE) | (kind == MIXED)], [1, 2], 0)
         self._waits, self._told_waits = Waits(len(layout.groups.box)), Waits(len(layout.groups.box))
         sumo = self._engine.sumo
         self._modes = {
@@ -136,7 +138,7 @@ class Field:
         self._detection.read(green, self._now_s)
         waits = self._waits.step(*self._detection.demand(len(green)), ~green)
         self._told_waits.step(*self._detection.told(len(green)), ~green)
-        self._account.waited(self._group_area, waits)
+        self._account.waited(self._group_area, self._group_wait, waits)
         records = self._engine.trip_records()
         if records:
             self._account.read_trips(records, self._modes)

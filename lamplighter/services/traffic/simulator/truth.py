@@ -15,15 +15,17 @@ from typing import Any
 
 import numpy as np
 
-from lamplighter.services.traffic.outcome_names import NAMES
+from lamplighter.services.traffic.outcome_names import LONGEST_OF, NAMES
+from lamplighter.services.traffic.terms import Settings
 from lamplighter.terms.city import Streets
 from lamplighter.terms.columns import BoolArray, FloatArray, IntArray
 from lamplighter.terms.outcome import OutcomeRows
 
-VEHICLE, BICYCLE, BUS, WALK = 0, 1, 2, 3
-DELAY_OF = ("vehicle_delay_s_trip", "bicycle_delay_s_trip", "bus_delay_s_trip", "pedestrian_delay_s_trip")
-_MODE_OF_CLASS = {"bicycle": BICYCLE, "bus": BUS, "coach": BUS}
-_RAIL = frozenset({"tram", "rail", "rail_urban", "rail_electric", "rail_fast", "subway"})
+VEHICLE, BICYCLE, BUS, WALK, TRAM = 0, 1, 2, 3, 4
+DELAY_OF = ("vehicle_delay_s_trip", "bicycle_delay_s_trip", "bus_delay_s_trip", "pedestrian_delay_s_trip", "tram_delay_s_trip")
+_MODE_OF_CLASS = {"bicycle": BICYCLE, "bus": BUS, "coach": BUS, "tram": TRAM}
+UNCOUNTED = 9
+_RAIL = frozenset({"rail", "rail_urban", "rail_electric", "rail_fast", "subway"})
 _TRIP = re.compile(r"<tripinfo id=\"([^\"]*)\"([^>]*)>")
 _FIELD = re.compile(r"(\w+)=\"([^\"]*)\"")
 _EDGE = re.compile(r"<edge id=\"([^\"]*)\"([^>]*)/>")
@@ -60,14 +62,15 @@ def areas_of(streets: Streets, areas: Sequence[str]) -> AreaOf:
 class Account:
     """Sums of lost time, trips, stops and longest waits by area, since they were last taken."""
 
-    def __init__(self, areas: AreaOf, count: int) -> None:
+    def __init__(self, areas: AreaOf, count: int, settings: Settings) -> None:
         self._areas = areas
+        self._persons = np.array([settings.persons_per_car, 1.0, settings.persons_per_bus, 1.0, settings.persons_per_tram])
         self.delay_s = np.zeros((len(DELAY_OF), count))
         self.trips = np.zeros((len(DELAY_OF), count))
         self.stops = np.zeros(count)
         self.ended = np.zeros(count)
         self.arrivals = np.zeros(count)
-        self.longest_s = np.zeros(count)
+        self.longest_s = np.zeros((len(LONGEST_OF), count))
         self._lost_s: dict[str, tuple[int, int, float]] = {}
         self._counting = False
 
@@ -107,12 +110,14 @@ class Account:
         for name, rest in _TRIP.findall(records):
             fields = dict(_FIELD.findall(rest))
             mode = mode_of_type.get(fields["vType"], VEHICLE)
-            if mode > BUS:
+            if mode == UNCOUNTED:
                 continue
             known = self._lost_s.get(name)
             area = known[1] if known else self._areas.of(fields["departLane"].rsplit("_", 1)[0])
             self._note(name, known[0] if known else mode, area, float(fields["timeLoss"]) + float(fields["departDelay"]))
             del self._lost_s[name]
+            if mode == TRAM:
+                continue
             self.ended[area] += 1.0
             self.stops[area] += float(fields["waitingCount"])
             if mode == VEHICLE:
@@ -126,15 +131,22 @@ class Account:
             self.delay_s[WALK, area] += float(fields.get("waitingTime", 0.0))
             self.trips[WALK, area] += float(fields.get("departed", 0.0))
 
-    def waited(self, area: IntArray, wait_s: FloatArray) -> None:
-        """Note how long somebody has been waiting at red, one entry per signal_group (n,)."""
-        np.maximum.at(self.longest_s, area, wait_s)
+    def waited(self, area: IntArray, kind: IntArray, wait_s: FloatArray) -> None:
+        """Note how long somebody has been waiting at red, one entry per signal_group (n,); kind: place in LONGEST_OF."""
+        np.maximum.at(self.longest_s, (kind, area), wait_s)
 
     def take(self) -> OutcomeRows:
         """Return what was counted since the last call. Lost time of an area where no trip began waits for one."""
         if not self._counting:
             return OutcomeRows(np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0), np.zeros(0))
         rows: list[tuple[int, int, float, float]] = []
+        begun = self.trips > 0
+        persons = self._persons @ self.trips
+        lost_s = self._persons @ np.where(begun, self.delay_s, 0.0)
+        for area in np.flatnonzero(persons > 0):
+            rows.append(
+                (NAMES.index("person_delay_s_trip"), int(area), float(lost_s[area] / persons[area]), float(persons[area]))
+            )
         for mode, name in enumerate(DELAY_OF):
             for area in np.flatnonzero(self.trips[mode] > 0):
                 mean = self.delay_s[mode, area] / self.trips[mode, area]
@@ -144,8 +156,11 @@ class Account:
             ended = float(self.ended[area])
             rows.append((NAMES.index("stops_per_trip"), int(area), float(self.stops[area]) / ended, ended))
             rows.append((NAMES.index("trips_finished"), int(area), ended, 1.0))
-        for area in np.flatnonzero(self.longest_s > 0):
-            rows.append((NAMES.index("longest_red_wait_s"), int(area), float(self.longest_s[area]), 1.0))
+        for name, longest_s in (
+            ("longest_red_wait_s", self.longest_s.max(axis=0)),
+            *zip(LONGEST_OF, self.longest_s, strict=True),
+        ):
+            rows += [(NAMES.index(name), int(area), float(longest_s[area]), 1.0) for area in np.flatnonzero(longest_s > 0)]
         for sums in (self.stops, self.ended, self.longest_s):
             sums[:] = 0.0
         return rows_of(rows)

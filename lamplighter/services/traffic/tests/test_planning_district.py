@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from lamplighter.services.traffic.planning import timeline
-from lamplighter.services.traffic.planning.plan import CYCLE_MAX_S, Plan
+from lamplighter.services.traffic.planning.clearance import Walking, length_m
+from lamplighter.services.traffic.planning.plan import CYCLE_MAX_S, Plan, plan_signal
 from lamplighter.services.traffic.tests import district
 
 PLANS = district.plans()
@@ -147,3 +148,33 @@ def least_gap_s(first: str, then: str) -> int:
     begins = starts(then, "Gg")
     gaps = [(b - e) % total for e in ends for b in begins if then[e] not in "Gg"]
     return min(gaps, default=total)
+
+
+def test_a_crossing_that_asks_for_more_time_gets_it_and_no_other_does() -> None:
+    plan = next(plan for plan in PLANS if sum(group.kind == "foot" for group in plan.stage_plan.groups) >= 2)
+    signal = plan.signal
+    slow = next(c for c in signal.connections if c.kind == "foot")
+    slower = plan_signal(district.network(), signal, None, Walking(1.2, {slow.to_edge: 0.8}))
+    for group, mine in enumerate(plan.members):
+        on_foot = [signal.connections[m] for m in mine if signal.connections[m].kind == "foot"]
+        if not on_foot:
+            continue
+        asked = any(c.to_edge == slow.to_edge for c in on_foot)
+        walk_s = max(np.ceil(length_m(c.path_m) / (0.8 if c.to_edge == slow.to_edge else 1.2)) for c in on_foot)
+        assert slower.times.walk_m_s[group] == (0.8 if asked else 1.2)
+        assert slower.times.clearance_s[group] == walk_s
+        assert slower.times.green_min_s[group] == max(5.0, np.ceil(walk_s / 2))
+        met = plan.stage_plan.conflict[group]
+        assert bool((slower.times.intergreen_s[group, met] >= walk_s).all())
+        if not asked:
+            assert np.array_equal(slower.times.intergreen_s[group], plan.times.intergreen_s[group])
+
+
+@every_plan
+def test_bicycles_clear_by_hand(plan: Plan) -> None:
+    enter_m_s = {"foot": 1.5, "cycle": 5.0, "rail": 20 / 3.6}
+    clear_m, enter_m = plan.times.cycle_clear_m, plan.times.cycle_enter_m
+    for g, h in zip(*np.nonzero(clear_m), strict=True):
+        kind = plan.stage_plan.groups[h].kind
+        needed_s = 1.0 + clear_m[g, h] / 4.0 - enter_m[g, h] / enter_m_s.get(kind, 40 / 3.6)
+        assert plan.times.intergreen_s[g, h] >= needed_s - 1e-6
