@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from lamplighter import safety
-from lamplighter.runtime.view import Asked, BoxAnswer, Wished
+from lamplighter.runtime.view import Asked, BoxAnswer, Reason, Wished
 from lamplighter.terms.asset import Assets
 from lamplighter.terms.columns import BoolArray, FloatArray, IntArray, TextArray
 from lamplighter.terms.decision import HAND_BACK, Permits, Proposals, Refusals, no_cites
@@ -38,7 +38,7 @@ class Wish:
 
     number: int
     action: str
-    reason: str
+    reason: Reason
     asset: IntArray
     values: Mapping[str, FloatArray]
     until_s: float
