@@ -137,3 +137,23 @@ def test_rolled_up_rows_fit_the_record(tmp_path):
     with History.open(tmp_path) as history:
         assert history.wait(history.append("measurements", rows))
         assert history.read("measurements")["value_sum"].tolist() == [8.0, 4.0]
+
+
+def test_a_group_counts_those_who_reported_and_not_those_who_stand_in_it():
+    cell = Groups(np.array(["luminaire_cell"]), np.array(["C1"]), np.array([""]), np.array([70]), np.zeros(70, dtype=np.int64))
+    roll = RollUp((COUNT, OCCUPANCY), SERVICES, cell, 900)
+    roll.add(measured(range(70), [0] * 70, [0] * 70, [1] * 70))
+    roll.add(measured(range(63), [1] * 63, [0] * 63, [0.5] * 63))
+    roll.add(measured(range(63), [1] * 63, [1] * 63, [0.5] * 63))
+    rows = roll.closed(2000, "r1")
+    assert rows is not None
+    assert dict(zip(rows["quantity"].tolist(), rows["members"].tolist(), strict=True)) == {"flow_veh": 70}, "63 lamps are too few"
+
+
+def test_the_one_meter_of_a_cell_stands_for_all_its_connections():
+    cell = Groups(np.array(["connection_cell"]), np.array(["S1"]), np.array([""]), np.array([120]), np.zeros(1, dtype=np.int64))
+    roll = RollUp((OCCUPANCY,), ("water",), cell, 900)
+    roll.add(measured([0], [0], [3], [0.5]))
+    rows = roll.closed(2000, "r1")
+    assert rows is not None
+    assert rows["members"].tolist() == [120]

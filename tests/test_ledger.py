@@ -6,6 +6,7 @@ import random
 import re
 import resource
 import signal
+import stat
 import subprocess
 import sys
 import threading
@@ -21,6 +22,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from lamplighter.cli.verify import verify as command
 from lamplighter.ledger import (
     Checkpoint,
+    Commitment,
     EntryRefusedError,
     Ledger,
     LedgerDamagedError,
@@ -29,15 +31,17 @@ from lamplighter.ledger import (
     OperatorAct,
     ReleaseMade,
     RunStart,
+    Salts,
     Verifier,
     Witness,
-    commitment,
-    opens,
+    opens_window,
     verify,
     verify_consistency,
     verify_inclusion,
 )
 from lamplighter.ledger.entries import decode, encode
+from lamplighter.ledger.salts import FILE_NAME as SALTS_NAME
+from lamplighter.ledger.salts import KEEP_S
 from lamplighter.ledger.store import _HEAD, MAGIC, scan
 
 
@@ -214,13 +218,66 @@ def test_a_verifier_key_round_trips_and_a_wrong_one_is_refused(tmp_path):
         Verifier.parse("nonsense")
 
 
-def test_a_commitment_opens_only_to_its_own_table():
-    columns = {"asset": np.arange(5), "dimming_level": np.full(5, 0.7)}
-    salt, digest = commitment(columns)
-    assert opens(columns, salt, digest)
-    assert not opens(columns | {"dimming_level": np.full(5, 0.6)}, salt, digest)
-    assert not opens(columns, bytes(32), digest)
-    assert commitment(columns)[1] != digest, "equal tables must not show as equal"
+def window(rows=12, begin_s=1000):
+    return [(begin_s + n, {"asset": np.arange(n, n + 1), "dimming_level": np.full(1, 0.7)}) for n in range(rows)]
+
+
+def committed_to(tables):
+    made = Commitment()
+    for at_s, columns in tables:
+        made.take(at_s, columns)
+    return made
+
+
+def test_a_commitment_opens_only_to_its_own_tables():
+    tables = window()
+    made = committed_to(tables)
+    assert opens_window(tables, made.salt, made.digest())
+    at_s, columns = tables[3]
+    assert not opens_window(tables[:3] + tables[4:], made.salt, made.digest())
+    assert not opens_window([*tables[:3], (at_s + 1, columns), *tables[4:]], made.salt, made.digest())
+    assert not opens_window([*tables[:3], (at_s, columns | {"asset": np.array([9])}), *tables[4:]], made.salt, made.digest())
+    assert not opens_window(tables, bytes(32), made.digest())
+    assert committed_to(tables).digest() != made.digest(), "equal windows must not show as equal"
+
+
+def test_an_auditor_opens_a_commitment_while_its_salt_is_kept(tmp_path):
+    salts, made = Salts(tmp_path), committed_to(window())
+    assert salts.keep(1900, made)
+    salt = salts.find(made.digest())
+    assert salt is not None
+    assert opens_window(window(), salt, made.digest())
+    assert stat.S_IMODE((tmp_path / SALTS_NAME).stat().st_mode) == 0o600
+    later = committed_to(window(begin_s=10_000))
+    salts.keep(10_900, later)
+    assert salts.retain(1900 + KEEP_S + 1) == 1
+    assert salts.find(made.digest()) is None
+    assert salts.find(later.digest()) == later.salt
+    assert made.salt.hex() not in (tmp_path / SALTS_NAME).read_text()
+
+
+def test_the_salt_of_a_quiet_window_is_thrown_away_because_it_could_be_guessed(tmp_path):
+    """One lamp that was switched once: with the salt, a quarter of an hour of seconds times some lamps is soon tried."""
+    tables = window(rows=1, begin_s=1007)
+    made = committed_to(tables)
+    guessed = [
+        at_s
+        for at_s in range(1000, 1020)
+        for lamp in range(3)
+        if opens_window([(at_s, {"asset": np.array([lamp]), "dimming_level": np.full(1, 0.7)})], made.salt, made.digest())
+    ]
+    assert guessed == [1007]
+    salts = Salts(tmp_path)
+    assert not salts.keep(1900, made)
+    assert not salts.keep(1900, committed_to(window(rows=9)))
+    assert not (tmp_path / SALTS_NAME).exists()
+
+
+def test_a_line_that_a_crash_cut_off_costs_no_other(tmp_path):
+    salts, made = Salts(tmp_path), committed_to(window())
+    (tmp_path / SALTS_NAME).write_bytes(b'{"at_s":12,"commitm\n')
+    salts.keep(1900, made)
+    assert salts.find(made.digest()) == made.salt
 
 
 def test_a_second_process_is_told_who_holds_the_ledger(tmp_path):

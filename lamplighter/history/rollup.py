@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from lamplighter.history.tables import FLOORS, LOW_COUNT
 from lamplighter.terms.columns import AnyArray, BoolArray, FloatArray, IntArray, TextArray
@@ -20,7 +21,8 @@ class Groups:
 
     kind, name, zone: (g,) texts; zone names the coarser group into which low counts are merged (for approaches;
     empty elsewhere). of_asset (n,) the group of each asset of the city, -1 for assets that are not recorded.
-    members: (g,) how many assets the group stands for (connections for a meter's cell), not fewer than its floor.
+    members: (g,) how many assets the group stands for (connections for a meter's cell), not fewer than its floor; a window's
+    row counts those alone that reported, and is left out where they are fewer.
     """
 
     kind: TextArray
@@ -48,10 +50,12 @@ class Groups:
 
 @dataclass
 class _Open:
-    """One window that is still being filled: sum and count per (group, quantity)."""
+    """One window that is still being filled: sum and count per (group, quantity); seen (words, assets): which quantities
+    each asset has reported, one bit each."""
 
     total: FloatArray
     rows: IntArray
+    seen: NDArray[np.uint64]
 
 
 class RollUp:
@@ -96,6 +100,8 @@ class RollUp:
             place = group[mine] * len(self._quantities) + measurements.quantity[mine]
             np.add.at(bucket.total, place, measurements.value[mine])
             np.add.at(bucket.rows, place, 1)
+            word, bit = np.divmod(measurements.quantity[mine], 64)
+            np.bitwise_or.at(bucket.seen, (word, measurements.asset[mine]), np.left_shift(np.uint64(1), bit.astype(np.uint64)))
 
     def closed(self, now_s: float, run: str) -> dict[str, AnyArray] | None:
         """Return rows of table `measurements` for every window that ended before now, or None where there is none."""
@@ -113,22 +119,38 @@ class RollUp:
             if len(self._open) >= OPEN_WINDOWS_MAX:
                 return None
             size = len(self._groups.kind) * len(self._quantities)
-            self._open[index] = _Open(np.zeros(size), np.zeros(size, dtype=np.int64))
+            words = -(-len(self._quantities) // 64)
+            seen = np.zeros((words, len(self._groups.of_asset)), dtype=np.uint64)
+            self._open[index] = _Open(np.zeros(size), np.zeros(size, dtype=np.int64), seen)
         return self._open[index]
 
     def _rows(self, index: int, bucket: _Open, run: str) -> dict[str, AnyArray]:
         shape = (len(self._groups.kind), len(self._quantities))
         total, rows = bucket.total.reshape(shape), bucket.rows.reshape(shape)
         merged = self._low(total, rows)
-        group, quantity = np.nonzero((rows > 0) & ~merged)
+        members = self._members(bucket, rows)
+        floor = np.array([FLOORS[str(kind)].members_min for kind in self._groups.kind], dtype=np.int64)
+        group, quantity = np.nonzero((rows > 0) & ~merged & (members >= floor[:, None]))
         plain = self._columns(index, run, quantity, total[group, quantity], rows[group, quantity])
         plain |= {
             "group_kind": self._groups.kind[group],
             "group_name": self._groups.name[group],
-            "members": self._groups.members[group],
+            "members": members[group, quantity],
         }
         zones = self._zones(index, run, np.where(merged, total, 0.0), np.where(merged, rows, 0))
         return {name: np.concatenate([plain[name], zones[name]]) for name in plain}
+
+    def _members(self, bucket: _Open, rows: IntArray) -> IntArray:
+        """Return per group and quantity how many members reported: those that stand in it and are silent hide nobody."""
+        of_asset, groups = self._groups.of_asset, len(self._groups.kind)
+        there = np.bincount(of_asset[of_asset >= 0], minlength=groups)
+        found = np.zeros(rows.shape, dtype=np.int64)
+        for quantity in np.flatnonzero(rows.any(axis=0)).tolist():
+            word, bit = divmod(quantity, 64)
+            told = (bucket.seen[word] >> np.uint64(bit)) & np.uint64(1) == 1
+            reported = np.bincount(of_asset[told & (of_asset >= 0)], minlength=groups)
+            found[:, quantity] = self._groups.members * reported // np.maximum(there, 1)
+        return found
 
     def _low(self, total: FloatArray, rows: IntArray) -> BoolArray:
         """Cells to merge: where one group of a zone counted little, the whole zone is merged, so none can be told apart."""

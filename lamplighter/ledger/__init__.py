@@ -13,9 +13,8 @@ from lamplighter.ledger.entries import (
     ReleaseMade,
     RunStart,
     SettingChange,
-    commitment,
-    opens,
 )
+from lamplighter.ledger.salts import Commitment, Salts, opens_window
 from lamplighter.ledger.store import FILE_NAME, Ledger, LedgerDamagedError, LedgerInUseError, LedgerUnwritableError
 from lamplighter.ledger.tree import Tree, verify_consistency, verify_inclusion
 from lamplighter.ledger.verify import Verdict, verify
@@ -23,6 +22,7 @@ from lamplighter.ledger.verify import Verdict, verify
 __all__ = [
     "FILE_NAME",
     "Checkpoint",
+    "Commitment",
     "Entry",
     "EntryRefusedError",
     "ExperimentRegistered",
@@ -36,13 +36,13 @@ __all__ = [
     "Plan",
     "ReleaseMade",
     "RunStart",
+    "Salts",
     "SettingChange",
     "Tree",
     "Verdict",
     "Verifier",
     "Witness",
-    "commitment",
-    "opens",
+    "opens_window",
     "verify",
     "verify_consistency",
     "verify_inclusion",

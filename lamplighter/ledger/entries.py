@@ -5,7 +5,6 @@ No entry has a field for free text, a name of a person, or what a single lamp or
 """
 
 import hashlib
-import secrets
 from collections.abc import Mapping
 from typing import Annotated, Literal
 
@@ -87,7 +86,10 @@ class RunStart(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="run
 
 
 class PermitsCommitted(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="permits"):
-    """A table of permits was sent: how many rows, and a salted commitment; the rows are not in the ledger."""
+    """What was permitted in a window of one action: how many rows, and a salted commitment; the rows are not in the ledger.
+
+    There is one in every window, and rows are whole tens below: that something was switched once must not show.
+    """
 
     at_s: Seconds
     service: Word
@@ -134,18 +136,8 @@ def decode(data: bytes) -> Entry:
     return entry
 
 
-def commitment(columns: Mapping[str, AnyArray]) -> tuple[bytes, str]:
-    """Return (salt, digest) for a table of permits. Keep the salt apart; erasing it makes the digest mute for ever."""
-    salt = secrets.token_bytes(32)
-    return salt, _committed(columns, salt)
-
-
-def opens(columns: Mapping[str, AnyArray], salt: bytes, digest: str) -> bool:
-    """Return whether the table and salt are those behind the digest."""
-    return secrets.compare_digest(_committed(columns, salt), digest)
-
-
-def _committed(columns: Mapping[str, AnyArray], salt: bytes) -> str:
+def committed(columns: Mapping[str, AnyArray], salt: bytes) -> str:
+    """Return the digest of a table under a salt."""
     digest = hashlib.sha256(salt)
     for name in sorted(columns):
         values = np.ascontiguousarray(columns[name])

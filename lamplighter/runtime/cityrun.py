@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """A whole city run, tick by tick: every service that is due, its field advanced in lock step, outcomes added up."""
 
+import contextlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
@@ -49,10 +50,16 @@ class CityRun:
         self._exports: dict[str, World] = {}
         self._totals: dict[str, dict[str, AnyArray]] = {service.name: {} for service in services}
         self.latest_advance: dict[str, Advance] = {}
-        for service in services:
-            start = SimulationStart(cities[service.name], plan.seed, plan.begin_s, plan.warm_up_s, plan.scale)
-            self._fields[service.name] = open_field(service, start)
-        self.runs = [loop.open_run(s, cities[s.name], plan.arms.get(s.name, "baseline") == "adaptive") for s in services]
+        try:
+            for service in services:
+                start = SimulationStart(cities[service.name], plan.seed, plan.begin_s, plan.warm_up_s, plan.scale)
+                self._fields[service.name] = open_field(service, start)
+            self.runs = [loop.open_run(s, cities[s.name], plan.arms.get(s.name, "baseline") == "adaptive") for s in services]
+        except BaseException:
+            for field in self._fields.values():  # what opened must not outlive what did not
+                with contextlib.suppress(Exception):
+                    field.close()
+            raise
         areas = next(iter(cities.values())).areas if cities else ()
         self.truth = {s.name: OutcomeTotals(s.outcome_names, areas) for s in services}
         self.measured = {s.name: OutcomeTotals(s.outcome_names, areas) for s in services}

@@ -1,11 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """From ticks to the record: roll-ups by area, outcomes, counts of decisions, and commitments in the ledger."""
 
-import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 
@@ -13,6 +12,7 @@ from lamplighter.evidence.totals import OutcomeTotals
 from lamplighter.history import History, RollUp, by_area
 from lamplighter.history.tables import LOW_COUNT, TEXT_MAX, RowsRefusedError
 from lamplighter.ledger import (
+    Commitment,
     Entry,
     Ledger,
     LedgerUnwritableError,
@@ -20,7 +20,7 @@ from lamplighter.ledger import (
     OperatorAsked,
     PermitsCommitted,
     RunStart,
-    commitment,
+    Salts,
 )
 from lamplighter.runtime.accounting import BoxAccounts
 from lamplighter.runtime.cityrun import RunPlan
@@ -37,6 +37,7 @@ from lamplighter.terms.service import Service
 WINDOW_S = 900
 KEEP_EVERY_S = 3600
 ENTRIES_MAX = 256
+ROWS_STEP = 10  # the ledger counts permits in whole tens
 NO_COMMIT = "0" * 40  # an installed copy does not know its commit
 
 DecisionKey = tuple[str, str, str, str, str]  # service, kind, action, reason, area
@@ -49,15 +50,7 @@ class _Window:
     start_s: int
     outcomes: dict[tuple[str, str], OutcomeTotals] = field(default_factory=dict[tuple[str, str], OutcomeTotals])  # service, arm
     decisions: dict[DecisionKey, int] = field(default_factory=dict[DecisionKey, int])
-    permits: dict[tuple[str, str], "_Permits"] = field(default_factory=dict[tuple[str, str], "_Permits"])  # service, action
-
-
-@dataclass
-class _Permits:
-    """What was permitted in a window, as the ledger will hold it: a number of rows, and one digest over all."""
-
-    rows: int = 0
-    digest: Any = field(default_factory=hashlib.sha256)
+    permits: dict[tuple[str, str], Commitment] = field(default_factory=dict[tuple[str, str], Commitment])  # service, action
 
 
 class Recorder:
@@ -71,6 +64,7 @@ class Recorder:
         except BaseException:
             self._history.close()
             raise
+        self._salts = Salts(folder / "ledger")
         self._entries: list[Entry] = []
         self._seed = 0
         self._run = run
@@ -82,7 +76,9 @@ class Recorder:
         self._accounts: dict[str, BoxAccounts] = {}
         self._recorded = sorted({record.quantity for service in services for record in service.record})
         self._area = first.assets.area
-        self._members = {name: max(int(np.count_nonzero(self._area == name)), 1) for name in self._areas}
+        # What is not of assets that are groups themselves (a cell, a station) needs two of them at least.
+        self._single = sorted({record.quantity for service in services for record in service.record if record.by == "asset"})
+        self._members = _counted(services, cities)
         groups = by_area(self._area, self._areas)
         self._rollups = {
             s.name: RollUp(_vocabulary(s, services, first.vocabulary), (s.name,) * len(first.vocabulary), groups, WINDOW_S)
@@ -130,6 +126,8 @@ class Recorder:
             if key not in window.outcomes:
                 window.outcomes[key] = OutcomeTotals(run.service.outcome_names, self._areas)
             window.outcomes[key].add(done.outcomes)
+        for action in run.service.actions:
+            window.permits.setdefault((run.service.name, action.name), Commitment())
         by_box = self._accounted(run, done)
         for permit in done.verdict.permits:
             rows = changed_rows(permit, done)
@@ -153,16 +151,20 @@ class Recorder:
         return True
 
     def _commit(self, now_s: float, service: str, permit: Permits, rows: IntArray) -> None:
-        """Take up a salted commitment of what changed; the rows themselves and the salt are kept nowhere.
+        """Take up a salted commitment of what changed; the rows themselves are kept nowhere.
 
         The ledger is told once a window: second by second it would be a log of when each box was switched.
         """
         table = permit.proposals
         columns: dict[str, AnyArray] = {"asset": table.asset[rows], **{name: c[rows] for name, c in table.values.items()}}
-        _, digest = commitment(columns)
-        taken = self._open_window(now_s).permits.setdefault((service, table.action), _Permits())
-        taken.rows += len(rows)
-        taken.digest.update(bytes.fromhex(digest))
+        self._open_window(now_s).permits.setdefault((service, table.action), Commitment()).take(int(now_s), columns)
+
+    def _keep_salt(self, end_s: int, taken: Commitment) -> None:
+        try:
+            self._salts.keep(end_s, taken)
+            self._salts.retain(end_s)
+        except OSError as error:
+            self._ledger_fault = f"ledger: a salt could not be kept or erased ({error.strerror}). Free space on that disk."
 
     def _note(self, entry: Entry) -> None:
         self._entries.append(entry)
@@ -221,12 +223,16 @@ class Recorder:
             rows = rollup.closed(now_s, self._run)
             if rows is not None:
                 kept = np.isin(rows["quantity"], self._recorded)  # what no service names for the record is never written
+                kept &= (rows["members"] >= 2) | np.isin(rows["quantity"], self._single)
                 if kept.any():
                     self._write("measurements", {column: values[kept] for column, values in rows.items()})
         if self._window is not None:
             end_s = self._window.start_s + WINDOW_S
             for (service, action), taken in self._window.permits.items():
-                self._entries.append(PermitsCommitted(end_s, service, action, taken.rows, taken.digest.hexdigest()))
+                self._entries.append(
+                    PermitsCommitted(end_s, service, action, taken.rows // ROWS_STEP * ROWS_STEP, taken.digest())
+                )
+                self._keep_salt(end_s, taken)
             self._write_outcomes(self._window)
             self._write_decisions(self._window)
             for accounts in self._accounts.values():
@@ -238,13 +244,14 @@ class Recorder:
             self._history.seal(now_s)
             self._kept_s = now_s
 
-    def _grouped(self, areas: AnyArray, window: _Window) -> dict[str, AnyArray]:
+    def _grouped(self, services: AnyArray, areas: AnyArray, window: _Window) -> dict[str, AnyArray]:
         rows = len(areas)
+        members = [self._members.get((str(service), str(area)), 1) for service, area in zip(services, areas, strict=True)]
         return {
             "run": np.full(rows, self._run),
             "group_kind": np.full(rows, "area"),
             "group_name": areas,
-            "members": np.array([self._members.get(str(a), 1) for a in areas], np.int64),
+            "members": np.array(members, np.int64),
             "window_start_s": np.full(rows, window.start_s, np.int64),
             "window_s": np.full(rows, WINDOW_S, np.int64),
         }
@@ -259,7 +266,7 @@ class Recorder:
             if rows:
                 more = {"arm": np.full(rows, arm), "seed": np.full(rows, self._seed), "service": np.full(rows, service)}
                 picked = {"outcome": columns["outcome"], "value": columns["value"], "weight": columns["weight"]}
-                self._write("outcomes", {**self._grouped(columns["area"], window), **more, **picked})
+                self._write("outcomes", {**self._grouped(more["service"], columns["area"], window), **more, **picked})
 
     def _write_decisions(self, window: _Window) -> None:
         if not window.decisions:
@@ -267,7 +274,8 @@ class Recorder:
         keys = list(window.decisions)
         texts = {name: np.array([key[i] for key in keys]) for i, name in enumerate(("service", "kind", "action", "reason"))}
         count = np.array([window.decisions[key] for key in keys], np.int64)
-        self._write("decisions", {**self._grouped(np.array([key[4] for key in keys]), window), **texts, "count": count})
+        grouped = self._grouped(texts["service"], np.array([key[4] for key in keys]), window)
+        self._write("decisions", {**grouped, **texts, "count": count})
 
     def _write(self, table: str, columns: Mapping[str, AnyArray]) -> None:
         try:
@@ -285,6 +293,16 @@ class Recorder:
         self._history.close()
         self._sign()
         self._ledger.close()
+
+
+def _counted(services: Sequence[Service], cities: Mapping[str, CityData]) -> Mapping[tuple[str, str], int]:
+    """Return how many assets each service has in each area."""
+    found: dict[tuple[str, str], int] = {}
+    for service in services:
+        city = cities[service.name]
+        areas, times = np.unique(city.assets.area[city.span], return_counts=True)
+        found.update({(service.name, str(area)): int(count) for area, count in zip(areas, times, strict=True)})
+    return found
 
 
 def _enough(totals: OutcomeTotals, columns: Mapping[str, AnyArray]) -> BoolArray:

@@ -122,6 +122,36 @@ def test_in_the_baseline_arm_nothing_is_proposed(service: Service) -> None:
 
 
 @every_service
+def test_what_it_counts_box_by_box_is_declared_and_counted_purely(service: Service) -> None:
+    if service.accounting is None:
+        return
+    accounts = service.accounting.accounts
+    assert len({account.name for account in accounts}) == len(accounts)
+    assert service.accounting.users in {account.name for account in service.accounting.of("cell")}
+    assert not any(account.shaped for account in service.accounting.of("box")), "a box's own state tells of nobody"
+    assert all(account.shaped for account in service.accounting.of("part"))
+    run, ticks = driven(service)
+    cells = service.accounting.cells(run.prepared)
+    boxes = len(cells.box_asset)
+    assert (np.diff(cells.cell_box) >= 0).all()
+    assert (np.diff(cells.part_box) >= 0).all()
+    tallied = None
+    for done in ticks:
+        before = tallied
+        kept = None if before is None else [column.copy() for column in (before.cell, before.box, before.part)]
+        tallied = service.accounting.tally(done.snapshot, before, run.prepared)
+        again = service.accounting.tally(done.snapshot, before, run.prepared)
+        assert np.array_equal(tallied.cell, again.cell)
+        assert kept is None or all(
+            np.array_equal(a, b) for a, b in zip(kept, (before.cell, before.box, before.part), strict=True)
+        )
+    assert tallied is not None
+    shapes = (len(cells.cell_box), boxes, len(cells.part_box))
+    for what, column, rows in zip(("cell", "box", "part"), (tallied.cell, tallied.box, tallied.part), shapes, strict=True):
+        assert column.shape == (rows, len(service.accounting.of(what)))
+
+
+@every_service
 def test_handing_back_is_never_refused_and_can_always_be_said(service: Service) -> None:
     run, ticks = driven(service)
     boxes = np.isin(run.city.assets.kind[run.city.span], [action.of for action in service.actions])

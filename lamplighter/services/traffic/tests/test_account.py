@@ -13,6 +13,7 @@ import pytest
 
 from lamplighter.history import History
 from lamplighter.history.reading import read_rows
+from lamplighter.ledger import Ledger, PermitsCommitted
 from lamplighter.runtime import loop
 from lamplighter.runtime.recorder import Recorder
 from lamplighter.services.traffic import SERVICE
@@ -59,9 +60,13 @@ def lived(folder: str, demand: str, seconds: int) -> dict[str, Any]:
     recorder.close(crossroads.BEGIN_S + seconds)
     with History.open(Path(folder) / "record" / "history") as history:
         tables = {name: {c: v.tolist() for c, v in history.read(name).items()} for name in TABLES}
+    with Ledger.open(Path(folder) / "record" / "ledger") as ledger:
+        permits = [(e.at_s, e.action, e.rows) for e in ledger.entries() if isinstance(e, PermitsCommitted)]
+    salts = (Path(folder) / "record" / "ledger" / "salts.jsonl").exists()
     asked = command.Question("West Street", "2026-01-13 16:07", None, str(Path(folder) / "record"))
     _, answer, _ = command.answer(city, prepare(city), asked)
-    return {"tables": tables, "passed": passed, "green_s": green_s, "called": called, "paragraph": answer.paragraph}
+    told = {"permits": permits, "salts": salts, "paragraph": answer.paragraph}
+    return {**told, "tables": tables, "passed": passed, "green_s": green_s, "called": called}
 
 
 @pytest.mark.engine
@@ -94,6 +99,10 @@ def test_one_walker_at_night_cannot_be_told_from_none(tmp_path: Path) -> None:
     assert not np.array_equal(none["green_s"], one["green_s"]), "and the signals did something else for it"
     assert one["tables"] == none["tables"]
     assert one["paragraph"] == none["paragraph"]
+    assert one["permits"] == none["permits"]
+    assert {rows for _, _, rows in one["permits"]} == {0}
+    assert not one["salts"]
+    assert not none["salts"]
     assert set(one["tables"]["accounts"]["group_kind"]) == {"box"}
     assert one["tables"]["decisions"]["count"] == []
     assert one["tables"]["outcomes"]["value"] == []
