@@ -14,12 +14,13 @@ from lamplighter.services import traffic as service
 from lamplighter.services.traffic import helping
 from lamplighter.services.traffic.complaint import MomentError, PlaceError
 from lamplighter.services.traffic.complaint import command as complaint
-from lamplighter.services.traffic.diagnosis.command import diagnose
+from lamplighter.services.traffic.diagnosis.command import diagnose, events
 from lamplighter.services.traffic.layout import GROUP_KINDS, Layout
 from lamplighter.services.traffic.prepared import Prepared, prepare
 from lamplighter.services.traffic.soundness import faults
 from lamplighter.services.traffic.telling import stage_name
 from lamplighter.services.traffic.terms import CLEAR_WAY
+from lamplighter.services.traffic.tryout.command import retime
 from lamplighter.terms.city import CityData
 
 CITY = click.option("--city", "name", default="adlershof", show_default=True, help="A built city by name, or its folder.")
@@ -31,6 +32,8 @@ def traffic() -> None:
 
 
 traffic.add_command(diagnose)
+traffic.add_command(events)
+traffic.add_command(retime)
 
 
 def _load(name: str) -> tuple[CityData, Prepared]:

@@ -74,6 +74,7 @@ PAIRS = {
 }  # fmt: skip
 CLEARANCE_MAX_MS = 10_000  # a longer yellow or red clearance is no interval but a hole in the log
 
+SIMULATED_PREFIX = "SIMULATED-"  # before every box's name in a simulated log: whoever reads it, or a page of it, is told
 ADVANCE, PRESENCE, YELLOW_RED = 0, 1, 2
 USES = ("Advance", "Presence", "Yellow_Red")  # what a detector may be used for, as the detector table says it
 

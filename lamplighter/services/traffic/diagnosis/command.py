@@ -10,14 +10,19 @@ import click
 
 if TYPE_CHECKING:
     from lamplighter.services.traffic.diagnosis.diagnosing import BoxSums, Settings
+    from lamplighter.services.traffic.layout import Layout
+    from lamplighter.terms.simulation import SimulationStart
 
+BEGIN, WARM_UP_S = "2026-01-13T17:00", 600.0
 COLUMNS = "group greens green_s on_green failed judged gap-out max-out force-off wait_max_s walks".split()
-SIMULATED = "SIMULATED-"  # how the boxes of a simulated city's log are called: whoever reads it is told
 FILE = click.Path(path_type=Path, dir_okay=False)
 
 
 @click.command()
-@click.argument("logs", nargs=-1, required=True, type=FILE)
+@click.argument("logs", nargs=-1, type=FILE)
+@click.option("--city", "city_name", help="Instead of logs: run this simulated city and diagnose what its boxes report.")
+@click.option("--minutes", "run_min", default=60, show_default=True, help="How long the simulated city runs.")
+@click.option("--begin", default=BEGIN, show_default=True, help="When it begins, as its clocks show.")
 @click.option(
     "--detectors", type=FILE, help="What each detector is for: CSV or Parquet with DeviceId, Phase, Parameter, Function."
 )
@@ -29,6 +34,9 @@ FILE = click.Path(path_type=Path, dir_okay=False)
 @click.option("--html", "html_to", type=FILE, help="Write a page with pictures to this file.")
 def diagnose(
     logs: tuple[Path, ...],
+    city_name: str | None,
+    run_min: int,
+    begin: str,
     detectors: Path | None,
     minutes: int,
     fold: bool,
@@ -40,17 +48,21 @@ def diagnose(
     """Say what hi-resolution event LOGS (CSV, CSV.gz, Parquet) tell of their signals.
 
     Columns: time, box, event, parameter, in the Indiana enumeration. Events are summed up as they are read and not kept.
+    With --city, a simulated city runs under its own programmes and is diagnosed from what its boxes report.
     """
+    from lamplighter.services.traffic.diagnosis.codes import SIMULATED_PREFIX
     from lamplighter.services.traffic.diagnosis.diagnosing import Settings
     from lamplighter.services.traffic.diagnosis.report import page
     from lamplighter.services.traffic.diagnosis.writing import document
 
     try:
         settings = Settings(quarter_min=minutes, fold=fold, latency_s=latency_s, run_cycle=maxtime)
-        boxes, notes = read(logs, detectors, settings)
+        if (city_name is None) == (not logs):
+            raise ValueError("give one or more LOGS, or --city with the name of a simulated city; not both, not neither")
+        boxes, notes = read(logs, detectors, settings) if city_name is None else run(city_name, run_min, begin, settings)
     except ValueError as error:
         raise click.ClickException(str(error)) from error
-    simulated = any(name.startswith(SIMULATED) for name in boxes)
+    simulated = any(name.startswith(SIMULATED_PREFIX) for name in boxes)
     for note in notes:
         click.echo(note, err=True)
     show(boxes)
@@ -58,6 +70,68 @@ def diagnose(
         json_to.write_text(json.dumps(document(boxes, simulated)) + "\n")
     if html_to is not None:
         html_to.write_text(page(boxes, simulated))
+
+
+def start_of(city_name: str, begin: str, seed: int) -> "tuple[SimulationStart, Layout, dict[int, str]]":
+    """Return how a simulated city starts, its layout, and the names of its boxes. ValueError names what is wrong."""
+    from datetime import datetime
+    from zoneinfo import ZoneInfo
+
+    from lamplighter.city import folder
+    from lamplighter.services import traffic as service
+    from lamplighter.services.traffic.layout import read_layout
+    from lamplighter.terms.simulation import SimulationStart
+
+    city = folder.load(folder.find_city(city_name), [service.SERVICE])[service.SERVICE.name]
+    if not city.simulated:
+        raise ValueError(f"{city_name} is a real city: only a simulated city has an event log here. Give the boxes' own logs.")
+    try:
+        moment = datetime.fromisoformat(begin).replace(tzinfo=ZoneInfo(city.place.timezone))
+    except ValueError as error:
+        raise ValueError(f"--begin {begin!r} is no local time; write it like {BEGIN}") from error
+    layout = read_layout(city)
+    names = {box: str(city.assets.id[layout.start + int(local)]) for box, local in enumerate(layout.boxes.local)}
+    return SimulationStart(city, seed, moment.timestamp(), WARM_UP_S), layout, names
+
+
+def run(city_name: str, run_min: int, begin: str, settings: "Settings") -> "tuple[Mapping[str, BoxSums], list[str]]":
+    """Return the sums of every box of a simulated city after so many minutes."""
+    from lamplighter.services.traffic.diagnosis.codes import SIMULATED_PREFIX
+    from lamplighter.services.traffic.diagnosis.diagnosing import Diagnosis
+    from lamplighter.services.traffic.diagnosis.simulated import event_log
+    from lamplighter.services.traffic.diagnosis.watching import detector_tables
+
+    start, layout, names = start_of(city_name, begin, 1)
+    under_way = Diagnosis(settings, detector_tables(layout))
+    try:
+        for piece in event_log(start, run_min * 60):
+            under_way.add(piece.value)
+    except (ImportError, RuntimeError) as error:
+        raise ValueError(str(error)) from error
+    return {SIMULATED_PREFIX + names[box]: sums for box, sums in under_way.finish().items()}, []
+
+
+@click.command()
+@click.option(
+    "--city", "city_name", default="adlershof", show_default=True, help="A built simulated city by name, or its folder."
+)
+@click.option("--minutes", "run_min", default=60, show_default=True, help="How long it runs, after a warm-up of 10 minutes.")
+@click.option("--begin", default=BEGIN, show_default=True, help="When it begins, as its clocks show.")
+@click.option("--seed", default=1, show_default=True)
+@click.option("--out", required=True, type=FILE, help="Write the log to this file (CSV).")
+@click.option("--detectors", required=True, type=FILE, help="Write to this file what each detector is for (CSV).")
+def events(city_name: str, run_min: int, begin: str, seed: int, out: Path, detectors: Path) -> None:
+    """Write the hi-resolution event log of a SIMULATED city under its own programmes, as other software reads it."""
+    from lamplighter.services.traffic.diagnosis.simulated import event_log, write_log, write_tables
+    from lamplighter.services.traffic.diagnosis.watching import detector_tables
+
+    try:
+        start, layout, names = start_of(city_name, begin, seed)
+        count = write_log(event_log(start, run_min * 60), names, out)
+    except (ImportError, RuntimeError, ValueError) as error:
+        raise click.ClickException(str(error)) from error
+    write_tables(detector_tables(layout), names, detectors)
+    click.echo(f"{count} events of {len(names)} simulated boxes in {run_min} minutes.")
 
 
 def read(logs: tuple[Path, ...], detectors: Path | None, settings: "Settings") -> "tuple[Mapping[str, BoxSums], list[str]]":
@@ -80,7 +154,7 @@ def read(logs: tuple[Path, ...], detectors: Path | None, settings: "Settings") -
     missing = sorted(set(by_name) - set(reader.names))
     if missing:
         notes.append(f"The detector table also names {', '.join(missing[:5])}: no event of these boxes is in the log.")
-    return {reader.names[number]: sums for number, sums in under_way.finish().items()}, notes
+    return dict(sorted((reader.names[number], sums) for number, sums in under_way.finish().items())), notes
 
 
 def show(boxes: "Mapping[str, BoxSums]") -> None:
