@@ -5,8 +5,10 @@ from lamplighter.services.lighting.commands.check import check
 from lamplighter.services.lighting.commands.compare import compare
 from lamplighter.services.lighting.commands.curve import curve
 from lamplighter.services.lighting.commands.group import lighting
+from lamplighter.services.lighting.commands.least import least
+from lamplighter.services.lighting.commands.night import night
 
-for command in (check, compare, curve):
+for command in (check, compare, curve, least, night):
     lighting.add_command(command)
 
 __all__ = ["lighting"]
