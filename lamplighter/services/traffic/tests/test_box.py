@@ -1,12 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
+from dataclasses import replace
+from pathlib import Path
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from lamplighter.services.traffic.layout import read_layout
 from lamplighter.services.traffic.simulator import box
 from lamplighter.services.traffic.simulator.telegram import Command
 from lamplighter.services.traffic.terms import GREEN, LEASED, LOCAL, RED_AMBER, YELLOW
+from lamplighter.services.traffic.tests.crossroads import make_city
 from lamplighter.services.traffic.tests.monitor import Watch
 from lamplighter.services.traffic.wire import GO_HOME, GO_TO, STAY
 
@@ -191,3 +196,14 @@ def test_power_that_returns_starts_with_every_intergreen_kept() -> None:
         shown.append(letters(state))
     assert all("G" not in text for text in shown[:4])
     assert any("G" in text for text in shown)
+
+
+def test_a_box_keeps_walk_and_clearance_whatever_its_tables_say(tmp_path: Path) -> None:
+    layout = read_layout(make_city(tmp_path / "city"))
+    short = replace(layout.pairs, intergreen_s=np.array([5.0, 5.0, 4.0, 3.0]))
+    usual = box.install(replace(layout, pairs=short))
+    assert usual.pair_s.tolist() == [5.0, 5.0, 4.0, 6.0], "7.2 m at 1.2 m/s"
+    slow = replace(layout.groups, walk_m_s=np.array([1.2, 1.2, 0.6]), crossing_m=np.array([0.0, 0.0, 9.0]))
+    slower = box.install(replace(layout, groups=slow))
+    assert slower.pair_s.tolist() == [5.0, 5.0, 4.0, 15.0]
+    assert slower.green_min_s.tolist() == [5.0, 5.0, 8.0]

@@ -78,3 +78,23 @@ def test_what_is_not_measured_is_not_counted(one: One) -> None:
     for second in (0, 100, 200):
         rows, state = SERVICE.outcomes(replace(old, now_s=BEGIN_S + second), state, one[1])
         assert "vehicle_delay_s_trip" not in [NAMES[code] for code in rows.outcome.tolist()]
+
+
+def test_per_person_a_car_counts_as_many_as_are_stated_and_a_call_as_one(one: One) -> None:
+    second: Seen = {"area_veh": {"d3": 2}, "count_veh": {"d1": 0.5}, "call_waiting": {"d6": 1}, "group_state": {"J.g2": 0}}
+    found = after(one, [second] * 60)
+    vehicle_s, vehicles = found["vehicle_delay_s_trip"]
+    foot_s, calls = found["pedestrian_delay_s_trip"]
+    persons_s, persons = found["person_delay_s_trip"]
+    assert persons == pytest.approx(1.3 * vehicles + calls)
+    assert persons_s * persons == pytest.approx(1.3 * vehicle_s * vehicles + foot_s * calls)
+
+
+def test_the_longest_waits_are_told_by_kind(one: One) -> None:
+    called: Seen = {"call_waiting": {"d6": 1}, "group_state": {"J.g2": 0}}
+    both: Seen = {**called, "area_veh": {"d3": 1}, "queue_veh": {"d3": 1}}
+    found = after(one, [NOTHING] * 10 + [called] * 15 + [both] * 20 + [NOTHING] * 15)
+    assert found["longest_wait_motor_s"][0] == 20.0
+    assert found["longest_wait_foot_s"][0] == 35.0
+    assert found["longest_red_wait_s"][0] == 35.0
+    assert "longest_wait_cycle_s" not in found

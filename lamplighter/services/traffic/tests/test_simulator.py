@@ -142,3 +142,47 @@ def test_a_folder_without_routes_says_so(tmp_path: Path) -> None:
 def open_and_close(city: Any) -> None:
     """Open the simulator and close it again."""
     open_simulator(SimulationStart(city, 1, crossroads.BEGIN_S, 60.0)).close()
+
+
+def announce(folder: str) -> dict[str, Any]:
+    """Run buses through the hand-made city; return what its box said of them every second, and how they are counted."""
+    begin = crossroads.MIDNIGHT_OFFSET_S
+    buses = "".join(f'<vehicle id="b{n}" type="bus" route="we" depart="{begin + 60 * n}"/>' for n in range(1, 6))
+    demand = (
+        '<routes><vType id="bus" vClass="bus"/><route id="we" edges="we1 we2"/><route id="sn" edges="sn1 sn2"/>'
+        + buses
+        + "</routes>"
+    )
+    city = crossroads.make_city(Path(folder) / "city", demand=demand)
+    field = open_simulator(SimulationStart(city, 1, crossroads.BEGIN_S, 60.0))
+    run = loop.open_run(SERVICE, city, False)
+    said: list[tuple[int, float, float, float]] = []
+    persons, topics, rejected = 0.0, set[str](), 0
+    for second in range(1, 421):
+        advance = field.advance(crossroads.BEGIN_S + second, (), {})
+        topics |= {reading.topic for reading in advance.readings}
+        tick = loop.tick(run, [run], advance.readings, crossroads.BEGIN_S + second)
+        rejected += len(tick.rejected)
+        bus, tram = run.columns.get("bus_due_s"), run.columns.get("tram_due_s")
+        if bus is not None and tram is not None:
+            said.append((second, float(bus.value[1]), float(bus.value[2]), float(tram.value[1:4].sum())))
+        for code, weight in zip(advance.truth.outcome, advance.truth.weight, strict=True):
+            persons += weight if NAMES[code] == "person_delay_s_trip" else 0.0
+    field.close()
+    return {"said": said, "topics": sorted(topics), "persons": persons, "rejected": rejected}
+
+
+def test_a_bus_is_announced_by_movement_and_ten_seconds_and_by_nothing_else(tmp_path: Path) -> None:
+    found = alone(announce, str(tmp_path))
+    assert found["topics"] == ["box/J", "priority/J"]
+    assert found["rejected"] == 0
+    west = [value for _, value, _, _ in found["said"]]
+    assert set(west) <= {0.0, 10.0, 20.0, 30.0, 40.0, 50.0, 60.0}
+    assert {30.0, 20.0, 10.0, 0.0} <= set(west)
+    changes = {
+        second % 10 for (second, now, *_), (_, before, *_) in zip(found["said"][1:], found["said"], strict=False) if now != before
+    }
+    assert changes == {0}, "it is said every ten seconds and not when it happens"
+    assert {other for _, _, other, _ in found["said"]} == {0.0}
+    assert {tram for *_, tram in found["said"]} == {0.0}
+    assert found["persons"] == 5 * 20.0
