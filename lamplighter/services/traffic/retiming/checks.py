@@ -47,7 +47,8 @@ def _clearances(junction: Junction, lit: BoolArray) -> list[str]:
     keeping, size = junction.keeping, len(lit)
     ends = [[t for t in range(size) if lit[t - 1, n] and not lit[t, n]] for n in range(lit.shape[1])]
     begins = [[t for t in range(size) if lit[t, n] and not lit[t - 1, n]] for n in range(lit.shape[1])]
-    for i, j in zip(*np.nonzero(keeping.conflict), strict=True):
+    meeting: list[list[int]] = np.argwhere(keeping.conflict).tolist()
+    for i, j in meeting:
         if not keeping.shared[i, j] and bool((lit[:, i] & lit[:, j]).any()):
             found.append(f"{junction.id}: links {i} and {j} meet and are green together.")
         gaps = [(start - end) % size for end in ends[i] for start in begins[j] if not lit[end, j]]

@@ -53,9 +53,9 @@ def read_counts(text: str, source: str) -> list[Count]:
         except (ValueError, AttributeError) as error:
             raise CountsError(f"{where}: {error}; lane is a whole number or empty, the rest are numbers") from error
         length_s = count.end_s - count.begin_s
-        if not WINDOW_MIN_S - 0.5 <= length_s:
+        if not length_s >= WINDOW_MIN_S - 0.5:
             raise CountsError(f"{where}: an interval of {length_s:.0f} s, at least {WINDOW_MIN_S:.0f} s; add intervals together")
-        if not 0 <= count.total_veh:
+        if not count.total_veh >= 0:
             raise CountsError(f"{where}: {count.total_veh:.0f} vehicles, 0 or more are possible; leave out what failed")
         if lane is not None and count.total_veh / length_s * 3600 > RATE_MAX_VEH_H:
             raise CountsError(
@@ -107,7 +107,7 @@ def series(model: RoadModel, counts: Sequence[Count]) -> Series:
     flow = np.full((len(starts), len(model.lane_key)), np.nan)
     turning, told = _turning(model, [c for c in counts if c.to is not None], row)
     lane_of = np.repeat(np.arange(len(model.lane_key)), np.diff(model.lane_first))
-    every = np.logical_and.reduceat(told, model.lane_first[:-1])
+    every: BoolArray = np.asarray(np.logical_and.reduceat(told, model.lane_first[:-1]), np.bool_)
     sums = np.add.reduceat(turning, model.lane_first[:-1], axis=1)
     flow[:, every] = sums[:, every]
     strange: dict[str, None] = {}
@@ -125,16 +125,14 @@ def series(model: RoadModel, counts: Sequence[Count]) -> Series:
             share = np.where(np.isnan(known), 0.0, known) if (~np.isnan(known)).any() else np.ones(len(lanes))
             share = share if share.sum() > 0 else np.ones(len(lanes))
             flow[t, lanes] = share / share.sum() * c.total_veh / length_s
-    counted = ~np.isnan(flow).all(axis=0)
+    counted: BoolArray = np.asarray(~np.isnan(flow).all(axis=0), np.bool_)
     mean = np.where(counted, np.nansum(flow, axis=0) / np.maximum(1, (~np.isnan(flow)).sum(axis=0)), 0.0)
     flow = np.where(np.isnan(flow), mean, flow)
     ends = np.asarray(starts, np.float64).reshape(-1, 2)
     return Series(ends[:, 0], ends[:, 1], flow, counted, turning, every[lane_of], tuple(strange))
 
 
-def _turning(
-    model: RoadModel, counts: Sequence[Count], row: Mapping[tuple[float, float], int]
-) -> tuple[FloatArray, BoolArray]:
+def _turning(model: RoadModel, counts: Sequence[Count], row: Mapping[tuple[float, float], int]) -> tuple[FloatArray, BoolArray]:
     """Return flows (t, v) of movements and which of them (v,) turning counts tell; ways into one street share its count."""
     turning, told = np.zeros((len(row), len(model.move_link))), np.zeros(len(model.move_link), np.bool_)
     lane_of = np.repeat(np.arange(len(model.lane_key)), np.diff(model.lane_first))

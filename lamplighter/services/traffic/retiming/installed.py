@@ -10,8 +10,8 @@ from lamplighter.services.traffic.layout import GROUP_KINDS, Layout
 from lamplighter.services.traffic.planning.change import change
 from lamplighter.services.traffic.planning.network import CYCLE, FOOT, RoadNetwork, Signal
 from lamplighter.services.traffic.planning.stages import Stage
-from lamplighter.services.traffic.retiming.scheme import LIT, Junction, Keeping, Programme, seconds
-from lamplighter.terms.columns import FloatArray
+from lamplighter.services.traffic.retiming.scheme import LIT, Junction, Keeping, Programme
+from lamplighter.terms.columns import BoolArray, FloatArray
 
 STEADY_MIN_S = 5  # shorter intervals belong to the change between two stages
 GREEN_MIN_S = 5.0  # RiLSA 2015, 2.7
@@ -118,18 +118,18 @@ def _keeping(signal: Signal, states: list[str], kinds: tuple[str, ...], clear_s:
     return Keeping(green_min_s, red_max_s, need_s, conflict, shared)
 
 
-def _lengths(row: "np.ndarray[tuple[int], np.dtype[np.bool_]]") -> list[int]:
+def _lengths(row: BoolArray) -> list[int]:
     if row.all() or not row.any():
         return []
     turned = np.roll(row, -int(np.flatnonzero(~row)[0]))
     return [len(list(run)) for on, run in groupby(turned.tolist()) if on]
 
 
-def _shortest(row: "np.ndarray[tuple[int], np.dtype[np.bool_]]") -> float:
+def _shortest(row: BoolArray) -> float:
     return float(min(_lengths(row), default=0))
 
 
-def _longest(row: "np.ndarray[tuple[int], np.dtype[np.bool_]]") -> float:
+def _longest(row: BoolArray) -> float:
     return float(max(_lengths(row), default=0))
 
 
@@ -220,7 +220,7 @@ class _Painter:
                 state[link] = letter
         return "".join(state)
 
-    def change(self, old: Stage, new: Stage, intergreen_s: FloatArray, conflict: "np.ndarray[tuple[int, int], np.dtype[np.bool_]]") -> tuple[str, ...]:  # fmt: skip
+    def change(self, old: Stage, new: Stage, intergreen_s: FloatArray, conflict: BoolArray) -> tuple[str, ...]:  # fmt: skip
         """Return the seconds between two stages, as the box goes from one to the other."""
         made = change(old, new, intergreen_s, conflict, self.show_s)
         gives = set(old.permissive) | set(new.permissive)
@@ -245,7 +245,7 @@ def _of_groups(
     layout: Layout,
     span: tuple[int, int],
     of: dict[int, int],
-    meeting: "tuple[FloatArray, np.ndarray[tuple[int, int], np.dtype[np.bool_]], np.ndarray[tuple[int, int], np.dtype[np.bool_]]]",
+    meeting: tuple[FloatArray, BoolArray, BoolArray],
     links: int,
 ) -> Keeping:
     """Return what the groups of a box must keep, link by link."""
@@ -261,8 +261,3 @@ def _of_groups(
     red = np.append(layout.groups.red_max_s[first:last], np.inf)[number]
     return Keeping(green, np.where(used, red, np.inf), np.asarray(wide[0][pick], np.float64), wide[1][pick].astype(np.bool_),
                    wide[2][pick].astype(np.bool_))  # fmt: skip
-
-
-def whole(junction: Junction) -> bool:
-    """Say whether the own programme's seconds can be told from stages and changes (a check on the reading)."""
-    return len(seconds(junction, junction.own)) > 0

@@ -8,7 +8,7 @@ order in which they came; who gives way finds gaps in the flow that he gives way
 On top of this comes the delay from chance and from too much demand (HCM 2000, eq. 16-12), per lane.
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numba import njit
@@ -19,7 +19,7 @@ DARK, FREE, YIELDS, LAST = 0, 1, 2, 3  # what a movement may do in a second; LAS
 DISPERSION_A, DISPERSION_B = 0.35, 0.8
 # Critical gap and follow-up time of turns that give way. HCM 2000, exhibit 17-5 has 4.1 s and 2.2 s; in SUMO, drivers wait for
 # longer gaps, and one flow stands for several lanes here: these two come nearest to the queues seen in five scenarios.
-GAP_S, FOLLOW_S = 8.0, 6.0
+GAP_S, FOLLOW_S = 6.0, 5.0
 LAST_VEH_S = 0.4
 PAST_S = 512  # how long ago a platoon may have left the stop line upstream
 
@@ -86,7 +86,7 @@ def platoon(travel_s: float, a: float = DISPERSION_A, b: float = DISPERSION_B) -
 
 
 @njit(cache=True)
-def _gap_veh_s(roads: Roads, most_veh_s: float, all_veh_s: float, full_veh_s: float) -> float:
+def _gap_veh_s(roads: Roads, most_veh_s: Any, all_veh_s: Any, full_veh_s: Any) -> float:  # numbers inside a kernel
     """Return what passes a flow that has priority; nothing while that flow leaves a queue."""
     if all_veh_s < 1e-4:
         return min(full_veh_s, 1.0 / roads.follow_s)
@@ -95,7 +95,7 @@ def _gap_veh_s(roads: Roads, most_veh_s: float, all_veh_s: float, full_veh_s: fl
 
 
 @njit(cache=True)
-def _rate(roads: Roads, v: int, code: int, flow: FloatArray, open_ratio: FloatArray) -> float:
+def _rate(roads: Roads, v: int, code: Any, flow: FloatArray, open_ratio: FloatArray) -> float:  # code: a number of int8
     """Return what movement v may pass this second (veh/s)."""
     if code == DARK:
         return 0.0
@@ -108,7 +108,8 @@ def _rate(roads: Roads, v: int, code: int, flow: FloatArray, open_ratio: FloatAr
         return room * roads.move_veh_s[v]
     if code == LAST:
         return room * min(LAST_VEH_S, roads.move_veh_s[v])
-    most, total = 0.0, 0.0
+    most: Any = 0.0
+    total: Any = 0.0
     for k in range(roads.yield_first[v], roads.yield_first[v + 1]):
         total += flow[roads.yield_to[k]]
         most = max(most, flow[roads.yield_to[k]])
@@ -132,7 +133,10 @@ def watch(roads: Roads, lights: Lights, settle_s: int, watch_s: int) -> Seen:
     lanes, moves, edges = len(roads.lane_box), len(roads.move_link), len(roads.storage_veh)
     past = np.zeros((PAST_S, moves))
     flow, then, rate = np.zeros(moves), np.zeros(moves), np.zeros(moves)
-    since, would = np.zeros(moves), np.zeros(moves)  # vehicles past since a movement is stopped: the queue's, and an endless one's
+    since, would = (
+        np.zeros(moves),
+        np.zeros(moves),
+    )  # vehicles past since a movement is stopped: the queue's, and an endless one's
     smooth, inside, into = np.zeros(len(roads.feed_move)), np.zeros(edges), np.zeros(edges)
     queue, low = np.zeros(lanes), np.full(lanes, 1e12)
     arrived, possible, area, stopped = np.zeros(lanes), np.zeros(lanes), np.zeros(lanes), np.zeros(lanes)

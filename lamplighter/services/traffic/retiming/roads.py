@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from lamplighter.services.traffic.planning.network import FOOT, RAIL, Connection, RoadNetwork
-from lamplighter.terms.columns import FloatArray, IntArray
+from lamplighter.terms.columns import BoolArray, FloatArray, IntArray
 
 # Discharge at full green. RiLSA and HBS allow 2000 and take 10 to 30 % off tight turns; queues in SUMO leave at these.
 DISCHARGE_VEH_H = {"straight": 1800.0, "left": 1500.0, "right": 1350.0, "u_turn": 900.0, "cross": 0.0}
@@ -39,7 +39,7 @@ class RoadModel:
     edge: tuple[str, ...]
     edge_length_m: FloatArray
     storage_veh: FloatArray
-    source: "np.ndarray[tuple[int], np.dtype[np.bool_]]"
+    source: BoolArray
     feed_edge: IntArray
     feed_move: IntArray
     feed_share: FloatArray
@@ -92,8 +92,11 @@ def read_roads(network: RoadNetwork, boxes: tuple[str, ...]) -> RoadModel:
         length_m,
         np.maximum(2.0, counts * before_m / VEHICLE_M),
         np.asarray([_has_source(network, name, number) for name in edges], np.bool_),
-        *(np.asarray([f[n] for f in feeds], np.int64) for n in (0, 1)),
-        *(np.asarray([f[n] for f in feeds], np.float64) for n in (2, 3, 4)),
+        np.asarray([f[0] for f in feeds], np.int64),
+        np.asarray([f[1] for f in feeds], np.int64),
+        np.asarray([f[2] for f in feeds], np.float64),
+        np.asarray([f[3] for f in feeds], np.float64),
+        np.asarray([f[4] for f in feeds], np.float64),
     )
 
 
@@ -160,6 +163,6 @@ def _yields(network: RoadNetwork, moves: list[Connection]) -> tuple[IntArray, In
 
 
 def _has_source(network: RoadNetwork, name: str, boxes: dict[str, int]) -> bool:
-    """Say whether vehicles reach the street from elsewhere than signals: it begins at the edge, or a street without signals joins."""
+    """Say whether vehicles reach the street from elsewhere than signals: it begins at the edge, or others join."""
     into = [c for c in network.connections if c.to_edge == name and c.kind not in (FOOT, RAIL) and c.turn != "u_turn"]
     return not into or any(c.tls not in boxes for c in into)

@@ -30,7 +30,7 @@ from lamplighter.terms.columns import FloatArray
 CYCLE_LEAST_S = 50.0
 PERMISSIVE_SHARE = 0.35
 ORDERS_MAX, ORDERS_TRIED = 240, 8
-CYCLES_TRIED, CYCLES_KEPT = 8, 3
+CYCLES_TRIED, CYCLES_KEPT = 7, 2
 STEPS_S = (8.0, 3.0, 1.0)
 ROUNDS_MAX = 8
 GAIN_MIN = 1e-4
@@ -149,13 +149,44 @@ def shifted(junction: Junction, programme: Programme, step_s: float) -> Iterator
                 yield replace(programme, green_s=tuple(green_s))
 
 
-def alone(bench: Bench, wanted_s: float, effort: Effort) -> tuple[float, Programme] | None:
-    """Return cost and programme of a bench of one box in a cycle of `wanted_s`, searched over orders and splits."""
+@dataclass(frozen=True)
+class Choice:
+    """An order of stages that may run at a box, and the flow ratio that each of its stages needs."""
+
+    order: tuple[int, ...]
+    ratio: FloatArray
+
+
+def choices(bench: Bench, effort: Effort) -> list[Choice]:
+    """Return the orders worth trying on a bench of one box: the sets of stages for which Webster's cycle is shortest."""
     junction = bench.junctions[0]
-    begun: list[tuple[float, Programme]] = []
+    found: dict[frozenset[int], tuple[float, dict[int, float]]] = {}
+    ranked: list[tuple[float, Choice]] = []
     for order in orders(junction):
-        made = start(junction, order, ratios(bench, 0, order), wanted_s)
-        if made is not None and not faults(junction, made, effort.cycle_max_s):
+        key = frozenset(order)
+        if key not in found:
+            ratio = ratios(bench, 0, order)
+            found[key] = (float(ratio.sum()), dict(zip(order, ratio.tolist(), strict=True)))
+        total, of = found[key]
+        lost_s = float(changes_s(junction, order).sum())
+        short = (1.5 * lost_s + 5.0) / max(0.05, 1.0 - total)
+        ranked.append((short, Choice(order, np.asarray([of[s] for s in order]))))
+    ranked.sort(key=lambda pair: pair[0])
+    kept: list[Choice] = []
+    for _, choice in ranked:
+        made = start(junction, choice.order, choice.ratio, effort.cycle_max_s)
+        own = choice.order == junction.own.order
+        if made is not None and (own or len(kept) < ORDERS_TRIED) and not faults(junction, made, effort.cycle_max_s):
+            kept.append(choice)
+    return kept
+
+
+def alone(bench: Bench, kept: Sequence[Choice], wanted_s: float) -> tuple[float, Programme] | None:
+    """Return cost and programme of a bench of one box in a cycle of `wanted_s`, searched over orders and splits."""
+    begun: list[tuple[float, Programme]] = []
+    for choice in kept:
+        made = start(bench.junctions[0], choice.order, choice.ratio, wanted_s)
+        if made is not None:
             begun.append((bench.cost([made]), made))
     begun.sort(key=lambda pair: pair[0])
     best: tuple[float, Programme] | None = None
@@ -202,12 +233,13 @@ def coordinate(bench: Bench, singles: Sequence[Bench], effort: Effort) -> Found 
     """Return the best programmes found for a group in one cycle; None where no cycle fits all of them."""
     table: dict[float, list[tuple[float, Programme]]] = {}
     tried = cycles(bench.junctions, effort.cycle_max_s)
+    kept = [choices(single, effort) for single in singles]
     for done, wanted_s in enumerate(tried):
         row: list[tuple[float, Programme]] = []
-        for single in singles:
-            both = [alone(single, wanted_s, effort)]
+        for single, some in zip(singles, kept, strict=True):
+            both = [alone(single, some, wanted_s)]
             if len(singles) > 1 and wanted_s >= 2 * CYCLE_LEAST_S:
-                both.append(alone(single, wanted_s / 2, effort))
+                both.append(alone(single, some, wanted_s / 2))
             possible = [one for one in both if one is not None]
             if possible:
                 row.append(min(possible, key=lambda pair: pair[0]))
@@ -222,7 +254,7 @@ def coordinate(bench: Bench, singles: Sequence[Bench], effort: Effort) -> Found 
         begun = [p for _, p in table[wanted_s]]
         for offsets_s in _starts(bench, begun, wanted_s):
             placed = [replace(p, offset_s=float(o)) for p, o in zip(begun, offsets_s, strict=True)]
-            cost, placed = _offsets(bench, bench.cost(placed), placed, (wanted_s / 4, wanted_s / 10, 4.0, 1.0))
+            cost, placed = _offsets(bench, bench.cost(placed), placed, (wanted_s / 4, wanted_s / 10))
             found.append(Found(wanted_s, tuple(placed), cost))
             if len(bench.junctions) == 1:
                 break
@@ -283,7 +315,8 @@ def _offsets(bench: Bench, cost: float, programmes: list[Programme], steps_s: tu
 
 
 def _polish(bench: Bench, found: Found, effort: Effort) -> Found:
-    cost, programmes = found.cost_veh, list(found.programmes)
+    cost = found.cost_veh
+    programmes: list[Programme] = list(found.programmes)
     limit = bench.asked + effort.evaluations_max
     for round_number in range(ROUNDS_MAX):
         before = cost
@@ -296,7 +329,7 @@ def _polish(bench: Bench, found: Found, effort: Effort) -> Found:
                     cost, programmes = value, tried
             if bench.asked > limit:
                 break
-        cost, programmes = _offsets(bench, cost, programmes, (5.0, 1.0))
+        cost, programmes = _offsets(bench, cost, programmes, (4.0, 1.0))
         effort.progress(min(1.0, 0.7 + 0.3 * (round_number + 1) / ROUNDS_MAX))
         if bench.asked > limit or cost > before * (1.0 - 10 * GAIN_MIN):
             break

@@ -19,9 +19,8 @@ def programmes_xml(junctions: Sequence[Junction], plans: Sequence[tuple[float, S
     lines = ["<additional>"]
     for number, (_, programmes) in reversed(list(enumerate(plans))):
         for junction, programme in zip(junctions, programmes, strict=True):
-            lines.append(
-                f'<tlLogic id={quoteattr(junction.id)} type="static" programID="{PREFIX}{number}" offset="{programme.offset_s:.0f}">'
-            )
+            offset = f'offset="{programme.offset_s:.0f}"'
+            lines.append(f'<tlLogic id={quoteattr(junction.id)} type="static" programID="{PREFIX}{number}" {offset}>')
             lines += [
                 f'<phase duration="{len(list(run))}" state="{state}"/>' for state, run in groupby(seconds(junction, programme))
             ]

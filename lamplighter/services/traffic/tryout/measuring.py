@@ -9,11 +9,12 @@ import shutil
 import subprocess
 import tempfile
 import xml.etree.ElementTree as ET
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
+from typing import BinaryIO
 from xml.sax.saxutils import quoteattr
 
 from lamplighter.services.traffic.retiming.counts import Count
@@ -50,7 +51,7 @@ def _binary() -> str:
 
 
 @contextmanager
-def _private() -> Iterator[Path]:
+def _private() -> Generator[Path]:
     with tempfile.TemporaryDirectory(prefix="lamplighter-retime-") as name:
         yield Path(name)
 
@@ -95,10 +96,10 @@ def measure(scenario: Scenario, seed: int, plan: Path | None) -> Run:
         return run
 
 
-def _summed(seed: int, stream: object) -> Run:
+def _summed(seed: int, stream: BinaryIO) -> Run:
     loss = depart = wait = foot = 0.0
     total = finished = never = walks = 0
-    for _, element in ET.iterparse(stream, events=("end",)):  # pyright: ignore[reportArgumentType]  (any binary stream)
+    for _, element in ET.iterparse(stream, events=("end",)):
         if element.tag == "tripinfo":
             total += 1
             begun = float(element.get("depart", "-1")) >= 0
