@@ -89,7 +89,7 @@ BOX_MODES = ("local", "leased", "fault")
 STAGES_MAX = 32
 VEHICLE_M = 7.5  # room one standing car takes, gap included (HBS 2015, part S4: 6 m to 7.5 m)
 
-# Of a bus or tram that asks for its green: nothing finer than ten seconds, said every ten seconds (docs/decisions/0004).
+# Of a bus or tram that asks for its green: nothing finer than ten seconds, said every ten seconds (docs/decisions/0008).
 DUE_STEP_S, DUE_MAX_S, DUE_WINDOW_S = 10.0, 60.0, 10
 
 
