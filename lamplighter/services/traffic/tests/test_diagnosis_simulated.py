@@ -2,6 +2,7 @@
 """Only a simulated city has an event log; what others read in it is what we say, and what SUMO did."""
 
 from concurrent.futures import ProcessPoolExecutor
+from dataclasses import replace
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
@@ -119,10 +120,9 @@ def test_a_running_city_is_diagnosed_from_its_twin_without_a_log(tmp_path: Path)
         }
         seen = snapshot(city, changed)
         columns = {
-            name: type(column)(column.value, np.full_like(column.known_at_s, now_s), column.present)
-            for name, column in seen.latest.items()
+            name: replace(column, known_at_s=np.full_like(column.known_at_s, now_s)) for name, column in seen.latest.items()
         }
-        follower.follow(type(seen)(**{**seen.__dict__, "now_s": now_s, "latest": columns}))
+        follower.follow(replace(seen, now_s=now_s, latest=columns))
     sums = follower.finish()[0]
     g = sums.tally.group[sums.quarters].sum(axis=0)
     assert g[1, G.GREENS] == 39
