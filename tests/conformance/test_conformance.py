@@ -135,17 +135,14 @@ def test_what_it_counts_box_by_box_is_declared_and_counted_purely(service: Servi
     boxes = len(cells.box_asset)
     assert (np.diff(cells.cell_box) >= 0).all()
     assert (np.diff(cells.part_box) >= 0).all()
-    tallied = None
-    for done in ticks:
-        before = tallied
-        kept = None if before is None else [column.copy() for column in (before.cell, before.box, before.part)]
-        tallied = service.accounting.tally(done.snapshot, before, run.prepared)
-        again = service.accounting.tally(done.snapshot, before, run.prepared)
-        assert np.array_equal(tallied.cell, again.cell)
-        assert kept is None or all(
-            np.array_equal(a, b) for a, b in zip(kept, (before.cell, before.box, before.part), strict=True)
-        )
-    assert tallied is not None
+    tallied = service.accounting.tally(ticks[0].snapshot, None, run.prepared)
+    for done in ticks[1:]:
+        kept = [column.copy() for column in (tallied.cell, tallied.box, tallied.part)]
+        once, again = (service.accounting.tally(done.snapshot, tallied, run.prepared) for _ in range(2))
+        assert np.array_equal(once.cell, again.cell)
+        left = (tallied.cell, tallied.box, tallied.part)
+        assert all(np.array_equal(a, b) for a, b in zip(kept, left, strict=True)), "a tally leaves the one before as it was"
+        tallied = once
     shapes = (len(cells.cell_box), boxes, len(cells.part_box))
     for what, column, rows in zip(("cell", "box", "part"), (tallied.cell, tallied.box, tallied.part), shapes, strict=True):
         assert column.shape == (rows, len(service.accounting.of(what)))

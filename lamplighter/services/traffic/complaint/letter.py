@@ -153,7 +153,7 @@ def _waits(e: Evidence, asked: Asked) -> list[str]:
     for kind in (APPROACH, CROSSINGS):
         if any(one.kind == kind and _found(e, one) is None for one in asked.meant):
             said.append(_of_many(e, kind))
-    if not shaped:
+    if not shaped and e.leased_s > SOME_RATIO * max(e.watched_s, 1.0):
         said.append(
             "When which street had green is not kept for this time: some of these signals are there for people on foot alone, "
             "and so few asked for them that one could be told from it."

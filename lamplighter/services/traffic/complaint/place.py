@@ -45,7 +45,15 @@ def plain(text: str) -> str:
 
 def alike(wanted: str, name: str) -> float:
     """Return how much a wanted name is like a name, 0 to 1; a part that is spelled right counts nearly as the whole."""
-    a, b = plain(wanted), plain(name)
+    return max(_alike(plain(wanted), plain(name)), _alike(plain(_undotted(wanted)), plain(_undotted(name))))
+
+
+def _undotted(text: str) -> str:
+    """Return a text whose umlauts are written without their dots, as on foreign keyboards."""
+    return text.translate(str.maketrans("äöüÄÖÜ", "aouAOU"))
+
+
+def _alike(a: str, b: str) -> float:
     if not a or not b:
         return 0.0
     if a == b:
