@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from lamplighter.services.lighting.layout import Layout, quiet
+from lamplighter.services.lighting.layout import Layout, quiet, relax_most
 from lamplighter.services.lighting.photometry import classes
 from lamplighter.services.lighting.sun import elevation_deg
 from lamplighter.services.lighting.terms import (
@@ -113,10 +113,15 @@ def at_boundary(now_s: float) -> bool:
 
 
 def cell_steps(relax: IntArray, layout: Layout) -> IntArray:
-    """Return the largest step (c,) that keeps every segment of each cell that goes by traffic in its class."""
+    """Return the largest step (c,) that keeps every segment of each cell that goes by traffic in its class.
+
+    A segment that is as far down as it can ever be stays there at every later step, hence holds nobody back.
+    """
     allowed = np.full(len(layout.cell_asset), STEPS - 1, dtype=np.int64)
-    follows = layout.segments.by_traffic
-    np.minimum.at(allowed, layout.segments.cell[follows], relax[follows])
+    segments = layout.segments
+    follows = segments.by_traffic
+    bounds = np.where(relax < relax_most(segments.volume_weight, follows), relax, STEPS - 1)
+    np.minimum.at(allowed, segments.cell[follows], bounds[follows])
     bound = np.bincount(layout.segments.cell[follows], minlength=len(allowed)) > 0
     return np.where(bound, allowed, 0)
 

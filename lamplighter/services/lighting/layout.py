@@ -3,6 +3,9 @@
 
 from dataclasses import dataclass
 
+import numpy as np
+
+from lamplighter.services.lighting.terms import STEPS
 from lamplighter.terms.columns import BoolArray, FloatArray, IntArray, TextArray
 
 FigureTable = FloatArray  # (rows, 7): each column a figure of EN 13201-2 in its own unit; columns are named in `plan`
@@ -104,6 +107,14 @@ class Layout:
     dusk_elevation_deg: float
     quiet_from_h: float
     quiet_to_h: float
+
+
+def relax_most(volume_weight: IntArray, by_traffic: BoolArray) -> IntArray:
+    """Return (s,) the most classes that counted traffic can ever put a segment below its design class.
+
+    The weight of volume falls at most to -1 (CEN/TR 13201-1:2014, table 1); segments that go by the clock know no bound.
+    """
+    return np.where(by_traffic, np.clip(volume_weight + 1, 0, STEPS - 1), STEPS - 1).astype(np.int64)
 
 
 def local_hour(now_s: float, local: Local) -> float:

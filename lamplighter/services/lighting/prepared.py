@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 import numpy as np
 
 from lamplighter.services.lighting import plan, stretches
-from lamplighter.services.lighting.layout import Layout, Local, Points, Segments, Sites
+from lamplighter.services.lighting.layout import Layout, Local, Points, Segments, Sites, relax_most
 from lamplighter.services.lighting.photometry import classes, luminaires, quality
 from lamplighter.services.lighting.photometry.field import RoadField
 from lamplighter.services.lighting.terms import CABINET, CELL, COUNTER, LUMINAIRE, Settings
@@ -199,7 +199,7 @@ def prepare(city: CityData) -> Layout:
         points=points,
         sites=_sites(city, table, settings),
         local=local_time(city.place.timezone),
-        step_share=plan.planned_share(segments.figures, segments.design),
+        step_share=plan.planned_share(segments.figures, segments.design, relax_most(segments.volume_weight, segments.by_traffic)),
         cell_asset=cell_asset,
         cell_lamps=np.bincount(segments.cell, weights=segments.lamps, minlength=len(cell_asset)).astype(np.int64),
         cell_area=_index(areas, city.assets.area[cell_asset]),

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from lamplighter import safety
 from lamplighter.services.lighting import SERVICE, adaptive, interlock
+from lamplighter.services.lighting.layout import relax_most
 from lamplighter.services.lighting.photometry import classes, judgement, quality
 from lamplighter.services.lighting.photometry.luminaires import luminaire
 from lamplighter.services.lighting.prepared import distinct_fields
@@ -194,3 +195,16 @@ def test_sentences_name_class_light_and_need(small: Small) -> None:
     assert SERVICE.derive is not None
     column = SERVICE.derive(snapshot, None, small.layout)["luminaire_dimming_level"]
     assert column.value[small.layout.lamp_asset] == pytest.approx(0.6)
+
+
+def test_a_street_that_never_relaxes_holds_no_cell_back(small: Small) -> None:
+    segments = small.layout.segments
+    most = relax_most(segments.volume_weight, segments.by_traffic)
+    assert (most[segments.by_traffic] == np.clip(segments.volume_weight[segments.by_traffic] + 1, 0, 3)).all()
+    relax = most.copy()
+    assert (adaptive.cell_steps(relax, small.layout)[segments.cell[segments.by_traffic]] == 3).all()
+    pick = int(np.flatnonzero(segments.by_traffic & (most > 0))[0])
+    relax[pick] = 0
+    assert adaptive.cell_steps(relax, small.layout)[segments.cell[pick]] == 0
+    for s in np.flatnonzero(segments.by_traffic):
+        assert (small.layout.step_share[s, most[s] :] == small.layout.step_share[s, most[s]]).all()
