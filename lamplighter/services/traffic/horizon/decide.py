@@ -7,22 +7,26 @@ import numpy as np
 from numba import njit
 
 from lamplighter.services.traffic.horizon.derive import HISTORY_S, Derived, derive
+from lamplighter.services.traffic.horizon.learning import Discharge, begin, learn, queues
 from lamplighter.services.traffic.horizon.radar import AGES, fold
 from lamplighter.services.traffic.horizon.rollout import PLAN, Work
 from lamplighter.services.traffic.horizon.scene import Learned, State, compose, workspace
-from lamplighter.services.traffic.horizon.scheme import CELLS, RED, Choice, Network, Seen, Settings
+from lamplighter.services.traffic.horizon.scheme import CELL_M, CELLS, RED, Choice, Network, Seen, Settings
 from lamplighter.services.traffic.horizon.search import search
-from lamplighter.terms.columns import IntArray
+from lamplighter.terms.columns import BoolArray, IntArray
 
 RATE_MEMORY_S = 240.0
 RATE_PRIOR_VEH_S = 0.06
 CREDIT_MIN_VEH = -1.0
+QUEUE_CELLS, STANDS_S = 4, 3  # a queue is looked for so far back; who is so long in a cell stands
+TURN_PRIOR = np.array([1.0, 0.3, 0.3, 0.005])  # straight, left, right, u-turn, of vehicles on a lane from which all may be taken
 
 
 class Memory(NamedTuple):
     """All that a planner carries from second to second. Its arrays are used up by `decide`, which hands them on."""
 
     derived: Derived
+    discharge: Discharge
     learned: Learned
     state: State
     work: Work
@@ -31,14 +35,17 @@ class Memory(NamedTuple):
 def start(network: Network, settings: Settings) -> Memory:
     """Return the memory before the first second."""
     derived, horizon = derive(network), int(settings.horizon_s)
-    lanes, moves, boxes = len(network.lane_length_m), len(network.move_exit), len(network.stage_offsets) - 1
-    many = np.maximum(np.diff(network.move_offsets), 1)[derived.move_lane]
+    lanes, boxes = len(network.lane_length_m), len(network.stage_offsets) - 1
+    likely = TURN_PRIOR[network.move_turn]
+    total = np.bincount(derived.move_lane, weights=likely, minlength=lanes)[derived.move_lane]
+    discharge = begin(network, derived, likely / total, settings)
     learned = Learned(
-        headway_s=np.full(lanes, settings.headway_s),
-        start_s=np.full(lanes, settings.start_s),
         rate_veh_s=np.full(lanes, RATE_PRIOR_VEH_S),
-        turn_share=np.ones(moves) / many,
-        permissive_ratio=np.ones(lanes),
+        headway_s=discharge.headway_s,
+        start_s=discharge.start_s,
+        turn_share=discharge.turn_share,
+        free_veh_s=discharge.free_veh_s,
+        opposed_veh_s=discharge.opposed_veh_s,
     )
     state = State(
         age_veh=np.zeros((lanes, CELLS, AGES)),
@@ -47,9 +54,10 @@ def start(network: Network, settings: Settings) -> Memory:
         depart_veh=np.zeros((2, lanes, horizon)),
         credit_veh=np.zeros(lanes),
         used_veh=np.zeros(lanes),
+        ahead_veh=np.zeros(lanes),
         plan=np.zeros((boxes, 2 * PLAN + 1), np.int64),
     )
-    return Memory(derived, learned, state, workspace(network, derived, horizon))
+    return Memory(derived, discharge, learned, state, workspace(network, derived, horizon))
 
 
 @njit(cache=True)
@@ -69,6 +77,28 @@ def _watch(network: Network, seen: Seen, learned: Learned, state: State, second:
         else:
             state.credit_veh[lane] = -learned.start_s[lane] * rate
             state.used_veh[lane] = 0.0
+
+
+@njit(cache=True)
+def _ahead(network: Network, derived: Derived, seen: Seen, state: State, standing: BoolArray) -> None:
+    """Follow what is left of the queue that stood when a green, or a stage, began, and fill where any of it stands (l,).
+
+    Where vehicles are dense would be where they are slow: only what a queue does from its start to its end is its discharge.
+    """
+    for lane in range(len(standing)):
+        green = False
+        for v in range(network.move_offsets[lane], network.move_offsets[lane + 1]):
+            green = green or seen.movement_green[v] != RED
+        last = int(network.reach_m[lane] / CELL_M) if network.enters[lane] else CELLS
+        if not green or seen.stage_elapsed_s[derived.lane_box[lane]] <= 1.0:
+            state.ahead_veh[lane] = 0.0
+            for c in range(min(QUEUE_CELLS, max(last, 1))):
+                for a in range(STANDS_S, AGES):
+                    state.ahead_veh[lane] += state.age_veh[lane, c, a]
+            standing[lane] = green and state.ahead_veh[lane] >= 1.0
+        else:
+            standing[lane] = state.ahead_veh[lane] >= 1.0
+            state.ahead_veh[lane] = max(state.ahead_veh[lane] - seen.passed_veh[lane], 0.0)
 
 
 @njit(cache=True)
@@ -96,6 +126,12 @@ def decide(network: Network, seen: Seen, memory: Memory, now_s: float, settings:
     second, boxes = int(now_s), len(network.stage_offsets) - 1
     fold(seen.cell_veh, seen.passed_veh, memory.state.age_veh, memory.state.inflow_veh)
     _watch(network, seen, memory.learned, memory.state, second)
+    lanes, state = len(seen.passed_veh), memory.state
+    queued = (np.zeros(lanes, np.bool_), np.zeros(lanes, np.bool_))
+    queues(state.age_veh, *queued)
+    _ahead(network, memory.derived, seen, state, queued[0])
+    priors = (settings.headway_s, settings.start_s)
+    learn(network, memory.derived, seen, memory.discharge, (state.passed_veh, state.inflow_veh), queued, priors, second)
     stage, because = seen.stage.copy(), np.zeros(boxes, np.int64)
     _plan(network, seen, settings, memory, second, stage, because)
     return Choice(stage, because, _trusted(network, seen)), memory

@@ -24,7 +24,7 @@ def fold(cell_veh: FloatArray, passed_veh: FloatArray, age_veh: FloatArray, infl
     """
     for lane in range(len(passed_veh)):
         out = passed_veh[lane]
-        came = -0.0
+        came = 0.0
         for c in range(CELLS):
             ages = age_veh[lane, c]
             had = 0.0
@@ -51,7 +51,7 @@ def fold(cell_veh: FloatArray, passed_veh: FloatArray, age_veh: FloatArray, infl
                 for a in range(AGES):
                     above += age_veh[lane, c + 1, a]
             out = min(out, above)
-        inflow_veh[lane] = max(came + passed_veh[lane], 0.0)
+        inflow_veh[lane] = came + passed_veh[lane]
 
 
 @njit(cache=True)

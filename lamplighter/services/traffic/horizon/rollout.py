@@ -22,11 +22,10 @@ PLAN = 6  # stages of a plan before the base policy goes on
 LATE_COST = 1e5  # per second by which somebody waits beyond the bound
 WAITS_VEH = 0.3  # from so much queue on somebody waits
 GAP_S = 3  # who gives way needs nobody within so many seconds
-GAP_MIN_SHARE = 0.04
 AHEAD_S = 3
 URGENT_S = 10
 QUEUE, CREDIT, USED, SPACE, WEIGHT, STOP, START, TAIL, CREDIT_NOW, ROOM, ROOM_S, USED_NOW, LANE_COLUMNS = range(13)
-RATE, BLOCK, GIVE, SERVICE_COLUMNS = range(4)
+RATE, BLOCK, OPPOSED, SERVICE_COLUMNS = range(4)
 KIND, CROSS_AT, CROSS_END, WAY_COLUMNS = range(4)
 CLOCK_MAX, CLOCK_NOW, CLOCK_RUN, CLOCK_COLUMNS = range(4)
 MASK, CLOCK_LANE, MASK_COLUMNS = range(3)
@@ -37,7 +36,8 @@ class Work(NamedTuple):
     is what is shown now.
 
     cum_veh (H+1, n): arrivals until each second; fresh_veh (H, n): those within it that have not slowed down yet.
-    service (m+1, n, SERVICE_COLUMNS): vehicles per second, vehicles until the lane is blocked, share that gives way.
+    service (m+1, n, SERVICE_COLUMNS): vehicles per second, vehicles until the lane is blocked, vehicles per second while
+    those with the way come.
     way (m+1, n, WAY_COLUMNS): kind of service, and where in cross_lane, cross_share are those that a lane gives way to.
     lane (n, LANE_COLUMNS): state (queue, credit, vehicles used of a block, space in the streets fed) and constants (weights,
     credit when a green begins, vehicles let through after it, state now). stages (m, m+1): change in seconds to each stage,
@@ -73,6 +73,9 @@ class Situation(NamedTuple):
     elapsed: int
     grid_first: int
     grid: int
+    arrive_ratio: float
+    back_ratio: float
+    end_s: float
 
 
 @njit(cache=True, fastmath=True)
@@ -83,7 +86,7 @@ def _running(
     soon, total = min(t + AHEAD_S, here.horizon), 0.0
     for n in range(here.lanes):
         if way[stage, n, KIND] != CLOSED and lane[n, USED] < service[stage, n, BLOCK] and lane[n, SPACE] > 0.0:
-            near = lane[n, QUEUE] + cum_veh[soon, n] - cum_veh[t, n]
+            near = lane[n, QUEUE] + here.arrive_ratio * (cum_veh[soon, n] - cum_veh[t, n])
             total += lane[n, WEIGHT] * min(service[stage, n, RATE], near / AHEAD_S)
     return total
 
@@ -104,7 +107,7 @@ def _next(cum_veh: FloatArray, service: FloatArray, way: IntArray, lane: FloatAr
                 near = min(lane[n, QUEUE] + cum_veh[then, n] - cum_veh[t, n], service[p, n, BLOCK], max(lane[n, SPACE], 0.0))
                 many += lane[n, WEIGHT] * near
                 clear_s = max(clear_s, near / service[p, n, RATE])
-        index = many / (1.5 * lost + 1.0 + clear_s)
+        index = many / (here.back_ratio * lost + 1.0 + clear_s)
         if index > most:
             chosen, most = p, index
     return chosen
@@ -134,7 +137,7 @@ def _gap(cum_veh: FloatArray, way: IntArray, cross_lane: IntArray, cross_share: 
         o = cross_lane[i]
         if way[row, o, KIND] != CLOSED:
             others += cross_share[i] * min(lane[o, QUEUE] + cum_veh[soon, o] - cum_veh[t, o], 1.0)
-    return max(1.0 - others, GAP_MIN_SHARE)
+    return max(1.0 - others, 0.0)
 
 
 @njit(cache=True, fastmath=True)
@@ -157,8 +160,8 @@ def _second(cum_veh: FloatArray, fresh_veh: FloatArray, service: FloatArray, way
         out = 0.0
         if kind != CLOSED:
             if kind == MIXED and waiting > 0.0:
-                give = service[after, n, GIVE]
-                rate /= 1.0 - give + give / _gap(cum_veh, way, cross_lane, cross_share, lane, (after, n, t, soon))
+                opposed = service[after, n, OPPOSED]
+                rate = opposed + (rate - opposed) * _gap(cum_veh, way, cross_lane, cross_share, lane, (after, n, t, soon))
             ready = min(lane[n, CREDIT] + rate, max(1.0, rate))
             if waiting > 0.0:
                 out = max(min(waiting, ready, service[after, n, BLOCK] - lane[n, USED], lane[n, SPACE]), 0.0)
@@ -213,7 +216,7 @@ def _left_over(service: FloatArray, lane: FloatArray, here: Situation, stage: in
     cost = 0.0
     for n in range(here.lanes):
         queue = lane[n, QUEUE]
-        cost += lane[n, WEIGHT] * queue * (8.0 + 0.5 * queue / max(service[stage, n, RATE], 0.2))
+        cost += lane[n, WEIGHT] * queue * (here.end_s + 0.5 * queue / max(service[stage, n, RATE], 0.2))
     return cost
 
 

@@ -9,11 +9,11 @@ from numba import njit
 from lamplighter.services.traffic.horizon.derive import HISTORY_S, Derived
 from lamplighter.services.traffic.horizon.radar import arrive
 from lamplighter.services.traffic.horizon.rollout import (
-    BLOCK, CLOCK_COLUMNS, CLOCK_LANE, CLOCK_MAX, CLOCK_NOW, CLOSED, CREDIT_NOW, CROSS_AT, CROSS_END, FREE, GIVE, KIND, LANE_COLUMNS,
-    MASK, MASK_COLUMNS, MIXED, PLAN, RATE, ROOM, ROOM_S, SERVICE_COLUMNS, START, STOP, TAIL, USED_NOW, WAY_COLUMNS, WEIGHT,
+    BLOCK, CLOCK_COLUMNS, CLOCK_LANE, CLOCK_MAX, CLOCK_NOW, CLOSED, CREDIT_NOW, CROSS_AT, CROSS_END, FREE, KIND, LANE_COLUMNS,
+    MASK, MASK_COLUMNS, MIXED, OPPOSED, PLAN, RATE, ROOM, ROOM_S, SERVICE_COLUMNS, START, STOP, TAIL, USED_NOW, WAY_COLUMNS, WEIGHT,
     Situation, Work,
 )  # fmt: skip
-from lamplighter.services.traffic.horizon.scheme import GIVES_WAY, GREEN, RED, Network, Seen, Settings
+from lamplighter.services.traffic.horizon.scheme import CELL_M, CELLS, GIVES_WAY, GREEN, RED, Network, Seen, Settings
 from lamplighter.terms.columns import FloatArray, IntArray
 
 PLANS = 512  # plans that are compared at most for one box in one second
@@ -21,24 +21,28 @@ NEVER_VEH = 1e6
 RARE_SHARE = 0.03  # a turn that so few take does not block a lane
 VEHICLE_M = 7.5
 FOOT_RATE = 1e3  # all who wait before a crossing leave at once
+SLOW_AGE_S = 5
+UNSEEN_S, UNSEEN_VEH_S = 20, 0.4  # a queue that is longer than what is seen goes on for so long
 SPEED_RATIO = 0.97  # of the permitted speed, as driven freely
 
 
 class Learned(NamedTuple):
-    """What is learned on the way: headway_s, start_s, rate_veh_s (l,), arrivals beyond what is seen; turn_share (v,) of the
-    lane's vehicles; permissive_ratio (l,), how well gaps are used."""
+    """What is learned on the way: rate_veh_s (l,), arrivals beyond what is seen; headway_s, start_s (l,); turn_share (v,) of
+    the lane's vehicles; free_veh_s, opposed_veh_s (s, k): discharge by stage row and lane number within the box."""
 
+    rate_veh_s: FloatArray
     headway_s: FloatArray
     start_s: FloatArray
-    rate_veh_s: FloatArray
     turn_share: FloatArray
-    permissive_ratio: FloatArray
+    free_veh_s: FloatArray
+    opposed_veh_s: FloatArray
 
 
 class State(NamedTuple):
     """What is carried from second to second, by lane, unless said otherwise. age_veh (l, CELLS, AGES); inflow_veh (l,);
     passed_veh (l, HISTORY_S), a ring by second; depart_veh (2, l, H): what is expected to leave, of this second and of the
-    last; credit_veh, used_veh (l,); plan (b, 2 PLAN + 1): the plan of the last second."""
+    last; credit_veh, used_veh, ahead_veh (l,), the last one what is left
+    of the queue that stood when the green began; plan (b, 2 PLAN + 1): the plan of the last second."""
 
     age_veh: FloatArray
     inflow_veh: FloatArray
@@ -46,6 +50,7 @@ class State(NamedTuple):
     depart_veh: FloatArray
     credit_veh: FloatArray
     used_veh: FloatArray
+    ahead_veh: FloatArray
     plan: IntArray
 
 
@@ -80,6 +85,11 @@ def _arrivals(
     arrive(state.age_veh[lane], network.reach_m[lane], speed, work.cum_veh[1:, n], work.fresh_veh[:, n])
     first = int(network.reach_m[lane] / speed) + 1
     feeds = derived.feed_offsets[lane + 1] - derived.feed_offsets[lane]
+    if network.enters[lane]:
+        last = min(int((network.reach_m[lane] - 1.0) / CELL_M), CELLS - 1)
+        if state.age_veh[lane, last, SLOW_AGE_S:].sum() >= 1.0:  # it stands to the edge of what is seen, so more stand beyond
+            for t in range(first, min(first + UNSEEN_S, horizon)):
+                work.cum_veh[t + 1, n] += UNSEEN_VEH_S
     if feeds == 0:
         for t in range(first, horizon):
             work.cum_veh[t + 1, n] += learned.rate_veh_s[lane]
@@ -115,9 +125,9 @@ def _service(
             gives += learned.turn_share[v] if way == GIVES_WAY else 0.0
         served = free + gives
         work.way[m, n, KIND] = CLOSED if served < RARE_SHARE else MIXED if gives > RARE_SHARE * served else FREE
-        work.service[m, n, RATE] = 1.0 / learned.headway_s[lane]
-        work.service[m, n, BLOCK] = NEVER_VEH if served > 1.0 - RARE_SHARE else served / (1.0 - served)
-        work.service[m, n, GIVE] = gives / max(served, 1e-9)
+        work.service[m, n, RATE] = learned.free_veh_s[first + m, n] if m < stages else 1.0 / learned.headway_s[lane]
+        work.service[m, n, OPPOSED] = learned.opposed_veh_s[first + m, n] if m < stages else 0.2 * work.service[m, n, RATE]
+        work.service[m, n, BLOCK] = NEVER_VEH
         work.way[m, n, CROSS_AT] = many
         if work.way[m, n, KIND] == MIXED:
             for i in range(derived.cross_offsets[lane], derived.cross_offsets[lane + 1]):
@@ -194,7 +204,7 @@ def _feet(network: Network, seen: Seen, work: Work, box: int, at: tuple[int, int
         for m in range(stages + 1):
             walks = network.foot_serve[first + m, c] if m < stages else seen.foot_red_s[f] == 0.0
             work.way[m, n, KIND] = FREE if walks else CLOSED
-            work.service[m, n, RATE], work.service[m, n, BLOCK], work.service[m, n, GIVE] = FOOT_RATE, NEVER_VEH, 0.0
+            work.service[m, n, RATE], work.service[m, n, BLOCK], work.service[m, n, OPPOSED] = FOOT_RATE, NEVER_VEH, FOOT_RATE
             work.way[m, n, CROSS_AT] = work.way[m, n, CROSS_END] = 0
         lane = work.lane[n]
         lane[START], lane[TAIL], lane[CREDIT_NOW], lane[USED_NOW] = 0.0, 0.0, 0.0, 0.0
@@ -230,4 +240,5 @@ def compose(network: Network, derived: Derived, learned: Learned, state: State, 
     return Situation(
         lanes + feet, stages, _clocks(network, seen, work, box), horizon, seen.stage[box], int(np.ceil(seen.change_left_s[box])),
         int(seen.stage_elapsed_s[box]), (step - second % step) % step, step,
+        settings.arrive_ratio, settings.back_ratio, settings.end_s,
     )  # fmt: skip

@@ -121,5 +121,8 @@ class Settings(NamedTuple):
     horizon_s: float = 75.0
     stop_s: float = 3.0
     headway_s: float = 2.0
-    start_s: float = 1.0
+    start_s: float = 0.3
     keep_ratio: float = 0.01
+    arrive_ratio: float = 0.5
+    back_ratio: float = 1.5
+    end_s: float = 8.0
