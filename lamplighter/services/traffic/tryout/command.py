@@ -25,7 +25,7 @@ from lamplighter.services.traffic.tryout.measuring import Run, count, measure
 from lamplighter.services.traffic.tryout.scenario import Scenario, open_city, open_scenario
 
 PLAN_FILE, COUNTS_FILE = "plans.add.xml", "counts.csv"
-EVALUATIONS_MAX = 4000
+EVALUATIONS_MAX = 2000
 
 
 class Teller(Protocol):
