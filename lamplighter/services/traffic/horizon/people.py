@@ -15,9 +15,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from lamplighter.services.traffic.layout import FOOT, Layout, announced
-from lamplighter.services.traffic.terms import DUE_STEP_S, DUE_WINDOW_S
+from lamplighter.services.traffic.layout import CALL, FOOT, Layout, announced
+from lamplighter.services.traffic.terms import DUE_STEP_S, DUE_WINDOW_S, GREEN
 from lamplighter.terms.columns import BoolArray, FloatArray, IntArray
+from lamplighter.terms.snapshot import Snapshot
 
 ON_FOOT, BUS, TRAM = 0, 1, 2
 WALKERS_S = 0.02  # persons per second at a crossing, before anything is known of it: 72 an hour
@@ -128,3 +129,29 @@ def waiting(
         due_s=np.where(on_foot, 0.0, left_s),
         red_s=row_red_s,
     )
+
+
+def waiting_now(snapshot: Snapshot, people: People, layout: Layout) -> Waiting:
+    """Return what every row counts for in a city, from what its boxes report."""
+    groups, d = layout.groups, layout.detectors
+    local = groups.local
+    state, _ = _latest(snapshot, "group_state", local)
+    elapsed_s, _ = _latest(snapshot, "group_elapsed_s", local)
+    buttons = np.flatnonzero(d.boxed & (d.role == CALL))
+    call, call_age_s = _latest(snapshot, "call_waiting", d.local[buttons])
+    row = np.repeat(np.arange(len(d.role)), np.diff(d.group_offsets))
+    asks = np.zeros(len(d.role), np.bool_)
+    asks[buttons] = (call > 0) | (call_age_s > CALL_SILENT_S)
+    called = np.zeros(len(groups.box), np.bool_)
+    called[d.group[asks[row]]] = True
+    (bus_s, bus_age_s), (tram_s, tram_age_s) = (_latest(snapshot, name, local) for name in ("bus_due_s", "tram_due_s"))
+    red_s = np.where(state == GREEN, 0.0, np.maximum(elapsed_s, 1.0))
+    return waiting(people, called, (bus_s, tram_s), (bus_age_s, tram_age_s), red_s)
+
+
+def _latest(snapshot: Snapshot, name: str, local: IntArray) -> tuple[FloatArray, FloatArray]:
+    """Return value and age in seconds of one quantity at run positions; never known is as old as can be."""
+    column = snapshot.latest.get(name)
+    if column is None:
+        return np.zeros(len(local)), np.full(len(local), NO_BOUND_S)
+    return column.value[local], np.where(column.present[local], snapshot.now_s - column.known_at_s[local], NO_BOUND_S)

@@ -18,9 +18,11 @@ from lamplighter.services.traffic.horizon.people import (
     expected_walkers,
     people_rows,
     waiting,
+    waiting_now,
 )
 from lamplighter.services.traffic.layout import read_layout
 from lamplighter.services.traffic.tests.crossroads import make_city
+from lamplighter.services.traffic.tests.scenes import snapshot
 
 
 def test_rows_are_crossings_and_movements_that_vehicles_announce(tmp_path: Path) -> None:
@@ -67,3 +69,17 @@ def test_what_counts_now(tmp_path: Path) -> None:
     assert now.red_s.tolist() == [0.0, 0.0, 30.0, 30.0, 40.0]
     at_green = waiting(rows, called, (zeros, zeros), (zeros, zeros), zeros)
     assert not at_green.persons.any()
+
+
+def test_a_snapshot_tells_who_waits(tmp_path: Path) -> None:
+    city = make_city(tmp_path / "city")
+    layout = read_layout(city)
+    rows = people_rows(layout, Persons(1.3, 20.0, 60.0))
+    said = {"group_state": {"J.g2": 0}, "group_elapsed_s": {"J.g2": 40}, "call_waiting": {"d6": 1}, "bus_due_s": {"J.g1": 20},
+            "tram_due_s": {"J.g0": 0}}  # fmt: skip
+    now = waiting_now(snapshot(city, said), rows, layout)
+    assert now.persons.tolist() == pytest.approx([0.0, 0.0, 20.0, 0.0, 0.8 / (1 - np.exp(-0.8))])
+    assert now.due_s.tolist() == [0.0, 0.0, 15.0, 0.0, 0.0]
+    assert now.red_s.tolist() == [0.0, 0.0, 30.0, 30.0, 40.0]
+    nobody = waiting_now(snapshot(city), rows, layout)
+    assert not nobody.persons.any()
