@@ -12,9 +12,9 @@ import numpy as np
 from numba import njit
 
 from lamplighter.services.traffic.planning import clearance
-from lamplighter.services.traffic.planning.network import FOOT, Signal
+from lamplighter.services.traffic.planning.network import FOOT, Connection, Signal
 from lamplighter.services.traffic.trials.rules import Rules
-from lamplighter.services.traffic.trials.sensing import Bytes2
+from lamplighter.services.traffic.trials.stages import Bytes2, gap_s, green, seconds_of, shortest_s
 from lamplighter.terms.columns import BoolArray, FloatArray, IntArray
 
 _LONG_AGO_S = 1e6
@@ -68,20 +68,19 @@ _Tables = tuple[BoolArray, FloatArray, FloatArray, FloatArray, BoolArray]
 
 
 def _signal(signal: Signal, rules: Rules, out: _Tables) -> None:
-    meets, apart, green, yellow, used = out
+    meets, apart, least, yellow, used = out
     on_foot = {c.link for c in signal.connections if c.kind == FOOT}
-    second = _seconds(signal)
-    shown = np.array([[ord(letter) for letter in state] for state in second], np.uint8)
-    goes = (shown == _G) | (shown == _YIELDS)
+    shown = seconds_of(signal)
+    goes = green(shown)
     links = shown.shape[1]
     used[:links] = goes.any(axis=0)
     for link in range(links):
-        green[link] = float(rules.green_min_s)
+        least[link] = float(rules.green_min_s)
         yellow[link] = 0.0 if link in on_foot else float(rules.yellow_s)
         if not rules.full:
-            green[link] = min(green[link], _shortest(goes[:, link]))
+            least[link] = min(least[link], shortest_s(goes[:, link]))
             yellow[link] = min(
-                yellow[link], _shortest((shown[:, link] == _Y) | (shown[:, link] == _Y_BIG)), _after(goes, shown, link)
+                yellow[link], shortest_s((shown[:, link] == _Y) | (shown[:, link] == _Y_BIG)), _after(goes, shown, link)
             )
     for i, one in enumerate(signal.connections):
         for j in np.flatnonzero(signal.foes[i]):
@@ -90,22 +89,16 @@ def _signal(signal: Signal, rules: Rules, out: _Tables) -> None:
             if a == b:
                 continue
             meets[a, b] = rules.full or not bool(((shown[:, a] == _G) & (shown[:, b] == _G)).any())
-            needed_s = clearance.intergreen_s(one, other) if rules.full else min(float(rules.yellow_s), _gap(goes, a, b))
-            apart[a, b] = max(apart[a, b], needed_s)
+            apart[a, b] = max(apart[a, b], _apart_s(one, other, rules, gap_s(goes, a, b)))
 
 
-def _seconds(signal: Signal) -> list[str]:
-    """Return what the own programme shows in each second of a cycle."""
-    return [state for seconds, state in signal.intervals for _ in range(max(round(seconds), 1))]
-
-
-def _shortest(on: BoolArray) -> float:
-    """Return the length of the shortest unbroken run round the cycle; long where there is none."""
-    if on.all() or not on.any():
-        return _LONG_AGO_S
-    turned = np.roll(on, -int(np.flatnonzero(~on)[0]))
-    edges = np.flatnonzero(np.diff(np.concatenate(([False], turned, [False])).astype(np.int64)))
-    return float((edges[1::2] - edges[::2]).min())
+def _apart_s(one: Connection, other: Connection, rules: Rules, own_s: float) -> float:
+    """Return the least time between two greens: by geometry, by geometry or the own programme, or yellow alone."""
+    yellow_s = 0.0 if one.kind == FOOT else float(rules.yellow_s)
+    if rules.yellow_alone:
+        return min(yellow_s, own_s)
+    needed_s = clearance.intergreen_s(one, other)
+    return needed_s if rules.full else min(needed_s, own_s)
 
 
 def _after(goes: BoolArray, shown: "Bytes2", link: int) -> float:
@@ -113,14 +106,6 @@ def _after(goes: BoolArray, shown: "Bytes2", link: int) -> float:
     following = np.roll(shown[:, link], -1)
     bare = goes[:, link] & ~np.isin(following, (_G, _YIELDS, _Y, _Y_BIG))
     return 0.0 if bool(bare.any()) else _LONG_AGO_S
-
-
-def _gap(goes: BoolArray, a: int, b: int) -> float:
-    """Return the shortest time in the own programme from the end of green of `a` to the next start of green of `b`."""
-    cycle = len(goes)
-    ends = [t for t in range(cycle) if goes[t - 1, a] and not goes[t, a]]
-    starts = [t for t in range(cycle) if goes[t, b] and not goes[t - 1, b]]
-    return float(min(((s - e) % cycle for e in ends for s in starts), default=_LONG_AGO_S))
 
 
 @njit(cache=True)

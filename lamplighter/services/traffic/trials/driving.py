@@ -9,7 +9,7 @@ import numpy as np
 
 from lamplighter.services.traffic.horizon.scheme import Choice, Network, Seen, Settings
 from lamplighter.services.traffic.trials.sensing import Sums
-from lamplighter.services.traffic.trials.strands import Piece, Strand, Ways
+from lamplighter.services.traffic.trials.strands import REACH_M, Piece, Strand, Ways
 from lamplighter.services.traffic.trials.survey import Survey
 
 Choose = Callable[[Seen, Sums, int], Choice]
@@ -39,14 +39,19 @@ def planned(survey: Survey, start: Start, decide: Decide, settings: Settings) ->
     return Driver(survey.strands, choose)
 
 
-def _alone(lane: str, ways: Ways) -> Strand:
-    return Strand((Piece(lane, 0.0, 1.0),), min(ways.length_m[lane], 200.0), False)
+def _before(lane: str, ways: Ways) -> Strand:
+    return Strand((Piece(lane, 0.0, 1.0),), min(ways.length_m[lane], REACH_M), False)
+
+
+def _behind(lane: str, ways: Ways) -> Strand:
+    """Return the first 200 m of a lane; what lies further lies before the first cell."""
+    return Strand((Piece(lane, -max(ways.length_m[lane] - REACH_M, 0.0), 1.0),), min(ways.length_m[lane], REACH_M), False)
 
 
 def pressed(survey: Survey, ways: Ways, waves: bool) -> Driver:
     """Return max-pressure, or max-wave: the stage with the most vehicles before its green lanes (less those after them).
 
-    Max-pressure counts 200 m of the lanes before the stop lines less 200 m before the ends of the lanes entered
+    Max-pressure counts 200 m of the lanes before the stop lines less the first 200 m of the lanes entered
     (Varaiya 2013); max-wave counts 50 m of the lanes before the stop lines alone (RESCO's `MAXWAVE`).
     """
     network = survey.network
@@ -61,7 +66,7 @@ def pressed(survey: Survey, ways: Ways, waves: bool) -> Driver:
             if not waves:
                 gain[row, lanes + network.move_exit[green]] = -1.0
     first_row = network.stage_offsets
-    strands = tuple(_alone(lane, ways) for lane in (*survey.lanes, *survey.exits))
+    strands = (*(_before(lane, ways) for lane in survey.lanes), *(_behind(lane, ways) for lane in survey.exits))
     cells = NEAR_CELLS if waves else None
     trusted = np.ones(len(survey.boxes), np.bool_)
     because = np.zeros(len(survey.boxes), np.int64)

@@ -2,14 +2,19 @@
 """The light model of a trial: each signal shows a stage, or the change to another, or follows its own programme.
 
 A box protects itself: no choice shortens a change or a least green. Where nobody answers for the choice it goes back to
-its own programme, and joins that where one of its green intervals begins, so that both agree from then on.
+its own programme by a change of its own, and from then on shows what that programme shows in the same second; a green of
+it that would be too short by then is left out once.
 """
 
 from dataclasses import dataclass
 
+import numpy as np
+
 from lamplighter.services.traffic.trials.rules import Rules
-from lamplighter.services.traffic.trials.stages import GOES
-from lamplighter.services.traffic.trials.survey import Box, change
+from lamplighter.services.traffic.trials.stages import GOES, change
+from lamplighter.services.traffic.trials.survey import Box
+
+AHEAD_S = 30  # no change takes longer
 
 
 @dataclass
@@ -22,22 +27,17 @@ class Light:
 
     def __post_init__(self) -> None:
         """Begin in step with the own programme."""
-        intervals = self.box.signal.intervals
-        self._cycle_s = sum(seconds for seconds, _ in intervals)
-        position, into_s = self._own_place(self.begin_s)
-        self.stage = self._next_stage(position)
-        self.shown = intervals[position][1]
+        position, into_s = self.box.own.at(self.begin_s)
+        stages = self.box.own.stage
+        self.stage = next((stage for stage in stages[position:] + stages if stage is not None), 0)
+        self.shown = self.box.own.intervals[position][1]
         self.green_since_s = self.begin_s - int(into_s)
         self.own = self._in_step = True
+        self._joins = False  # the running change leads into the own programme
         self._coming: list[str] = []
         self._leads_to = self.shown
-        self._since_s = [self.begin_s - int(into_s)] * len(self.shown)
-        self.held = 0
-
-    def _next_stage(self, position: int) -> int:
-        """Return the stage that the own programme shows from an interval on."""
-        own = self.box.stages.own_stage
-        return next(stage for stage in own[position:] + own if stage is not None)
+        self._left_out: set[int] = set()  # links whose green in the own programme is left out this once
+        self._since_s = np.full(len(self.shown), float(self.begin_s - int(into_s)))
 
     @property
     def changing(self) -> bool:
@@ -54,17 +54,20 @@ class Light:
         if not trusted:
             self.own = True
             return
-        state = self.box.stages.states[stage]
-        if self._in_step and self.shown not in self.box.stages.states:
+        if self._in_step and (self.box.own.stage[self.box.own.at(now_s)[0]] is None or set(self.shown) & set("yYu")):
             return  # a change of its own programme ends first
-        self.own = self._in_step = False
-        if self._coming or self.shown != self._leads_to or state == self.shown:
+        if self._joins and self._coming:
+            return  # a change into its own programme ends first
+        self.own = self._in_step = self._joins = False
+        self._left_out.clear()
+        state = self.box.stages.states[stage]
+        if not self._coming and self.shown != self._leads_to:
+            return  # the change has just ended
+        if self._coming or state == self.shown:
             return
         if self._may_change_to(state, now_s):
             self._change(state, now_s)
             self.stage = stage
-        else:
-            self.held += 1
 
     def _may_change_to(self, state: str, now_s: int) -> bool:
         least_s = self.box.times.green_min_s
@@ -72,10 +75,10 @@ class Light:
             now_s - since_s >= least_s[n]
             for n, since_s in enumerate(self._since_s)
             if self.shown[n] in GOES and state[n] not in GOES
-        ) and set(self.shown) <= set("GgrsoO")
+        )
 
     def _change(self, state: str, now_s: int) -> None:
-        self._coming = list(change(self.shown, state, self.box.times, self.rules))
+        self._coming = list(change(self.shown, state, self.box.times, self.rules, now_s - self._since_s))
         self._leads_to = state
         self.green_since_s = now_s + len(self._coming)
 
@@ -94,36 +97,51 @@ class Light:
         return self.shown
 
     def _follow(self, now_s: int) -> None:
-        """Follow the own programme, or wait until a green of it begins and change to that."""
-        position, into_s = self._own_place(now_s)
-        seconds, state = self.box.signal.intervals[position]
-        if not self._in_step and self.shown != self._leads_to:
-            self.shown = self._leads_to
-        if self._in_step or (state == self.shown and self._whole(now_s + seconds - into_s)):
-            self._in_step, self.shown, self._leads_to = True, state, state
-            stage = self.box.stages.own_stage[position]
+        """Show what the own programme shows, or begin the change that ends in a green of it."""
+        own = self.box.own
+        if self._joins:
+            self._in_step, self._joins = True, False  # the change to it is over
+        if self._in_step:
+            position, into_s = own.at(now_s)
+            state = own.intervals[position][1]
+            self._left_out = {n for n in self._left_out if state[n] not in "rs"}
+            self.shown = self._leads_to = self._without(state, self._left_out)
+            stage = own.stage[position]
             if stage is not None:
                 self.stage, self.green_since_s = stage, now_s - int(into_s)
             return
-        stage = self.box.stages.own_stage[position]
-        if stage is None or not self._may_change_to(state, now_s):
-            return
-        length_s = len(change(self.shown, state, self.box.times, self.rules))
-        if seconds - into_s - length_s >= self.box.times.green_min_s.max():
-            self._change(state, now_s)
-            self.stage = stage
-            self.shown = self._coming.pop(0) if self._coming else state
+        for ahead_s in range(AHEAD_S):
+            stage = own.stage[own.at(now_s + ahead_s)[0]]
+            if stage is None:
+                continue
+            state, left_out = self._own_state(now_s, now_s + ahead_s)
+            needed = change(self.shown, state, self.box.times, self.rules, now_s - self._since_s)
+            if len(needed) == ahead_s and self._may_change_to(state, now_s):
+                self._left_out, self.stage = left_out, stage
+                self._join(state, now_s)
+                return
 
-    def _whole(self, until_s: float) -> bool:
-        """Say whether every green that is shown has had its least time by then."""
+    def _join(self, state: str, now_s: int) -> None:
+        """Begin the change into the own programme; where nothing has to change it is over at once."""
+        self._change(state, now_s)
+        self._joins = True
+        if self._coming:
+            self.shown = self._coming.pop(0)
+        else:
+            self._follow(now_s)
+
+    def _own_state(self, now_s: int, then_s: int) -> tuple[str, set[int]]:
+        """Return what the own programme shows then, without greens that would be too short, and the links left out."""
+        state = self.box.own.intervals[self.box.own.at(then_s)[0]][1]
         least_s = self.box.times.green_min_s
-        return all(until_s - s >= least_s[n] for n, s in enumerate(self._since_s) if self.shown[n] in GOES)
+        out: set[int] = set()
+        for n, letter in enumerate(state):
+            if letter in GOES:
+                since_s = self._since_s[n] if self.shown[n] in GOES else then_s
+                if then_s - since_s + self.box.own.green_left_s(n, then_s) < least_s[n]:
+                    out.add(n)
+        return self._without(state, out), out
 
-    def _own_place(self, now_s: int) -> tuple[int, float]:
-        """Return which interval of the own programme runs now, and since when."""
-        place_s = (now_s - self.box.signal.offset_s) % self._cycle_s
-        for position, (seconds, _) in enumerate(self.box.signal.intervals):
-            if place_s < seconds:
-                return position, place_s
-            place_s -= seconds
-        return 0, 0.0
+    @staticmethod
+    def _without(state: str, out: set[int]) -> str:
+        return "".join("r" if n in out else letter for n, letter in enumerate(state))

@@ -13,6 +13,7 @@ from numba import njit
 
 from lamplighter.services.traffic.horizon.scheme import CELL_M, CELLS
 from lamplighter.services.traffic.trials import talk
+from lamplighter.services.traffic.trials.stages import Bytes2
 from lamplighter.services.traffic.trials.strands import Strand
 from lamplighter.terms.columns import FloatArray, IntArray
 
@@ -25,7 +26,6 @@ _SIGNED = np.int64(1) << np.int64(31)
 
 Bytes = np.ndarray[tuple[int], np.dtype[np.uint8]]
 Hashes = np.ndarray[tuple[int], np.dtype[np.uint64]]
-Bytes2 = np.ndarray[tuple[int, int], np.dtype[np.uint8]]
 
 
 class Places(NamedTuple):
@@ -171,7 +171,9 @@ def _vehicles(data: Bytes, at: int, known: Places, out: Sums, spare: Bytes) -> N
         for part in range(known.offsets[lane], known.offsets[lane + 1]):
             front_m = known.end_m[part] + max(known.length_m[lane] - position_m, 0.0)
             row, share = known.row[part], known.share[part]
-            cell = int(front_m / CELL_M)
+            cell = int(front_m // CELL_M)
+            if cell < 0:
+                continue
             if cell < CELLS:
                 out.cell_veh[row, cell] += share
             while cell < CELLS and cell * CELL_M < front_m + length_m:

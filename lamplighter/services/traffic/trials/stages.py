@@ -10,13 +10,16 @@ from lamplighter.services.traffic.planning.network import FOOT, Connection, Sign
 from lamplighter.services.traffic.trials.rules import Rules
 from lamplighter.terms.columns import BoolArray, FloatArray
 
+Bytes2 = np.ndarray[tuple[int, int], np.dtype[np.uint8]]
+BoolArray2 = np.ndarray[tuple[int, int], np.dtype[np.bool_]]
+
 TRANSITION_S = 4.0  # an interval that is no longer belongs to a change
 GOES = frozenset("Gg")
 
 
 @dataclass(frozen=True)
 class Stages:
-    """Stages of one signal. states: one letter per signal link; own_stage (i,): per own interval the stage it shows, or None."""
+    """Stages of one signal. states: one letter per signal link; own_stage (i,): per own interval the stage that it belongs to, or None."""
 
     states: tuple[str, ...]
     own_stage: tuple[int | None, ...]
@@ -33,19 +36,48 @@ class Times:
     conflict: BoolArray
 
 
-def stages_of(signal: Signal) -> Stages:
-    """Return the green intervals that are longer than the changes between them, each state once."""
+def stages_of(signal: Signal, rules: Rules) -> Stages:
+    """Return the green intervals that are longer than the changes between them, each state once.
+
+    Where the published rules do not hold, each is filled up with every green that meets none of it.
+    """
     greens = [bool(GOES & set(state)) and not set(state) & set("yYu") for _, state in signal.intervals]
     long = [green and seconds > TRANSITION_S for green, (seconds, _) in zip(greens, signal.intervals, strict=True)]
     if not any(long):
         long = greens
-    states: list[str] = []
-    own: list[int | None] = []
-    for kept, (_, state) in zip(long, signal.intervals, strict=True):
-        if kept and state not in states:
-            states.append(state)
-        own.append(states.index(state) if state in states else None)
-    return Stages(tuple(states), tuple(own))
+    kept = [state for wanted, (_, state) in zip(long, signal.intervals, strict=True) if wanted]
+    shown = list(dict.fromkeys(kept + _missing(signal, kept)))
+    states = shown if rules.yellow_alone else [_filled(signal, state) for state in shown]
+    distinct = list(dict.fromkeys(states))
+    own = tuple(distinct.index(states[shown.index(state)]) if state in shown else None for _, state in signal.intervals)
+    return Stages(tuple(distinct), own)
+
+
+def _filled(signal: Signal, state: str) -> str:
+    """Return a state in which every signal link is green that the own programme serves and that meets no other green."""
+    letters = list(state)
+    for i, connection in enumerate(signal.connections):
+        link = connection.link
+        mine = [k for k, c in enumerate(signal.connections) if c.link == link]
+        meets = {signal.connections[int(j)].link for k in mine for j in np.flatnonzero(signal.foes[k])} - {link}
+        used = any(shown[link] in GOES for _, shown in signal.intervals)
+        if used and i == mine[0] and letters[link] in "rs" and not any(letters[other] in GOES for other in meets):
+            letters[link] = "G"
+    return "".join(letters)
+
+
+def _missing(signal: Signal, kept: list[str]) -> list[str]:
+    """Return stages for signal links that the own programme serves, but none of the kept intervals does.
+
+    Each is the longest interval that serves the link; what ends or begins in it is red.
+    """
+    found: list[str] = []
+    for link in range(links_of(signal)):
+        served = [(seconds, state) for seconds, state in signal.intervals if state[link] in GOES]
+        if served and not any(state[link] in GOES for state in (*kept, *found)):
+            _, longest = max(served, key=lambda pair: pair[0])
+            found.append("".join("r" if letter in "yYu" else letter for letter in longest))
+    return found
 
 
 def links_of(signal: Signal) -> int:
@@ -54,24 +86,66 @@ def links_of(signal: Signal) -> int:
 
 
 def times_of(signal: Signal, rules: Rules) -> Times:
-    """Return what every signal link must keep."""
+    """Return what every signal link must keep: by geometry, or what the own programme keeps if that is less, or yellow alone."""
     many = links_of(signal)
     conflict, between_s = np.zeros((many, many), np.bool_), np.zeros((many, many))
     yellow, amber, least = np.full(many, float(rules.yellow_s)), np.zeros(many), np.full(many, float(rules.green_min_s))
+    goes = green(seconds_of(signal))
     for i, one in enumerate(signal.connections):
         if rules.full:
             yellow[one.link] = max(_yellow_s(one, rules), yellow[one.link] if one.kind != FOOT else 0.0)
             amber[one.link] = clearance.red_amber_s(one.kind)
             least[one.link] = max(least[one.link], _walk_s(one) / 2.0)
+        elif one.kind == FOOT:
+            yellow[one.link] = 0.0
+            least[one.link] = max(least[one.link], min(_walk_s(one) / 2.0, shortest_s(goes[:, one.link])))
         for j in np.flatnonzero(signal.foes[i]):
             other = signal.connections[int(j)]
-            if one.link == other.link:
-                continue
-            conflict[one.link, other.link] = True
-            if rules.full:
-                needed_s = max(clearance.intergreen_s(one, other), _yellow_s(one, rules))
-                between_s[one.link, other.link] = max(between_s[one.link, other.link], needed_s)
+            if one.link != other.link:
+                conflict[one.link, other.link] = True
+                apart_s = apart_at_least_s(one, other, rules, goes)
+                between_s[one.link, other.link] = max(between_s[one.link, other.link], apart_s)
     return Times(np.ceil(yellow), np.ceil(amber), np.ceil(least), np.ceil(between_s), conflict)
+
+
+def apart_at_least_s(one: Connection, other: Connection, rules: Rules, goes: BoolArray2) -> float:
+    """Return the time from the end of green of one to the start of green of the other. goes (t, n): the own programme's greens."""
+    yellow_s = 0.0 if one.kind == FOOT else float(rules.yellow_s)
+    if rules.yellow_alone:
+        return yellow_s
+    needed_s = max(clearance.intergreen_s(one, other), yellow_s)
+    return needed_s if rules.full else max(min(needed_s, gap_s(goes, one.link, other.link)), yellow_s)
+
+
+LONG_S = 1e6  # longer than any run
+
+
+def seconds_of(signal: Signal) -> Bytes2:
+    """Return the letters (t, n) that the own programme shows in each second of a cycle."""
+    rows = [state for seconds, state in signal.intervals for _ in range(max(round(seconds), 1))]
+    return np.array([[ord(letter) for letter in state] for state in rows], np.uint8)
+
+
+def green(shown: Bytes2) -> BoolArray2:
+    """Return where letters mean green, giving way or not."""
+    return (shown == ord("G")) | (shown == ord("g"))
+
+
+def shortest_s(on: BoolArray) -> float:
+    """Return the length of the shortest unbroken run round the cycle; long where there is none."""
+    if on.all() or not on.any():
+        return LONG_S
+    turned = np.roll(on, -int(np.flatnonzero(~on)[0]))
+    edges = np.flatnonzero(np.diff(np.concatenate(([False], turned, [False])).astype(np.int64)))
+    return float((edges[1::2] - edges[::2]).min())
+
+
+def gap_s(goes: BoolArray2, a: int, b: int) -> float:
+    """Return the shortest time in the own programme from an end of green of `a` to the next start of green of `b`."""
+    cycle = len(goes)
+    ends = [t for t in range(cycle) if goes[t - 1, a] and not goes[t, a]]
+    starts = [t for t in range(cycle) if goes[t, b] and not goes[t - 1, b]]
+    return float(min(((s - e) % cycle for e in ends for s in starts), default=LONG_S))
 
 
 def _yellow_s(connection: Connection, rules: Rules) -> float:
@@ -84,16 +158,22 @@ def _walk_s(connection: Connection) -> float:
     return clearance.walk_clearance_s(clearance.length_m(connection.path_m)) if connection.kind == FOOT else 0.0
 
 
-def plain_change(before: str, after: str, yellow_s: int) -> tuple[str, ...]:
-    """Return the state of each second of a change: what ends shows yellow, what stays stays, what starts waits."""
-    state = "".join("y" if a in GOES and b not in GOES else a for a, b in zip(before, after, strict=True))
-    return (state,) * (yellow_s if before != after else 0)
+def plain_change(before: str, after: str, rules: Rules) -> tuple[str, ...]:
+    """Return the state of each second of a change: what ends shows yellow, what stays stays, what starts waits.
+
+    Where nothing ends there is nothing to wait for, but at the published cadence the step's head passes all the same.
+    """
+    ends = [a in GOES and b not in GOES for a, b in zip(before, after, strict=True)]
+    if before == after or (rules.step_s == 1 and not any(ends)):
+        return ()
+    return ("".join("y" if end else a for a, end in zip(before, ends, strict=True)),) * rules.yellow_s
 
 
-def full_change(before: str, after: str, times: Times) -> tuple[str, ...]:
+def kept_change(before: str, after: str, times: Times, ended_s: FloatArray | None = None) -> tuple[str, ...]:
     """Return the state of each second of a change that keeps every intergreen.
 
     Greens end at once and start as soon as every green that they meet is clear; who gave way gives way until the end.
+    ended_s (n,): how long ago the greens ended that are over already; None: long ago.
     """
     if before == after:
         return ()
@@ -103,6 +183,10 @@ def full_change(before: str, after: str, times: Times) -> tuple[str, ...]:
     starts = np.array([b in GOES and a not in GOES for a, b in zip(before, after, strict=True)])
     gains = np.array([a == "g" and b == "G" for a, b in zip(before, after, strict=True)])
     apart_s = np.where((ends | loses)[:, None] & (starts | gains)[None, :], times.intergreen_s, 0.0)
+    if ended_s is not None:
+        over = np.array([a not in GOES for a in before])
+        left_s = np.where(over[:, None] & (starts | gains)[None, :], times.intergreen_s - ended_s[:, None], 0.0)
+        apart_s = np.maximum(apart_s, left_s)
     start_s = np.maximum(apart_s.max(axis=0, initial=0.0), np.where(starts, times.red_amber_s, 0.0))
     length_s = int(max(start_s.max(initial=0.0), (times.yellow_s * ends).max(initial=0.0)))
     rows: list[str] = []
@@ -118,3 +202,10 @@ def full_change(before: str, after: str, times: Times) -> tuple[str, ...]:
                 row[n] = "g"
         rows.append("".join(row))
     return tuple(rows)
+
+
+def change(before: str, after: str, times: Times, rules: Rules, ended_s: FloatArray | None = None) -> tuple[str, ...]:
+    """Return what is shown in each second between two states under the rules; see `kept_change`."""
+    if rules.yellow_alone:
+        return plain_change(before, after, rules)
+    return kept_change(before, after, times, ended_s)

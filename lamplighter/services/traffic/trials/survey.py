@@ -11,6 +11,7 @@ from lamplighter.services.traffic.horizon.scheme import Network
 from lamplighter.services.traffic.planning import clearance
 from lamplighter.services.traffic.planning.network import FOOT, Connection, RoadNetwork, Signal
 from lamplighter.services.traffic.trials import stages as staging
+from lamplighter.services.traffic.trials.owning import Timetable, timetable
 from lamplighter.services.traffic.trials.rules import Rules
 from lamplighter.services.traffic.trials.strands import Strand, Ways
 from lamplighter.terms.columns import BoolArray, FloatArray, IntArray
@@ -32,6 +33,7 @@ class Box:
     stages: staging.Stages
     times: staging.Times
     changes: tuple[tuple[tuple[str, ...], ...], ...]
+    own: Timetable
 
 
 @dataclass(frozen=True)
@@ -88,19 +90,12 @@ def _lane(connection: Connection) -> str:
 
 
 def _box(signal: Signal, rules: Rules) -> Box | None:
-    found = staging.stages_of(signal)
+    found = staging.stages_of(signal, rules)
     if len(found.states) < 2 or all(c.kind == FOOT for c in signal.connections):
         return None
     times = staging.times_of(signal, rules)
-    changes = tuple(tuple(change(a, b, times, rules) for b in found.states) for a in found.states)
-    return Box(signal, found, times, changes)
-
-
-def change(before: str, after: str, times: staging.Times, rules: Rules) -> tuple[str, ...]:
-    """Return what is shown in each second between two states under the rules."""
-    if rules.full:
-        return staging.full_change(before, after, times)
-    return staging.plain_change(before, after, rules.yellow_s)
+    changes = tuple(tuple(staging.change(a, b, times, rules) for b in found.states) for a in found.states)
+    return Box(signal, found, times, changes, timetable(signal, found, times, rules))
 
 
 def _crossings(signal: Signal) -> list[Connection]:
@@ -166,7 +161,18 @@ def _network(ways: Ways, rows: _Rows, lane_of: dict[str, int], strands: Sequence
         foot_flow_s=np.full(len(feet), FOOT_FLOW_S),
         lane_weight=np.ones(len(lanes)),
         foot_weight=np.ones(len(feet)),
+        own_share=np.concatenate([_own_share(box) for box in boxes]) if boxes else np.zeros(0),
     )
+
+
+def _own_share(box: Box) -> FloatArray:
+    """Return for which share of its own programme's cycle each stage of a box is green."""
+    seconds = np.asarray([length_s for length_s, _ in box.signal.intervals], np.float64)
+    share = np.zeros(len(box.stages.states))
+    for length_s, stage in zip(seconds, box.stages.own_stage, strict=True):
+        if stage is not None:
+            share[stage] += length_s / seconds.sum()
+    return share
 
 
 def _travel_s(travel_s: float, length_m: float, lanes: Sequence[int], strands: Sequence[Strand]) -> float:

@@ -16,8 +16,9 @@ GET_SIMULATION, GET_JUNCTION, GET_SIGNAL, GET_TYPE = 0xAB, 0xA9, 0xA2, 0xA5
 SET_SIGNAL = 0xC2
 SUBSCRIBE_LOOP, SUBSCRIBE_SIGNAL, SUBSCRIBE_SIMULATION, SUBSCRIBE_AROUND_JUNCTION = 0xD0, 0xD2, 0xDB, 0x89
 TOLD_LOOP, TOLD_SIGNAL, TOLD_SIMULATION, TOLD_AROUND_JUNCTION = 0xE0, 0xE2, 0xEB, 0x99
-VEHICLES = 0xA4
+VEHICLES, PEOPLE = 0xA4, 0xAE
 ID_LIST, LANE_ID, LANE_POSITION, LENGTH, STATE, PROGRAMME = 0x00, 0x51, 0x56, 0x44, 0x20, 0x23
+NEXT_EDGE, SPEED = 0xC1, 0x40
 LOOP_VEHICLES, EXPECTED, PENDING, TELEPORTS, VEHICLE_CLASS = 0x17, 0x7D, 0x94, 0x75, 0x49
 UBYTE, BYTE, INTEGER, DOUBLE, TEXT, TEXTS, COMPOUND, DOUBLES = 0x07, 0x08, 0x09, 0x0B, 0x0C, 0x0E, 0x0F, 0x10
 EVERYTHING_M = 1e7
@@ -64,9 +65,9 @@ def subscribe(number: int, name: str, variables: tuple[int, ...]) -> bytes:
     return request(number, struct.pack(">dd", -1e10, 1e10) + text(name) + bytes((len(variables), *variables)))
 
 
-def subscribe_around(junction: str, variables: tuple[int, ...]) -> bytes:
-    """Return the command that has some values of all vehicles told after every step, without naming any."""
-    head = struct.pack(">dd", -1e10, 1e10) + text(junction) + struct.pack(">Bd", VEHICLES, EVERYTHING_M)
+def subscribe_around(junction: str, whom: int, variables: tuple[int, ...]) -> bytes:
+    """Return the command that has some values of all vehicles, or people, told after every step, without naming any."""
+    head = struct.pack(">dd", -1e10, 1e10) + text(junction) + struct.pack(">Bd", whom, EVERYTHING_M)
     return request(SUBSCRIBE_AROUND_JUNCTION, head + bytes((len(variables), *variables)))
 
 

@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """One run: a scenario, one way of running its signals, one seed."""
 
-import gzip
-import shutil
 import time
 import xml.etree.ElementTree as ET
 from dataclasses import dataclass
@@ -11,6 +9,7 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 
+from lamplighter.services.traffic.horizon.people import expected_walkers
 from lamplighter.services.traffic.horizon.scheme import Seen
 from lamplighter.services.traffic.planning.network import RoadNetwork, read_network
 from lamplighter.services.traffic.trials import audit, measure, sensing, streets, talk
@@ -19,7 +18,7 @@ from lamplighter.services.traffic.trials.engine import Installed, Sumo
 from lamplighter.services.traffic.trials.light import Light
 from lamplighter.services.traffic.trials.rules import Rules
 from lamplighter.services.traffic.trials.scenario import Scenario, read_net
-from lamplighter.services.traffic.trials.strands import Ways, read_ways
+from lamplighter.services.traffic.trials.strands import Ways, open_xml, read_ways
 from lamplighter.services.traffic.trials.survey import Survey, survey
 
 Measures = dict[str, float | int]
@@ -53,11 +52,16 @@ def _roads(scenario: Scenario) -> RoadNetwork:
 
 
 def _plain(file: Path, folder: Path) -> Path:
-    if file.suffix != ".gz":
+    """Return a file as the reader of networks wants it: unpacked, and a lone programme inside a root."""
+    root = open_xml(file)
+    if file.suffix != ".gz" and root.tag != "tlLogic":
         return file
-    plain = folder / file.stem
-    with gzip.open(file) as source, plain.open("wb") as sink:
-        shutil.copyfileobj(source, sink)
+    plain = folder / f"{len(list(folder.iterdir()))}.xml"
+    whole = root
+    if root.tag == "tlLogic":
+        whole = ET.Element("additional")
+        whole.append(root)
+    ET.ElementTree(whole).write(plain, encoding="unicode")
     return plain
 
 
@@ -143,7 +147,10 @@ class Second:
             loops = range(len(self._survey.lanes) * sensing.ROLES)
             commands += [talk.subscribe(talk.SUBSCRIBE_LOOP, str(n), (talk.LOOP_VEHICLES,)) for n in loops if self._wanted(n)]
             if not self._sight.loops:
-                commands.append(talk.subscribe_around(self._junction, (talk.LANE_ID, talk.LANE_POSITION, talk.LENGTH)))
+                around = (talk.LANE_ID, talk.LANE_POSITION, talk.LENGTH)
+                commands.append(talk.subscribe_around(self._junction, talk.VEHICLES, around))
+            if self._survey.crossings:
+                commands.append(talk.subscribe_around(self._junction, talk.PEOPLE, (talk.NEXT_EDGE, talk.SPEED)))
         return b"".join(commands), len(commands)
 
     def _wanted(self, loop: int) -> bool:
@@ -202,7 +209,7 @@ class Second:
             change_left_s=np.array([float(light.left_s) for light in lights]),
             movement_green=green,
             movement_red_s=self._red_s.copy(),
-            foot_waiting=sums.foot_waiting.copy(),
+            foot_waiting=np.where(sums.foot_waiting > 0, expected_walkers(found.network.foot_flow_s, self._foot_red_s), 0.0),
             foot_due_s=np.zeros(len(found.crossings)),
             foot_red_s=self._foot_red_s.copy(),
         )
