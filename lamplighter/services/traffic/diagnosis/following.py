@@ -12,8 +12,8 @@ from lamplighter.services.traffic.diagnosis.diagnosing import BoxSums, Diagnosis
 from lamplighter.services.traffic.diagnosis.events import Events, join
 from lamplighter.services.traffic.diagnosis.watching import Second, Watcher, detector_tables
 from lamplighter.services.traffic.layout import Layout
-from lamplighter.terms.columns import BoolArray, FloatArray
-from lamplighter.terms.snapshot import Snapshot
+from lamplighter.terms.columns import BoolArray
+from lamplighter.terms.snapshot import Column, Snapshot
 
 TOGETHER_S = 60
 QUANTITIES = ("group_state", "count_veh", "occupancy_share", "area_veh", "call_waiting")
@@ -21,18 +21,13 @@ QUANTITIES = ("group_state", "count_veh", "occupancy_share", "area_veh", "call_w
 
 def second_of(snapshot: Snapshot, within_s: float = 1.5) -> Second:
     """Return what a Snapshot holds that is not older than within_s."""
-    many = snapshot.span.stop - snapshot.span.start
-    fresh: BoolArray = np.zeros(many, np.bool_)
-
-    def reported(name: str) -> FloatArray:
-        column = snapshot.latest.get(name)
-        if column is None:
-            return np.zeros(many)
-        known = column.fresh(snapshot.now_s, within_s)
-        np.logical_or(fresh, known, out=fresh)
-        return np.where(known, column.value, 0.0)
-
-    states, counts, shares, areas, calls = (reported(name) for name in QUANTITIES)
+    many = int(snapshot.span.stop) - int(snapshot.span.start)
+    nowhere: BoolArray = np.zeros(many, np.bool_)
+    nothing = Column(np.zeros(many), np.zeros(many), nowhere)
+    columns = [snapshot.latest.get(name, nothing) for name in QUANTITIES]
+    known = [column.fresh(snapshot.now_s, within_s) for column in columns]
+    states, counts, shares, areas, calls = (np.where(k, column.value, 0.0) for k, column in zip(known, columns, strict=True))
+    fresh: BoolArray = np.logical_or.reduce(known)
     return Second(states, counts, shares, areas, calls, fresh)
 
 

@@ -26,7 +26,7 @@ class Frame:
     title: str
     x_label: str
     y_label: str
-    height: float
+    height: int
     x_marks: Sequence[tuple[float, str]]  # share of the width, text
     y_marks: Sequence[tuple[float, str]]  # share of the height from below, text
 
@@ -47,7 +47,7 @@ def picture(frame: Frame, parts: Sequence[str], said: str) -> str:
     left, bottom = frame.at(0, 0)
     spoken = f"{escape(frame.title)}. {escape(said)}"
     lines = [
-        f'<svg viewBox="0 0 {WIDTH:.0f} {frame.height:.0f}" role="img" tabindex="0" aria-label="{spoken}">',
+        f'<svg viewBox="0 0 {WIDTH:.0f} {frame.height}" role="img" tabindex="0" aria-label="{spoken}">',
         f'<title>{escape(frame.title)}</title><text x="{left}" y="18" class="title">{escape(frame.title)}</text>',
         *parts,
         f'<path d="M{left} {TOP}V{bottom}H{left + width}" fill="none" stroke="{INK}"/>',

@@ -79,7 +79,7 @@ def coordination(sums: BoxSums, group: int) -> str:
     minutes = sums.rules.quarter_ms // 60_000
     names = [f"{int(n) * minutes // 60 % 24:02d}:{int(n) * minutes % 60:02d}" for n in (*days, days[-1] + 1)]
     frame = plots.Frame(
-        f"Coordination diagram of signal_group {group}", "time of day", "seconds since red began", 330.0, _x_marks(names),
+        f"Coordination diagram of signal_group {group}", "time of day", "seconds since red began", 330, _x_marks(names),
         plots.marks(0, top_s, 5),
     )  # fmt: skip
     x, highest = plots.middles(len(days)), max(float(count.max(initial=0.0)), 1.0)
@@ -101,7 +101,7 @@ def coordination(sums: BoxSums, group: int) -> str:
 
 def _arrivals(g: FloatArray, names: Sequence[str], groups: Sequence[int]) -> str:
     frame = plots.Frame(
-        "Arrivals on green", "time of day", "share of arrivals on green (%)", 260.0, _x_marks(names), plots.marks(0, 100, 5)
+        "Arrivals on green", "time of day", "share of arrivals on green (%)", 260, _x_marks(names), plots.marks(0, 100, 5)
     )
     parts: list[str] = []
     dashes = ("", "7 4", "2 4", "11 3 2 3")
@@ -122,7 +122,7 @@ def split_monitor(g: FloatArray, names: Sequence[str], group: int) -> str:
     value = np.concatenate([ended, g[:, group, [G.FAILED]]], axis=1) if ended.any() else g[:, group, [G.GREENS, G.FAILED]]
     highest = max(float(value.sum(axis=1).max(initial=0.0)), 1.0)
     frame = plots.Frame(
-        f"Split monitor of signal_group {group}", "time of day", "greens", 200.0, _x_marks(names), plots.marks(0, highest, 4)
+        f"Split monitor of signal_group {group}", "time of day", "greens", 200, _x_marks(names), plots.marks(0, highest, 4)
     )
     names_of = (
         ("gap-out", "force-off", "max-out", "failed (counted again)") if ended.any() else ("greens", "failed (counted again)")

@@ -6,7 +6,7 @@ It comes straight out of a simulator that this module opens itself; a running ci
 
 import csv
 from collections.abc import Iterable, Iterator, Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -88,13 +88,12 @@ def write_log(pieces: Iterable[Simulated[Events]], names: Mapping[int, str], pat
             if not isinstance(piece, Simulated):  # pyright: ignore[reportUnnecessaryIsInstance]  who has no type checker is told too
                 raise TypeError("an event log is written of a simulated city only; these events are not `Simulated`")
             events = piece.value
-            order = np.lexsort((events.parameter, events.event, events.time_ms))
-            columns: list[list[int]] = [column[order].tolist() for column in events]
-            times, boxes, codes, numbers = columns
-            for time_ms, box, event, parameter in zip(times, boxes, codes, numbers, strict=True):
-                moment = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(milliseconds=time_ms)
-                rows.writerow((moment.strftime("%Y-%m-%d %H:%M:%S.%f")[:-3], SIMULATED_PREFIX + names[box], event, parameter))
-            count += len(order)
+            ordered = events.take(np.lexsort((events.parameter, events.event, events.time_ms)).astype(np.int64))
+            moments: list[str] = ordered.time_ms.astype("datetime64[ms]").astype(np.str_).tolist()
+            for row in range(len(moments)):
+                box, event, number = (int(column[row]) for column in ordered[1:])
+                rows.writerow((str(moments[row]).replace("T", " "), SIMULATED_PREFIX + names[box], event, number))
+            count += len(moments)
     return count
 
 

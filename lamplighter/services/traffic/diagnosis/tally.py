@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 
 from lamplighter.services.traffic.diagnosis import codes
-from lamplighter.terms.columns import AnyArray, FloatArray, IntArray
+from lamplighter.terms.columns import AnyArray, IntArray
 
 FLOOR_MIN = 5  # the record plane holds nothing finer
 DAY_MIN = 1440
@@ -183,13 +183,15 @@ class T(IntEnum):
 
 class Tally(NamedTuple):
     """Sums: group (q, g, G), detector (q, d, D), box (q, B), interval (q, kinds, I), interval_group (kinds, g, I);
-    coordination (day quarters, g, cycle bins); crossing (g, offset bins). first (1,): number of the first quarter."""
+    coordination (day quarters, g, cycle bins); crossing (g, offset bins). first (1,): number of the first quarter.
+    Every column has its own unit, named in G, D, B and I.
+    """
 
-    group: FloatArray
-    detector: FloatArray
-    box: FloatArray
-    interval: FloatArray
-    interval_group: FloatArray
+    group: AnyArray
+    detector: AnyArray
+    box: AnyArray
+    interval: AnyArray
+    interval_group: AnyArray
     coordination: IntArray
     crossing: IntArray
     first: IntArray

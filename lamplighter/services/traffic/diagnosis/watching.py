@@ -16,7 +16,7 @@ from lamplighter.services.traffic.diagnosis import codes
 from lamplighter.services.traffic.diagnosis.events import DetectorTable, Events
 from lamplighter.services.traffic.layout import CALL, FOOT, NEAR, STOP_LINE, Layout
 from lamplighter.services.traffic.terms import GREEN, YELLOW
-from lamplighter.terms.columns import BoolArray, FloatArray, IntArray
+from lamplighter.terms.columns import AnyArray, BoolArray, FloatArray, IntArray
 
 FIRST_ADVANCE = 129  # detectors below it are loops at stop lines
 SECOND_MS, STEP_MS, HALF_MS = 1_000, 100, 500
@@ -54,11 +54,11 @@ class Outlook(NamedTuple):
 class Second(NamedTuple):
     """What was reported for one second, over the service's run of assets (k,); fresh (k,): whether it was."""
 
-    group_state: FloatArray
+    group_state: AnyArray
     count_veh: FloatArray
     occupancy_share: FloatArray
     area_veh: FloatArray
-    call_waiting: FloatArray
+    call_waiting: AnyArray
     fresh: BoolArray
 
 

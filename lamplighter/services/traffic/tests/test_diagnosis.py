@@ -3,6 +3,7 @@
 
 import gzip
 import json
+import re
 import resource
 from html.parser import HTMLParser
 from itertools import pairwise
@@ -356,3 +357,14 @@ def test_detectors_that_flicker_or_lose_events_are_found() -> None:
     verdict = dict(zip(table["detector"].tolist(), table["health"].tolist(), strict=True))
     assert verdict == {1: Health.CHATTERING, 2: Health.SILENT, 3: Health.LOSING}
     assert float(found.tally.detector[found.quarters][:, 1, D.SHORT].sum()) == 300
+
+
+def test_the_example_of_the_how_to_page_says_what_the_page_says(tmp_path: Path, repository: Path) -> None:
+    text = (repository / "docs" / "how-to" / "diagnose-a-signal.md").read_text(encoding="utf-8")
+    log, table = re.findall(r"```csv\n(.*?)```", text, re.DOTALL)
+    [said] = re.findall(r"```text\n(.*?)```", text, re.DOTALL)
+    (tmp_path / "log.csv").write_text(log)
+    (tmp_path / "detectors.csv").write_text(table)
+    done = CliRunner().invoke(diagnose, [str(tmp_path / "log.csv"), "--detectors", str(tmp_path / "detectors.csv")])
+    assert done.exit_code == 0, done.output
+    assert " ".join(said.split()) in " ".join(done.output.split())
