@@ -37,8 +37,11 @@ def test_whatever_is_kept_has_enough_users(city: tuple[np.ndarray, np.ndarray, n
         elif how == BY_BLOCK:
             assert (mine.sum(axis=0) >= LOW_COUNT).all()
         elif how == BY_BOX:
-            assert mine.sum() >= LOW_COUNT
-            assert mine.shape[1] >= FLOORS["zone"].members_min
+            joined = found.joined[cell_box == box]
+            assert mine[:, joined].sum() >= LOW_COUNT
+            assert np.count_nonzero(joined) >= FLOORS["zone"].members_min
+            assert (mine[:, ~joined].sum(axis=0) >= LOW_COUNT).all()
+            assert joined.any()
     for number in np.unique(area).tolist():
         rest = np.flatnonzero((area == number) & (found.how == BY_REST))
         if len(rest):
@@ -57,6 +60,13 @@ def test_what_is_not_kept_is_all_of_its_area_or_an_empty_box(city: tuple[np.ndar
         assert (found.how[(area == number) & has_cells] == NOT_KEPT).all()
         alone = np.count_nonzero((area == number) & has_cells) < FLOORS["rest"].members_min
         assert alone or users[:, area[cell_box] == number].sum() < LOW_COUNT
+
+
+def test_a_quiet_street_joins_the_next_quietest_and_the_others_stand_by_themselves() -> None:
+    users = np.array([[3.0, 80.0, 12.0, 40.0]])
+    found = merging.fineness(users, np.zeros(4, np.int64), np.zeros(1, np.int64), "approach")
+    assert found.how.tolist() == [BY_BOX]
+    assert found.joined.tolist() == [True, False, True, False]
 
 
 @settings(max_examples=200, deadline=None)

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """How finely what was counted of users may be kept: the fewer there were, the coarser in time, then in place, then not.
 
-Every cell of one kind of one box shares one fineness per block of windows, so that nothing can be found by taking sums from
-one another; what is put together for an area leaves out what is kept by itself, and holds enough users and boxes.
+What is put together leaves out what is kept by itself, holds enough users and more than one cell or box, and no total is
+kept beside it: nothing can be found by taking sums from one another. Windows of two lengths are never mixed in a box.
 """
 
 from dataclasses import dataclass
@@ -15,17 +15,21 @@ from lamplighter.terms.columns import BoolArray, FloatArray, IntArray
 BLOCK_S = 900
 WINDOW_S = 300
 
-# Each cell by itself in every window, or over the block; the cells of a box together; the quiet boxes of an area
-# together; nothing.
+# Each cell by itself in every window, or over the block; the quiet cells of a box together; the quiet boxes of an
+# area together; nothing.
 BY_WINDOW, BY_BLOCK, BY_BOX, BY_REST, NOT_KEPT = range(5)
 
 
 @dataclass(frozen=True)
 class Fineness:
-    """How finely each box is kept (b,), one of the five above, and what its cells counted over the block (b,)."""
+    """How finely each box is kept (b,), one of the five above, and what its cells counted over the block (b,).
+
+    joined (c,): of boxes that are kept BY_BOX, the cells that are put together; their other cells stand by themselves.
+    """
 
     how: IntArray
     users_count: FloatArray
+    joined: BoolArray
 
 
 def _every(ok: BoolArray, box: IntArray, boxes: int) -> BoolArray:
@@ -52,7 +56,19 @@ def fineness(users_count: FloatArray, cell_box: IntArray, box_area: IntArray, ki
         how[_every(users_count.min(axis=0) >= LOW_COUNT, cell_box, boxes)] = BY_WINDOW
     for area in np.unique(box_area[how == BY_REST]):
         _gather(how, of_box, np.flatnonzero((box_area == area) & (cells > 0)))
-    return Fineness(how, of_box)
+    joined = np.zeros(len(cell_box), np.bool_)
+    for box in np.flatnonzero(how == BY_BOX):
+        mine = np.flatnonzero(cell_box == box)
+        joined[mine[_quietest(total[mine], FLOORS["zone"].members_min)]] = True
+    return Fineness(how, of_box, joined)
+
+
+def _quietest(users_count: FloatArray, members_min: int) -> IntArray:
+    """Return those with too few users and the next quietest, until together they are enough; none where all are too few."""
+    order = np.argsort(users_count, kind="stable")
+    few = int(np.count_nonzero(users_count < LOW_COUNT))
+    enough = (np.cumsum(users_count[order]) >= LOW_COUNT) & (np.arange(1, len(order) + 1) >= max(members_min, few))
+    return order[: int(np.argmax(enough)) + 1] if enough.any() else order[:0]
 
 
 def _gather(how: IntArray, of_box: FloatArray, mine: IntArray) -> None:

@@ -130,10 +130,11 @@ class BoxAccounts:
         start_s = windows[0].start_s // BLOCK_S * BLOCK_S
         kinds = np.unique(cells.cell_kind).tolist()
         fine: dict[str, IntArray] = {}
+        joined = np.zeros(len(cells.cell_box), np.bool_)
         for kind in kinds:
             mine = cells.cell_kind == kind
             found = merging.fineness(each[:, mine, place], cells.cell_box[mine], self._area, kind)
-            fine[kind] = found.how
+            fine[kind], joined[mine] = found.how, found.joined
         allowed = self._shape(fine)
         made: list[Rows] = []
         for kind in kinds:
@@ -144,11 +145,12 @@ class BoxAccounts:
             for window in windows:
                 made += self._cells_of(kind, mine[by_window], window.cell, (window.start_s, WINDOW_S), ~shaped)
                 made += self._cells_of(kind, mine[by_window & loose], window.cell, (window.start_s, WINDOW_S), shaped)
-            made += self._cells_of(kind, mine[by_block], block, (start_s, BLOCK_S), ~shaped)
+            beside = (how[box] == BY_BOX) & ~joined[mine]
+            made += self._cells_of(kind, mine[by_block | beside], block, (start_s, BLOCK_S), ~shaped)
             made += self._cells_of(kind, mine[by_block & loose], block, (start_s, BLOCK_S), shaped)
             late = (by_window | by_block) & allowed[box] & cells.strict[box]
             made += self._cells_of(kind, mine[late], block, (start_s, BLOCK_S), shaped)
-            made += self._together(kind, mine, how, block, start_s)
+            made += self._together(kind, mine[(how[box] != BY_BOX) | joined[mine]], how, block, start_s)
         return made + self._parts(windows, fine, allowed, place)
 
     def _shape(self, fine: Mapping[str, IntArray]) -> BoolArray:
@@ -169,7 +171,7 @@ class BoxAccounts:
         return self._rows(who, when, [a.name for a in self._accounting.of("cell")], values[rows], use)
 
     def _together(self, kind: str, mine: IntArray, how: IntArray, block: FloatArray, start_s: int) -> list[Rows]:
-        """Put together the cells of a box, and the quiet boxes of an area; what is shaped is left out."""
+        """Put together the quiet cells of a box, and the quiet boxes of an area; what is shaped is left out."""
         accounts = self._accounting.of("cell")
         place = [account.name for account in accounts].index(self._accounting.users)
         biggest = np.array([account.combine == "max" for account in accounts])

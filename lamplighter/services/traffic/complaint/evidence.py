@@ -21,7 +21,7 @@ BIGGEST = ("red_longest_s", "wait_longest_s")
 
 @dataclass(frozen=True)
 class Heard:
-    """What was counted of a group: kind `approach`, `crossings`, `zone` (all of one kind here) or `rest` (with neighbours).
+    """What was counted of a group: kind `approach`, `crossings`, `zone` (the quiet ones here) or `rest` (with neighbours).
 
     of: approach or crossings. name: the street id, empty for zone and rest. wait_s is all waits added up; green_s and what
     follows are None where they were not kept. over_s: how much time the windows cover.

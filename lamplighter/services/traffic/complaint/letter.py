@@ -155,8 +155,7 @@ def _waits(e: Evidence, asked: Asked) -> list[str]:
             said.append(_of_many(e, kind))
     if not shaped and e.leased_s > SOME_RATIO * max(e.watched_s, 1.0):
         said.append(
-            "When which street had green is not kept for this time: some of these signals are there for people on foot alone, "
-            "and so few asked for them that one could be told from it."
+            "When which street had green is not kept for this time: so few used some of these signals that one could be told from it."
         )
     return said
 
@@ -187,7 +186,8 @@ def _of_many(e: Evidence, kind: str) -> str:
         return f"Fewer than {LOW_COUNT} {who} were counted here, and so that nobody can be told from it nothing of them is kept."
     what = f"{heard.users_count} {who} were counted, and the mean wait was {_mean_s(heard)}"
     if heard.kind == "zone":
-        return f"On one of its streets fewer than {LOW_COUNT} vehicles were counted, so all of them are kept as one: {what}."
+        many = f"the {heard.members} quietest streets of this intersection are kept as one"
+        return f"So that nobody can be told from them, {many}: {what}."
     others = f"with those of quiet neighbours in {e.area} ({heard.members} intersections in all)"
     return f"So that nobody can be told from them, the {who} of this intersection are kept together {others}: {what}."
 
@@ -231,7 +231,9 @@ def _judged(e: Evidence, asked: Asked) -> tuple[str, float | None, str]:
     bound_s = max([one for one in bounds_s if one > 0], default=None)
     kinds = {one.kind for one in asked.meant}
     names = {one.name for one in asked.meant}
-    heard = [h for h in e.heard if h.of in kinds and (h.kind in ("zone", "rest") or h.name in names)]
+    alone = {h.name for h in e.heard}
+    merged = {one.kind for one in asked.meant if one.name not in alone}
+    heard = [h for h in e.heard if (h.of in merged and h.kind in ("zone", "rest")) or (h.of in kinds and h.name in names)]
     if bound_s is None or not heard:
         return "unknown", bound_s, "Whether anybody waited longer than is allowed cannot be told from what is kept."
     allowed = f"The longest wait allowed at red is {bound_s:.0f} s here"

@@ -168,7 +168,7 @@ def test_quiet_streets_and_crossings_are_told_as_they_are_kept(city: tuple[CityD
     book = Book(tmp_path).box().together("zone", "approach", 21, 210).together("rest", "crossings", 12, 240)
     book.decided("permit", "start_stage", REASONS[2], 13, ("rest", "middle"))
     text = book.ask(city).paragraph
-    assert "fewer than 10 vehicles were counted, so all of them are kept as one: 21 vehicles were counted, and the mean" in text
+    assert "the 3 quietest streets of this intersection are kept as one: 21 vehicles were counted, and the mean wait was" in text
     assert "together with those of quiet neighbours in middle (3 intersections in all): 12 requests for green" in text
     assert "here and at its quiet neighbours taken together, mostly because people wanted to cross" in text
 
