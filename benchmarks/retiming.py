@@ -58,9 +58,10 @@ def one(place: str, seeds: list[int]) -> dict[str, Any]:
 def line(row: dict[str, Any]) -> str:
     own, planned = float(np.mean(row["own_delay_s"])), float(np.mean(row["planned_delay_s"]))
     advice = "keep own" if "keep the own" in row["verdict"] else "install" if row["low_share"] > 0 else "not sure"
+    interval = f"{row['measured_share']:+.0%} ({row['low_share']:+.0%} to {row['high_share']:+.0%})"
     return (
-        f"| {row['place']} | {row['signals']} | {row['expected_share']:+.0%} | {own:.1f} | {planned:.1f} | {row['measured_share']:+.0%} "
-        f"({row['low_share']:+.0%} to {row['high_share']:+.0%}) | {advice} |"
+        f"| {row['place']} | {row['signals']} | {row['expected_share']:+.0%} | {own:.1f} | {planned:.1f} | {interval} "
+        f"| {advice} |"
     )
 
 

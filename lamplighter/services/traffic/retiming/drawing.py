@@ -17,6 +17,7 @@ from lamplighter.terms.columns import BoolArray
 
 GREEN, YIELDS, YELLOW, RED, OUT, BACK = "#009E73", "#56B4E9", "#F0E442", "#404040", "#0072B2", "#D55E00"
 WIDTH, LEFT, TOP, ROW = 760, 230, 34, 22
+WORDS = "reds: upper line outbound, lower (dashed) inbound; bands: outbound rising, inbound falling"
 STYLE = 'font-family="sans-serif" font-size="11"'
 HATCH = (
     '<defs><pattern id="hatch" width="4" height="4" patternUnits="userSpaceOnUse" patternTransform="rotate(45)">'
@@ -112,8 +113,7 @@ def time_space(junctions: Sequence[Junction], programmes: Sequence[Programme], l
     floor = TOP + plot
     parts = [f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" role="img" {STYLE}>',
              f"<title>Time-space diagram of {len(line.boxes)} intersections, cycle {cycle_s} s</title>",
-             f'<text x="{LEFT}" y="14">reds: upper line outbound, lower (dashed) inbound; bands: '
-             "outbound rising, inbound falling</text>"]  # fmt: skip
+             f'<text x="{LEFT}" y="14">{WORDS}</text>']  # fmt: skip
     out, back = bands(junctions, programmes, line, cycle_s)
     for found, sign, colour, dash in ((out, 1.0, OUT, ""), (back, -1.0, BACK, ' stroke-dasharray="4 2"')):
         if found is None or found.width_s <= 0:

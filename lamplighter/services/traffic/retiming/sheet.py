@@ -80,8 +80,8 @@ def as_json(made: Retimed, verdict: Verdict) -> str:
     rows: list[dict[str, Any]] = []
     for period in made.periods:
         kept = _kept(period)
-        expected = {"own_waiting_veh": round(period.own.waiting_veh, 3),
-                    "planned_waiting_veh": round(period.planned.waiting_veh, 3), "gain_share": round(period.gain_share, 4)}  # fmt: skip
+        own_veh, planned_veh = round(period.own.waiting_veh, 3), round(period.planned.waiting_veh, 3)
+        expected = {"own_waiting_veh": own_veh, "planned_waiting_veh": planned_veh, "gain_share": round(period.gain_share, 4)}
         rows.append({
             "begin_s": period.begin_s, "end_s": period.end_s, "predicted": expected,
             "groups": [_group_row(made, group) for group in period.groups],

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Retiming against what theory knows: delay, optimal cycle, offsets, platoons, bands and plan periods."""
 
-from itertools import combinations
+from itertools import combinations, pairwise
 
 import numpy as np
 import pytest
@@ -68,10 +68,15 @@ def test_the_best_offset_between_two_signals_is_the_travel_time_within_the_cycle
     cycle_s = 60
     roads = streets.row_of_signals([0.2, 0.0], [travel_s], 1.0)
     cost = [
-        watch(roads, streets.lights(cycle_s, [30, 30], [0, offset]), 6 * cycle_s, cycle_s).queued_veh_s[1] for offset in range(cycle_s)
+        watch(roads, streets.lights(cycle_s, [30, 30], [0, offset]), 6 * cycle_s, cycle_s).queued_veh_s[1]
+        for offset in range(cycle_s)
     ]
     best = int(np.argmin(cost))
-    assert (best - travel_s) % cycle_s in (0, *range(cycle_s - 6, cycle_s), 1)  # the queue leaves within 24 s of 30: room to be early
+    assert (best - travel_s) % cycle_s in (
+        0,
+        *range(cycle_s - 6, cycle_s),
+        1,
+    )  # the queue leaves within 24 s of 30: room to be early
     assert cost[travel_s % cycle_s] == pytest.approx(min(cost), abs=0.3)
     assert max(cost) > 20 * min(cost) + 20
 
@@ -89,9 +94,7 @@ def test_dispersed_platoons_lose_nobody(travel_s: int, green_s: int, offset_s: i
 def test_the_longer_the_way_the_wider_the_platoon() -> None:
     roads = [streets.row_of_signals([0.1, 0.0], [delay], smooth) for delay, smooth in map(kernel.platoon, (10.0, 40.0, 120.0))]
     # Green is as long as the platoon and begins as it arrives: what it misses grows with the way.
-    late = [
-        watch(r, streets.lights(60, [20, 20], [0, int(r.feed_delay_s[0])]), 1200, 600).queued_veh_s[1] for r in roads
-    ]
+    late = [watch(r, streets.lights(60, [20, 20], [0, int(r.feed_delay_s[0])]), 1200, 600).queued_veh_s[1] for r in roads]
     assert late[0] < late[1] < late[2]
 
 
@@ -122,8 +125,8 @@ def brute(flow: "np.ndarray[tuple[int, int], np.dtype[np.float64]]", count: int,
     size, best = len(flow), np.inf
     for inner in combinations(range(1, size), count - 1):
         edges = (0, *inner, size)
-        if min(b - a for a, b in zip(edges, edges[1:], strict=False)) >= least:
-            best = min(best, sum(((flow[a:b] - flow[a:b].mean(axis=0)) ** 2).sum() for a, b in zip(edges, edges[1:], strict=False)))
+        if min(b - a for a, b in pairwise(edges)) >= least:
+            best = min(best, sum(((flow[a:b] - flow[a:b].mean(axis=0)) ** 2).sum() for a, b in pairwise(edges)))
     return float(best)
 
 

@@ -21,7 +21,7 @@ from lamplighter.services.traffic.retiming.counts import Count
 from lamplighter.services.traffic.tryout.scenario import Scenario, routes_of
 
 COUNT_S = 300
-NICENESS = "10"
+NICENESS = "2"
 INSTALL = "install it with: pip install 'lamplighter[sumo]'"
 
 
