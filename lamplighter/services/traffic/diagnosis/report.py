@@ -145,7 +145,7 @@ def detector_health(sums: BoxSums, d: FloatArray, names: Sequence[str]) -> str:
     on[:, known] = d[:, numbers[known], D.ON_MS] / max(float(d[:, :, D.ON_MS].max(initial=0.0)), 1.0)
     places = [((n + 0.5) / len(numbers), str(number)) for n, number in enumerate(numbers.tolist())]
     frame = plots.Frame(
-        "Time on of every detector", "time of day", "detector number", 70.0 + 15.0 * len(numbers), _x_marks(names), places
+        "Time on of every detector", "time of day", "detector number", 90 + 15 * len(numbers), _x_marks(names), places
     )
     legend = plots.key(("hardly on", "on all the time"), (plots.SHADES[0], plots.SHADES[-1]))
     rows = [

@@ -89,10 +89,10 @@ def write_log(pieces: Iterable[Simulated[Events]], names: Mapping[int, str], pat
                 raise TypeError("an event log is written of a simulated city only; these events are not `Simulated`")
             events = piece.value
             ordered = events.take(np.lexsort((events.parameter, events.event, events.time_ms)).astype(np.int64))
-            moments: list[str] = ordered.time_ms.astype("datetime64[ms]").astype(np.str_).tolist()
-            for row in range(len(moments)):
+            moments = [str(np.datetime64(int(ms), "ms")).replace("T", " ") for ms in ordered.time_ms]
+            for row, moment in enumerate(moments):
                 box, event, number = (int(column[row]) for column in ordered[1:])
-                rows.writerow((str(moments[row]).replace("T", " "), SIMULATED_PREFIX + names[box], event, number))
+                rows.writerow((moment, SIMULATED_PREFIX + names[box], event, number))
             count += len(moments)
     return count
 
