@@ -155,8 +155,8 @@ def _waits(e: Evidence, asked: Asked) -> list[str]:
             said.append(_of_many(e, kind))
     if not shaped and e.leased_s > SOME_RATIO * max(e.watched_s, 1.0):
         said.append(
-            "When which street had green is not kept for this time: so few used some of these signals that one could be told from "
-            "it."
+            "When which street had green is not kept for this time: so few used some of these signals that one could be told "
+            "from it."
         )
     return said
 
