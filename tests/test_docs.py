@@ -13,7 +13,7 @@ from lamplighter.cli import COMMANDS, service_names
 from lamplighter.runtime.wiring import KEYS, read_wiring
 
 LINK = re.compile(r"\[[^\]]+\]\(([^)#\s]+)[^)]*\)")
-PROOF = re.compile(r"`(tests/[\w/]+\.py)(?:::(\w+))?`")
+PROOF = re.compile(r"`((?:lamplighter/services/\w+/)?tests/[\w/]+\.py)(?:::(\w+))?`")
 COMMAND = re.compile(r"lamplighter ([a-z]+)")
 
 

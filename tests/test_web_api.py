@@ -89,7 +89,7 @@ def test_controls_reach_the_engine(client: httpx.Client, engine: Scripted) -> No
 
 def test_an_operator_asks_looks_and_withdraws(client: httpx.Client, engine: Scripted) -> None:
     engine.calls.clear()
-    wish = {"action": "clear_way", "boxes": [{"asset": "J1", "values": {"stage": 2}}], "seconds": 60, "reason": "ambulance"}
+    wish = {"action": "clear_way", "boxes": [{"asset": "J1", "values": {"stage": 2}}], "duration_s": 60, "reason": "ambulance"}
     taken = client.post("/api/control/ask/traffic", json=wish)
     assert taken.status_code == 200, taken.text
     number = taken.json()["number"]
@@ -101,7 +101,7 @@ def test_an_operator_asks_looks_and_withdraws(client: httpx.Client, engine: Scri
     assert client.get("/api/control/wishes").status_code == 403, "another site's page cannot read them"
 
 
-WISH = {"action": "clear_way", "boxes": [], "seconds": 60, "reason": "ambulance"}
+WISH = {"action": "clear_way", "boxes": [], "duration_s": 60, "reason": "ambulance"}
 
 
 @pytest.mark.parametrize(

@@ -11,23 +11,12 @@ from xml.etree import ElementTree as ET
 
 import numpy as np
 
-from lamplighter.runtime.view import (
-    Asked,
-    BoxAnswer,
-    DecisionLine,
-    Explanation,
-    LayerValues,
-    Scene,
-    Series,
-    ServiceAbout,
-    ServiceState,
-    View,
-    Wished,
-)
+from lamplighter.runtime.view import DecisionLine, Explanation, LayerValues, Scene, Series, ServiceAbout, ServiceState, View
 from lamplighter.terms.asset import Assets
 from lamplighter.terms.city import Place, Streets
 from lamplighter.terms.outcome import Outcome
 from lamplighter.terms.service import Layer
+from tests.web_wishes import Asked, ScriptedDesk, Wished
 
 BEGIN_S = 1768316400.0  # 2026-01-13 16:00 Europe/Berlin
 LON0, LAT0 = 13.5097, 52.4144
@@ -221,11 +210,11 @@ class Scripted:
         self._running, self._speed = running, 20.0
         self._arms: dict[str, Literal["adaptive", "baseline"]] = {one.name: "adaptive" for one in scene.services}
         self._acts: tuple[DecisionLine, ...] = ()
-        self._wished: tuple[Wished, ...] = ()
         self._extra = 0
         self._moving = moving
         self._view: View | None = None
         self.calls: list[str] = []
+        self._desk = ScriptedDesk(self.calls)
 
     def scene(self) -> Scene:
         return self._scene
@@ -276,24 +265,15 @@ class Scripted:
         return 42
 
     def ask(self, service: str, asked: Asked) -> int:
-        with self._lock:
-            if service not in self._arms:
-                raise KeyError(service)
-            if asked.action not in ("hold", "clear_way"):
-                raise ValueError(f"{service} has no action {asked.action!r} for operators")
-            boxes = tuple(BoxAnswer(name, "stands", "") for name, _ in asked.boxes)
-            number, until_s = len(self._wished) + 1, self._now() + asked.seconds_s
-            self._wished = (*self._wished, Wished(number, service, asked.action, asked.reason, until_s, False, boxes))
-            self.calls.append(f"ask {service} {asked.action} {len(asked.boxes)} {asked.seconds_s:g} {asked.reason}")
-        return number
+        if service not in self._arms:
+            raise KeyError(service)
+        return self._desk.ask(service, asked, self._now())
 
     def withdraw(self, number: int) -> None:
-        with self._lock:
-            self._wished = tuple(replace(one, ended=one.ended or one.number == number) for one in self._wished)
-            self.calls.append(f"withdraw {number}")
+        self._desk.withdraw(number)
 
     def wishes(self) -> tuple[Wished, ...]:
-        return self._wished
+        return self._desk.wished
 
     def _say(self, service: str, kind: Literal["operator", "hand_back"], text: str) -> None:
         self._acts = (DecisionLine(self._now(), service, "", kind, text), *self._acts)[:20]

@@ -153,8 +153,8 @@ def read_wish(service: Service, assets: Assets, asked: Asked, number: int, now_s
     actions = {action.name: action for action in service.actions if action.by == "operator"}
     if asked.action != HOLD and asked.action not in actions:
         raise WishError(f"{service.name} has no action {asked.action!r} for operators; there are {', '.join([HOLD, *actions])}")
-    if not 1.0 <= asked.seconds_s <= SECONDS_MAX:
-        raise WishError(f"{asked.seconds_s:g} s is outside 1 to {SECONDS_MAX:g} s")
+    if not 1.0 <= asked.duration_s <= SECONDS_MAX:
+        raise WishError(f"{asked.duration_s:g} s is outside 1 to {SECONDS_MAX:g} s")
     if not 1 <= len(asked.boxes) <= BOXES_MAX or len({name for name, _ in asked.boxes}) < len(asked.boxes):
         raise WishError(f"{len(asked.boxes)} boxes were named; allowed are 1 to {BOXES_MAX}, each once")
     kinds = {one.of for one in service.actions if asked.action in (HOLD, one.name)}
@@ -167,7 +167,7 @@ def read_wish(service: Service, assets: Assets, asked: Asked, number: int, now_s
     rows = sorted((place[name], values) for name, values in asked.boxes)
     made = {column.name: np.array([values[column.name] for _, values in rows], np.float64) for column in columns}
     asset = np.array([position for position, _ in rows], np.int64)
-    return Wish(number, asked.action, asked.reason, asset, made, now_s + asked.seconds_s)
+    return Wish(number, asked.action, asked.reason, asset, made, now_s + asked.duration_s)
 
 
 def wished(service: str, ids: TextArray, wish: Wish) -> Wished:

@@ -136,7 +136,7 @@ class Asked:
 
     action: str
     boxes: tuple[tuple[str, Mapping[str, float]], ...]
-    seconds_s: float
+    duration_s: float
     reason: Reason
 
 

@@ -44,7 +44,7 @@ class Ask(msgspec.Struct, frozen=True):
 
     action: str
     boxes: list[Box]
-    seconds: float
+    duration_s: float
     reason: Reason
 
 
@@ -117,7 +117,7 @@ def hand_back(city: City) -> Done:
 @post("/api/control/ask/{service:str}", guards=[ours_only], status_code=200, sync_to_thread=False)
 def ask(city: City, service: FromPath[str], data: JSONBody[Ask]) -> Taken:
     """Put an operator's wish to the safety gate, again and again until it ends. Nothing is skipped for it."""
-    asked = Asked(data.action, tuple((box.asset, box.values) for box in data.boxes), data.seconds, data.reason)
+    asked = Asked(data.action, tuple((box.asset, box.values) for box in data.boxes), data.duration_s, data.reason)
     try:
         number = city.engine.ask(service, asked)
     except KeyError as unknown:

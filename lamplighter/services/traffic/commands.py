@@ -134,7 +134,7 @@ def emergency(
     try:
         wanted = _wanted(name, places, along)
         boxes = [{"asset": box, "values": {} if hold else {"stage": stage}} for box, stage in wanted.items()]
-        body = {"action": "hold" if hold else CLEAR_WAY, "boxes": boxes, "seconds": seconds, "reason": reason}
+        body = {"action": "hold" if hold else CLEAR_WAY, "boxes": boxes, "duration_s": seconds, "reason": reason}
         number = int(helping.ask(port, "ask/traffic", body)["number"])
         click.echo(f"Wish {number}: {', '.join(f'{box} stage {stage}' for box, stage in wanted.items())}, {seconds:g} s.")
         try:

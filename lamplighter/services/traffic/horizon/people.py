@@ -30,9 +30,9 @@ NO_BOUND_S = 1e9
 class Persons(NamedTuple):
     """How many persons a vehicle of each kind carries, as the city's settings state it."""
 
-    car: float
-    bus: float
-    tram: float
+    persons_per_car: float
+    persons_per_bus: float
+    persons_per_tram: float
 
 
 class People(NamedTuple):
@@ -86,7 +86,7 @@ def people_rows(layout: Layout, persons: Persons) -> People:
         walk_s=np.where(on_foot, groups.green_min_s[group], 0.0),
         red_max_s=np.where(on_foot, groups.red_max_s[group], NO_BOUND_S),
         flow_s=np.where(on_foot, WALKERS_S, 0.0),
-        persons=np.array([1.0, persons.bus, persons.tram])[kind],
+        persons=np.array([1.0, persons.persons_per_bus, persons.persons_per_tram])[kind],
     )
 
 
