@@ -116,8 +116,8 @@ def look(seen: Watch, states: Bytes2, now_s: float) -> None:
     for s in range(states.shape[0]):
         for n in range(states.shape[1]):
             letter, before = states[s, n], seen.last[s, n]
-            goes, went = letter == _G or letter == _YIELDS, before == _G or before == _YIELDS
-            yellow, was_yellow = letter == _Y or letter == _Y_BIG, before == _Y or before == _Y_BIG
+            goes, went = letter in (_G, _YIELDS), before in (_G, _YIELDS)
+            yellow, was_yellow = letter in (_Y, _Y_BIG), before in (_Y, _Y_BIG)
             if letter == 0 or first:
                 continue
             if went and not goes:

@@ -41,7 +41,8 @@ def compare(plan: Plan, jobs: int, done: Callable[[int, int], None]) -> Outcome:
     failed: list[str] = []
     with ProcessPoolExecutor(max_workers=min(jobs, len(runs)), mp_context=multiprocessing.get_context("spawn")) as pool:
         waiting: dict[Future[Measures], tuple[Scenario, str, int]] = {
-            pool.submit(run_arm, scenario.config, arm, seed, plan.conditions): (scenario, arm, seed) for scenario, arm, seed in runs
+            pool.submit(run_arm, scenario.config, arm, seed, plan.conditions): (scenario, arm, seed)
+            for scenario, arm, seed in runs
         }
         for number, future in enumerate(as_completed(waiting)):
             scenario, arm, seed = waiting[future]
@@ -81,4 +82,3 @@ def mean_of(runs: Sequence[Measures], measure: str) -> float:
     """Return the mean of one measure over runs that have it."""
     values = [run[measure] for run in runs if measure in run]
     return sum(values) / len(values) if values else 0.0
-

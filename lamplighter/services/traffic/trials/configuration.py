@@ -11,12 +11,15 @@ from lamplighter.services.traffic.trials.scenario import Scenario
 from lamplighter.services.traffic.trials.strands import open_xml
 
 # What a trial sets itself, or what only a window needs.
-_OURS = {"seed", "random", "step-length", "time-to-teleport", "remote-port", "num-clients", "log", "message-log", "error-log", "verbose",
-         "no-step-log", "no-warnings", "duration-log.statistics", "duration-log.disable", "gui-settings-file", "start", "quit-on-end",
-         "demo", "game", "game.mode", "additional-files", "a", "additional", "tls.all-off", "output-prefix", "save-state.times",
-         "save-state.period", "breakpoints", "human-readable-time"}  # fmt: skip
-_WRITES = {"inductionLoop", "e1Detector", "instantInductionLoop", "laneAreaDetector", "e2Detector", "entryExitDetector", "e3Detector",
-           "edgeData", "laneData", "vTypeProbe", "routeProbe"}  # fmt: skip
+_OURS = frozenset(
+    "seed random step-length time-to-teleport remote-port num-clients log message-log error-log verbose no-step-log no-warnings "
+    "duration-log.statistics duration-log.disable gui-settings-file start quit-on-end demo game game.mode additional-files a "
+    "additional tls.all-off output-prefix save-state.times save-state.period breakpoints human-readable-time".split()
+)
+_WRITES = frozenset(
+    "inductionLoop e1Detector instantInductionLoop laneAreaDetector e2Detector entryExitDetector e3Detector edgeData laneData "
+    "vTypeProbe routeProbe".split()
+)
 _NOWHERE = "NUL"
 
 

@@ -53,7 +53,8 @@ class Sumo:
         silent = [silent_additional(file, self.private) for file in self._scenario.additional]
         command = [str(self._installed.home / "bin" / "sumo"), "-c", str(config),
                    "--additional-files", ",".join(str(file) for file in (*silent, self.added)), "--seed", str(self._seed),
-                   "--tripinfo-output", str(self.trips), "--tripinfo-output.write-unfinished", "--remote-port", str(port), *ALWAYS]  # fmt: skip
+                   "--tripinfo-output", str(self.trips), "--tripinfo-output.write-unfinished",
+                   "--remote-port", str(port), *ALWAYS]  # fmt: skip
         if self._installed.has_undeparted():
             command.append("--tripinfo-output.write-undeparted")
         with (self.private / "said.txt").open("wb") as said:

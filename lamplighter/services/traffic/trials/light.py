@@ -15,6 +15,7 @@ from lamplighter.services.traffic.trials.stages import GOES, change
 from lamplighter.services.traffic.trials.survey import Box
 
 AHEAD_S = 30  # no change takes longer
+SETTLES_S = 60  # after joining its own programme, what ended before still counts
 
 
 @dataclass
@@ -24,6 +25,10 @@ class Light:
     box: Box
     rules: Rules
     begin_s: int
+    shown: str = ""
+    stage: int = 0
+    own: bool = True
+    green_since_s: int = 0
 
     def __post_init__(self) -> None:
         """Begin in step with the own programme."""
@@ -33,6 +38,7 @@ class Light:
         self.shown = self.box.own.intervals[position][1]
         self.green_since_s = self.begin_s - int(into_s)
         self.own = self._in_step = True
+        self._joined_s = self.begin_s - SETTLES_S
         self._joins = False  # the running change leads into the own programme
         self._coming: list[str] = []
         self._leads_to = self.shown
@@ -101,10 +107,13 @@ class Light:
         own = self.box.own
         if self._joins:
             self._in_step, self._joins = True, False  # the change to it is over
+            self._joined_s = now_s
         if self._in_step:
             position, into_s = own.at(now_s)
             state = own.intervals[position][1]
             self._left_out = {n for n in self._left_out if state[n] not in "rs"}
+            if now_s - self._joined_s < SETTLES_S:
+                state = self._cleared(self._without(state, self._left_out), now_s)
             self.shown = self._leads_to = self._without(state, self._left_out)
             stage = own.stage[position]
             if stage is not None:
@@ -120,6 +129,22 @@ class Light:
                 self._left_out, self.stage = left_out, stage
                 self._join(state, now_s)
                 return
+
+    def _cleared(self, state: str, now_s: int) -> str:
+        """Return a state without greens that what ended before the programme was joined does not let begin yet."""
+        ended_s = now_s - self._since_s
+        over = np.array([letter not in GOES for letter in self.shown], np.bool_)
+        early: set[int] = set()
+        for n, letter in enumerate(state):
+            if letter in GOES and self.shown[n] not in GOES:
+                wait_s = float((self.box.times.intergreen_s[:, n] - ended_s)[over].max(initial=0.0))
+                ending = [m for m, other in enumerate(state) if other not in GOES and not over[m]]
+                wait_s = max(wait_s, float(self.box.times.intergreen_s[ending, n].max(initial=0.0)))
+                if wait_s > 0.0:
+                    early.add(n)
+                    if self.box.own.green_left_s(n, now_s) - wait_s < self.box.times.green_min_s[n]:
+                        self._left_out.add(n)
+        return self._without(state, early)
 
     def _join(self, state: str, now_s: int) -> None:
         """Begin the change into the own programme; where nothing has to change it is over at once."""

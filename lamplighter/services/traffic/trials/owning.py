@@ -56,7 +56,9 @@ def timetable(signal: Signal, stages: Stages, times: Times, rules: Rules) -> Tim
     for k, place in enumerate(places):
         before, after = places[k - 1], places[(k + 1) % len(places)]
         states = [signal.intervals[n][1] for n in (before, place, after)]
-        late_s = len(change(states[0], states[1], times, rules)) - (_span_s(signal, before, place) - _green_s(signal, own, before))
+        late_s = len(change(states[0], states[1], times, rules)) - (
+            _span_s(signal, before, place) - _green_s(signal, own, before)
+        )
         least_s = max((float(times.green_min_s[n]) for n, c in enumerate(states[1]) if c in GOES), default=0.0)
         rows.append((max(_green_s(signal, own, place) - max(late_s, 0.0), least_s), states[1]))
         stage.append(own[place])

@@ -4,7 +4,7 @@
 from dataclasses import dataclass
 
 RESCO_STEP_S, RESCO_YELLOW_S = 10, 3
-# Published settings that differ, by scenario: (seconds between choices, yellow at the head of them). Source: RESCO, `config/map_config`.
+# Published settings that differ, by scenario: (seconds between choices, yellow at their head). Source: RESCO, `map_config`.
 PUBLISHED_S = {"arterial4x4": (5, 2)}
 PUBLISHED = ("cologne1", "cologne3", "cologne8", "ingolstadt1", "ingolstadt7", "ingolstadt21", "grid4x4", "arterial4x4")
 GREEN_MIN_S = 5

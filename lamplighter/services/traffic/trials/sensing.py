@@ -121,7 +121,7 @@ def sums(lanes: int, crossings: int, signals: int, letters: int) -> Sums:
 @njit(cache=True)
 def _whole(data: Bytes, at: int) -> int:
     value = (np.int64(data[at]) << 24) | (np.int64(data[at + 1]) << 16) | (np.int64(data[at + 2]) << 8) | np.int64(data[at + 3])
-    return value - 2 * _SIGNED if value >= _SIGNED else value
+    return int(value - 2 * _SIGNED) if value >= _SIGNED else int(value)
 
 
 @njit(cache=True)
@@ -140,7 +140,7 @@ def _row(data: Bytes, at: int, size: int, key: Hashes, row: IntArray) -> int:
     place = value & mask
     while row[place] >= 0:
         if key[place] == value:
-            return row[place]
+            return int(row[place])
         place = (place + np.uint64(1)) & mask
     return -1
 
@@ -151,7 +151,7 @@ def _number(data: Bytes, at: int, size: int) -> int:
     value = np.int64(0)
     for n in range(at, at + size):
         value = value * _TEN + np.int64(data[n] - _ZERO)
-    return value
+    return int(value)
 
 
 @njit(cache=True)
@@ -240,13 +240,13 @@ def reduce(data: Bytes, now_s: float, known: Places, out: Sums) -> int:
     spare = np.empty(8, np.uint8)
     at, signal = 4, 0
     while data[at + 1] != talk.STEP:  # what the commands before the step answered
-        at += np.int64(data[at]) if data[at] else _whole(data, at + 1)
-    at += np.int64(data[at]) if data[at] else _whole(data, at + 1)
+        at += int(data[at]) if data[at] else _whole(data, at + 1)
+    at += int(data[at]) if data[at] else _whole(data, at + 1)
     told = _whole(data, at)
     at += 4
     for _ in range(told):
         begin = at
-        length = np.int64(data[at])
+        length = int(data[at])
         at += 1
         if length == 0:
             length = _whole(data, at)

@@ -19,7 +19,7 @@ GOES = frozenset("Gg")
 
 @dataclass(frozen=True)
 class Stages:
-    """Stages of one signal. states: one letter per signal link; own_stage (i,): per own interval the stage that it belongs to, or None."""
+    """Stages of one signal. states: one letter per signal link; own_stage (i,): per own interval its stage, or None."""
 
     states: tuple[str, ...]
     own_stage: tuple[int | None, ...]
@@ -39,7 +39,8 @@ class Times:
 def stages_of(signal: Signal, rules: Rules) -> Stages:
     """Return the green intervals that are longer than the changes between them, each state once.
 
-    Where the published rules do not hold, each is filled up with every green that meets none of it.
+    Where the published rules do not hold, each is filled up with every green that meets none of it, and has a twin without
+    its walks.
     """
     greens = [bool(GOES & set(state)) and not set(state) & set("yYu") for _, state in signal.intervals]
     long = [green and seconds > TRANSITION_S for green, (seconds, _) in zip(greens, signal.intervals, strict=True)]
@@ -48,9 +49,16 @@ def stages_of(signal: Signal, rules: Rules) -> Stages:
     kept = [state for wanted, (_, state) in zip(long, signal.intervals, strict=True) if wanted]
     shown = list(dict.fromkeys(kept + _missing(signal, kept)))
     states = shown if rules.yellow_alone else [_filled(signal, state) for state in shown]
-    distinct = list(dict.fromkeys(states))
+    distinct = list(dict.fromkeys(states if rules.yellow_alone else states + [_unwalked(signal, state) for state in states]))
     own = tuple(distinct.index(states[shown.index(state)]) if state in shown else None for _, state in signal.intervals)
     return Stages(tuple(distinct), own)
+
+
+def _unwalked(signal: Signal, state: str) -> str:
+    """Return a state without its walks, for when nobody calls; as it is where nobody else would have green."""
+    on_foot = {c.link for c in signal.connections if c.kind == FOOT}
+    twin = "".join("r" if n in on_foot else letter for n, letter in enumerate(state))
+    return twin if GOES & set(twin) else state
 
 
 def _filled(signal: Signal, state: str) -> str:
@@ -109,7 +117,7 @@ def times_of(signal: Signal, rules: Rules) -> Times:
 
 
 def apart_at_least_s(one: Connection, other: Connection, rules: Rules, goes: BoolArray2) -> float:
-    """Return the time from the end of green of one to the start of green of the other. goes (t, n): the own programme's greens."""
+    """Return the time from one's end of green to the other's start. goes (t, n): the own programme's greens."""
     yellow_s = 0.0 if one.kind == FOOT else float(rules.yellow_s)
     if rules.yellow_alone:
         return yellow_s
@@ -172,36 +180,54 @@ def plain_change(before: str, after: str, rules: Rules) -> tuple[str, ...]:
 def kept_change(before: str, after: str, times: Times, ended_s: FloatArray | None = None) -> tuple[str, ...]:
     """Return the state of each second of a change that keeps every intergreen.
 
-    Greens end at once and start as soon as every green that they meet is clear; who gave way gives way until the end.
+    The change is as long as its longest intergreen. A green that clears faster ends later, and one starts as soon as every
+    green that it meets is clear; who gave way, or must from now on, gives way throughout.
     ended_s (n,): how long ago the greens ended that are over already; None: long ago.
     """
     if before == after:
         return ()
-    many = len(before)
-    ends = np.array([a in GOES and b not in GOES for a, b in zip(before, after, strict=True)])
-    loses = np.array([a == "G" and b == "g" for a, b in zip(before, after, strict=True)])
-    starts = np.array([b in GOES and a not in GOES for a, b in zip(before, after, strict=True)])
-    gains = np.array([a == "g" and b == "G" for a, b in zip(before, after, strict=True)])
-    apart_s = np.where((ends | loses)[:, None] & (starts | gains)[None, :], times.intergreen_s, 0.0)
+    was, now = _greens(before), _greens(after)
+    ends, starts = was & ~now, now & ~was
+    loses, gains = _letters(before, "G") & _letters(after, "g"), _letters(before, "g") & _letters(after, "G")
+    enters = starts | gains
+    apart_s = np.where((ends | loses)[:, None] & enters[None, :], times.intergreen_s, 0.0)
+    free_s = np.where(starts, times.red_amber_s, 0.0)
     if ended_s is not None:
-        over = np.array([a not in GOES for a in before])
-        left_s = np.where(over[:, None] & (starts | gains)[None, :], times.intergreen_s - ended_s[:, None], 0.0)
-        apart_s = np.maximum(apart_s, left_s)
-    start_s = np.maximum(apart_s.max(axis=0, initial=0.0), np.where(starts, times.red_amber_s, 0.0))
-    length_s = int(max(start_s.max(initial=0.0), (times.yellow_s * ends).max(initial=0.0)))
-    rows: list[str] = []
-    for second in range(length_s):
-        row = list(before)
-        for n in range(many):
-            if ends[n]:
-                row[n] = "y" if second < times.yellow_s[n] else "r"
-            elif starts[n]:
-                green, amber = second >= start_s[n], second >= start_s[n] - times.red_amber_s[n]
-                row[n] = "g" if green and after[n] == "g" else after[n] if green else "u" if amber else before[n]
-            elif gains[n] or loses[n]:
-                row[n] = "g"
-        rows.append("".join(row))
-    return tuple(rows)
+        left_s = np.where(~was[:, None] & enters[None, :], times.intergreen_s - ended_s[:, None], 0.0)
+        free_s = np.maximum(free_s, left_s.max(axis=0, initial=0.0))
+    clears_s = np.maximum(apart_s.max(axis=1, initial=0.0), np.where(ends, times.yellow_s, 0.0))
+    length_s = int(np.ceil(max(clears_s.max(initial=0.0), free_s.max(initial=0.0))))
+    end_s = np.where(ends, length_s - clears_s, 0.0)
+    start_s = np.maximum(free_s, np.where(apart_s > 0, end_s[:, None] + apart_s, 0.0).max(axis=0, initial=0.0))
+    gives = loses | gains
+    return tuple(_second(second, (before, after), (end_s, start_s, ends, starts, gives), times) for second in range(length_s))
+
+
+def _greens(state: str) -> BoolArray:
+    return np.array([letter in GOES for letter in state], np.bool_)
+
+
+def _letters(state: str, wanted: str) -> BoolArray:
+    return np.array([letter == wanted for letter in state], np.bool_)
+
+
+_Course = tuple[FloatArray, FloatArray, BoolArray, BoolArray, BoolArray]
+
+
+def _second(second: int, states: tuple[str, str], course: _Course, times: Times) -> str:
+    """Return the state of one second of a change."""
+    before, after = states
+    end_s, start_s, ends, starts, gives = course
+    row = list(before)
+    for n in range(len(row)):
+        if ends[n] and second >= end_s[n]:
+            row[n] = "y" if second < end_s[n] + times.yellow_s[n] else "r"
+        elif starts[n]:
+            green, amber = second >= start_s[n], second >= start_s[n] - times.red_amber_s[n]
+            row[n] = after[n] if green else "u" if amber else before[n]
+        elif gives[n]:
+            row[n] = "g"
+    return "".join(row)
 
 
 def change(before: str, after: str, times: Times, rules: Rules, ended_s: FloatArray | None = None) -> tuple[str, ...]:

@@ -49,4 +49,3 @@ def _sums(path: Path, streets: set[str]) -> tuple[dict[str, float], dict[str, fl
                 came = float(element.get("entered", "0")) + float(element.get("departed", "0"))
                 vehicles[name] = vehicles.get(name, 0.0) + came
     return wait_s, vehicles
-

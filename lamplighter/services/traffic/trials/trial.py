@@ -105,9 +105,8 @@ def _loops(ground: Ground) -> str:
         length_m = ground.ways.length_m[lane]
         for role, before_m in ((sensing.STOP_LINE, 0.1), (sensing.STOP, 2.5), (sensing.ADVANCE, 30.0)):
             position_m = max(length_m - before_m, min(0.5, length_m / 2))
-            lines.append(
-                f'<inductionLoop id="{row * sensing.ROLES + role}" lane="{lane}" pos="{position_m:.2f}" freq="100000" file="NUL"/>'
-            )
+            name = row * sensing.ROLES + role
+            lines.append(f'<inductionLoop id="{name}" lane="{lane}" pos="{position_m:.2f}" freq="100000" file="NUL"/>')
     return "\n".join(lines)
 
 
@@ -161,7 +160,12 @@ class Second:
         data = np.frombuffer(answer.data, np.uint8)
         sensing.reduce(data, float(now_s), self._places, self.sums)
         lost = np.flatnonzero(self._sight.lost)
-        self.sums.cell_veh[lost], self.sums.cell_occupancy[lost], self.sums.loop_veh[lost], self.sums.loop_occupancy[lost] = 0, 0, 0, 0
+        self.sums.cell_veh[lost], self.sums.cell_occupancy[lost], self.sums.loop_veh[lost], self.sums.loop_occupancy[lost] = (
+            0,
+            0,
+            0,
+            0,
+        )
         audit.look(self._watch, self.sums.states, float(now_s))
         return int(self.sums.totals[0])
 
@@ -219,4 +223,3 @@ def lost_lanes(lanes: int, share: float, seed: int) -> "np.ndarray[tuple[int], n
     """Return which lanes' detectors are silent: a random share, the same for the same seed."""
     draw = np.random.default_rng([seed, 77]).permutation(lanes)
     return draw < round(share * lanes)
-
