@@ -56,7 +56,7 @@ def one(place: str, seeds: list[int]) -> dict[str, Any]:
 
 
 def line(row: dict[str, Any]) -> str:
-    own, planned = float(np.mean(row["own_delay_s"])), float(np.mean(row["planned_delay_s"]))
+    own, planned = (float(np.mean(np.asarray(row[name], np.float64))) for name in ("own_delay_s", "planned_delay_s"))
     advice = "keep own" if "keep the own" in row["verdict"] else "install" if row["low_share"] > 0 else "not sure"
     interval = f"{row['measured_share']:+.0%} ({row['low_share']:+.0%} to {row['high_share']:+.0%})"
     return (

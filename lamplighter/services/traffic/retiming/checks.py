@@ -51,7 +51,7 @@ def _clearances(junction: Junction, lit: BoolArray) -> list[str]:
     for i, j in meeting:
         if not keeping.shared[i, j] and bool((lit[:, i] & lit[:, j]).any()):
             found.append(f"{junction.id}: links {i} and {j} meet and are green together.")
-        gaps = [(start - end) % size for end in ends[i] for start in begins[j] if not lit[end, j]]
+        gaps = [(start - end) % size for end in ends[i] for start in begins[j] if not lit[end - 1, j]]
         if gaps and min(gaps) < keeping.intergreen_s[i, j]:
             need_s = keeping.intergreen_s[i, j]
             found.append(f"{junction.id}: link {j} starts {min(gaps)} s after link {i} ends, at least {need_s:.0f} s.")

@@ -107,7 +107,7 @@ def _keeping(signal: Signal, states: list[str], kinds: tuple[str, ...], clear_s:
         shared[i, j] = bool((lit[:, i] & lit[:, j]).any())
         ends = [t for t in range(total) if lit[t - 1, i] and not lit[t, i]]
         begins = [t for t in range(total) if lit[t, j] and not lit[t - 1, j]]
-        gaps = [(start - end) % total for end in ends for start in begins if not lit[end, j]]
+        gaps = [(start - end) % total for end in ends for start in begins if not lit[end - 1, j]]
         need_s[i, j] = min([*gaps, clear_s])  # a longer one has another stage in it
     soft = np.asarray([kind in (FOOT, CYCLE) for kind in kinds])
     own_s = np.asarray([_shortest(lit[:, n]) for n in range(size)])
