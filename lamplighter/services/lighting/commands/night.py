@@ -63,9 +63,10 @@ class Found:
 def night(city_name: str, programme: Path | None, json_file: Path | None, **given: object) -> None:
     """Certify the least energy of a city's nights, and make the best timetables for lamps without a radio."""
     folder = find_city(city_name)
-    if not (folder / "city.toml").exists():
-        raise click.UsageError(f"{folder} is no city folder; build one with: lamplighter city build adlershof")
-    city = load(folder, discover())["lighting"]
+    cities = load(folder, discover())
+    if "lighting" not in cities:
+        raise click.ClickException(f"{folder}: the city has no street lights. Build it anew: lamplighter city build {city_name}")
+    city = cities["lighting"]
     layout = prepare(city)
     found = _found(city, layout, quarters(str(given["volume"])), cast("int", given["year"]), cast("int", given["steps"]))
     _print(layout, found)
