@@ -81,7 +81,10 @@ class Sumo:
 
     def __exit__(self, *_: object) -> None:
         """End the child, whatever happened, and remove its files."""
-        child = getattr(self, "_child", None)
+        open_talk: talk.Talk | None = getattr(self, "talk", None)
+        if open_talk is not None:
+            open_talk.cut()
+        child: subprocess.Popen[bytes] | None = getattr(self, "_child", None)
         if child is not None and child.poll() is None:
             child.kill()
             child.wait()

@@ -22,17 +22,17 @@ from lamplighter.terms.columns import FloatArray
 class Trips:
     """Columns of one run's trips while they are being reduced."""
 
-    loss_s: list[float] = field(default_factory=list)
-    late_s: list[float] = field(default_factory=list)
-    duration_s: list[float] = field(default_factory=list)
-    waiting_s: list[float] = field(default_factory=list)
-    kind: list[str] = field(default_factory=list)
+    loss_s: list[float] = field(default_factory=list[float])
+    late_s: list[float] = field(default_factory=list[float])
+    duration_s: list[float] = field(default_factory=list[float])
+    waiting_s: list[float] = field(default_factory=list[float])
+    kind: list[str] = field(default_factory=list[str])
     finished: int = 0
-    undeparted_s: list[float] = field(default_factory=list)
-    names: set[str] = field(default_factory=lambda: set())
+    undeparted_s: list[float] = field(default_factory=list[float])
+    names: set[str] = field(default_factory=set[str])
     last_depart_s: float = -1.0
     last_scheduled_s: float = -1.0
-    walk_wait_s: list[float] = field(default_factory=list)
+    walk_wait_s: list[float] = field(default_factory=list[float])
 
 
 def read_trips(path: Path) -> Trips:

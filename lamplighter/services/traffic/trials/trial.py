@@ -191,9 +191,12 @@ class Second:
         found, sums, lights = self._survey, self.sums, self._lights
         lanes = len(found.lanes)
         green = np.array(
-            [SHOWS.get(lights[b].shown[n], 0) for b, n in zip(found.move_box, found.move_link, strict=True)], np.int64
+            [SHOWS.get(lights[b].shown[n], 0) for b, n in zip(found.move_box.tolist(), found.move_link.tolist(), strict=True)],
+            np.int64,
         )
-        walks = np.array([lights[b].shown[n] in "Gg" for b, n in zip(found.foot_box, found.foot_link, strict=True)], np.bool_)
+        walks = np.array(
+            [lights[b].shown[n] in "Gg" for b, n in zip(found.foot_box.tolist(), found.foot_link.tolist(), strict=True)], np.bool_
+        )
         self._red_s = np.where(green > 0, 0.0, self._red_s + 1.0)
         self._foot_red_s = np.where(walks, 0.0, self._foot_red_s + 1.0)
         alive = ~self._sight.lost
