@@ -17,8 +17,16 @@ from typing import Any
 RESULTS = Path(__file__).parent / "results"
 SCENARIOS = ("cologne1", "cologne3", "cologne8", "ingolstadt1", "ingolstadt7", "ingolstadt21", "grid4x4", "arterial4x4")
 # Best published delay in SUMO 1.9, from the arrays that RESCO publishes (best window of ten episodes) or its figure.
-PUBLISHED_S = {"cologne1": "27.2", "cologne3": "18 to 31.5", "cologne8": "21.6", "ingolstadt1": "19.8 to 22.2", "ingolstadt7": "31.9",
-               "ingolstadt21": "67.9", "grid4x4": "34.0", "arterial4x4": "717"}  # fmt: skip
+PUBLISHED_S = {
+    "cologne1": "27.2",
+    "cologne3": "18 to 31.5",
+    "cologne8": "21.6",
+    "ingolstadt1": "19.8 to 22.2",
+    "ingolstadt7": "31.9",
+    "ingolstadt21": "67.9",
+    "grid4x4": "34.0",
+    "arterial4x4": "717",
+}
 ALL_ARMS = "own,actuated,delay_based,maxpressure,maxwave,adaptive"
 # table: options of `evaluate`, whether bologna_acosta is run too, whether published figures may stand beside
 TABLES: dict[str, tuple[tuple[str, ...], bool, bool]] = {

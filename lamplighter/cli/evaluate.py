@@ -62,6 +62,10 @@ class EvaluateCommand(click.Command):
                 return command.make_context(info_name, args, parent, **extra)
         return super().make_context(info_name, args, parent, **extra)
 
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command that the context was made for."""
+        return super().invoke(ctx) if ctx.command is self else ctx.command.invoke(ctx)
+
     @staticmethod
     def sources() -> tuple[EvaluateSource, ...]:
         """Return what the services contribute."""
@@ -69,7 +73,10 @@ class EvaluateCommand(click.Command):
 
     def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Say what else can be compared."""
-        rows = [(source.option, f"{source.doc}; its own options: {ctx.command_path} {source.option} . --help") for source in self.sources()]
+        rows = [
+            (source.option, f"{source.doc}; its own options: {ctx.command_path} {source.option} . --help")
+            for source in self.sources()
+        ]
         if rows:
             with formatter.section("Instead of a city"):
                 formatter.write_dl(rows)

@@ -16,7 +16,7 @@ def small_scenario(folder: Path, end_s: int = 240) -> Path:
     net = folder / "small.net.xml"
     made = ["--grid", "--grid.x-number", "2", "--grid.y-number", "1", "--grid.length", "150", "--grid.attach-length", "150",
             "--default-junction-type", "traffic_light", "--default.lanenumber", "2", "--default.sidewalk-width", "2",
-            "--crossings.guess", "true", "--crossings.guess.speed-threshold", "20", "-o", str(net), "--seed", "1"]  # fmt: skip
+            "--sidewalks.guess", "true", "--crossings.guess", "true", "-o", str(net), "--seed", "1"]  # fmt: skip
     subprocess.run([HOME / "bin" / "netgenerate", *made], check=True, env=env, capture_output=True, cwd=folder)
     flows = "".join(
         f'<flow id="{name}" begin="0" end="200" period="{period}" from="{start}" to="{end}" departLane="free"/>\n'
@@ -25,7 +25,7 @@ def small_scenario(folder: Path, end_s: int = 240) -> Path:
             ("sn", 9, "bottom1B0", "B0top1"), ("turn", 15, "bottom0A0", "B0right0"),
         )
     )  # fmt: skip
-    walks = '<personFlow id="foot" begin="0" end="200" period="20"><walk from="left0A0" to="A0bottom0"/></personFlow>'
+    walks = '<personFlow id="foot" begin="0" end="200" period="20"><walk from="left0A0" to="A0top0"/></personFlow>'
     (folder / "small.rou.xml").write_text(f"<routes>\n{flows}{walks}\n</routes>\n")
     loops = '<additional><inductionLoop id="theirs" lane="left0A0_1" pos="10" period="60" file="theirs.xml"/></additional>'
     (folder / "small.add.xml").write_text(loops)
