@@ -6,6 +6,7 @@ from typing import NamedTuple
 import numpy as np
 from numba import njit
 
+from lamplighter.services.traffic.horizon import loops, supervisor
 from lamplighter.services.traffic.horizon.derive import HISTORY_S, Derived, derive
 from lamplighter.services.traffic.horizon.learning import Discharge, begin, learn, queues
 from lamplighter.services.traffic.horizon.radar import AGES, fold
@@ -25,7 +26,10 @@ TURN_PRIOR = np.array([1.0, 0.3, 0.3, 0.005])  # straight, left, right, u-turn, 
 class Memory(NamedTuple):
     """All that a planner carries from second to second. Its arrays are used up by `decide`, which hands them on."""
 
+    network: Network
     derived: Derived
+    loops: loops.Loops
+    watch: supervisor.Watch
     discharge: Discharge
     learned: Learned
     state: State
@@ -34,7 +38,9 @@ class Memory(NamedTuple):
 
 def start(network: Network, settings: Settings) -> Memory:
     """Return the memory before the first second."""
-    derived, horizon = derive(network), int(settings.horizon_s)
+    whole, horizon = network, int(settings.horizon_s)
+    network = loops.narrow(whole) if settings.loops else whole
+    derived = derive(network)
     lanes, boxes = len(network.lane_length_m), len(network.stage_offsets) - 1
     likely = TURN_PRIOR[network.move_turn]
     total = np.bincount(derived.move_lane, weights=likely, minlength=lanes)[derived.move_lane]
@@ -57,7 +63,16 @@ def start(network: Network, settings: Settings) -> Memory:
         ahead_veh=np.zeros(lanes),
         plan=np.zeros((boxes, 2 * PLAN + 1), np.int64),
     )
-    return Memory(derived, discharge, learned, state, workspace(network, derived, horizon))
+    return Memory(
+        network,
+        derived,
+        loops.begin(whole),
+        supervisor.begin(network),
+        discharge,
+        learned,
+        state,
+        workspace(network, derived, horizon),
+    )
 
 
 @njit(cache=True)
@@ -124,9 +139,13 @@ def decide(network: Network, seen: Seen, memory: Memory, now_s: float, settings:
     To be called once a second; off the grid of settings.step_s, and while a box changes, the answer is what runs already.
     """
     second, boxes = int(now_s), len(network.stage_offsets) - 1
-    fold(seen.cell_veh, seen.passed_veh, memory.state.age_veh, memory.state.inflow_veh)
-    _watch(network, seen, memory.learned, memory.state, second)
-    lanes, state = len(seen.passed_veh), memory.state
+    network, lanes, state = memory.network, len(seen.passed_veh), memory.state
+    if settings.loops:
+        estimate = (state.age_veh, state.inflow_veh)
+        loops.fold(network, memory.derived, seen, memory.loops, state.passed_veh, memory.discharge.turn_share, estimate, second)
+    else:
+        fold(seen.cell_veh, seen.passed_veh, state.age_veh, state.inflow_veh)
+    _watch(network, seen, memory.learned, state, second)
     queued = (np.zeros(lanes, np.bool_), np.zeros(lanes, np.bool_))
     queues(state.age_veh, *queued)
     _ahead(network, memory.derived, seen, state, queued[0])
@@ -134,10 +153,17 @@ def decide(network: Network, seen: Seen, memory: Memory, now_s: float, settings:
     learn(network, memory.derived, seen, memory.discharge, (state.passed_veh, state.inflow_veh), queued, priors, second)
     stage, because = seen.stage.copy(), np.zeros(boxes, np.int64)
     _plan(network, seen, settings, memory, second, stage, because)
-    return Choice(stage, because, _trusted(network, seen)), memory
+    return Choice(stage, because, _trusted(seen, memory, second)), memory
 
 
-def _trusted(network: Network, seen: Seen) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
-    """Return the boxes all of whose lanes are seen."""
-    dead = np.concatenate(([0], np.cumsum(~seen.alive)))
-    return np.diff(dead[network.lane_offsets]) == 0
+def _trusted(seen: Seen, memory: Memory, second: int) -> BoolArray:
+    """Return the boxes that the planner answers for: all of whose lanes are seen, and where what was predicted happens."""
+    network, state, learned = memory.network, memory.state, memory.learned
+    trusted = supervisor.seen_whole(network, seen)
+    waiting_veh = state.age_veh[:, :, STANDS_S:].sum(axis=(1, 2))
+    found, rates = (waiting_veh, state.inflow_veh, state.age_veh.sum(axis=(1, 2))), (learned.free_veh_s, learned.opposed_veh_s)
+    own_share = network.own_share if len(network.own_share) else np.zeros(len(network.green_min_s))
+    supervisor.supervise(network, memory.derived, seen, memory.watch, found, rates, own_share, trusted)
+    expected = np.concatenate(([0.0], np.cumsum(state.depart_veh[second % 2, :, 0])))
+    memory.watch.expected_veh[:] = np.diff(expected[network.lane_offsets])
+    return trusted

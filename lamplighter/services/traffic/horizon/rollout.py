@@ -19,15 +19,12 @@ from lamplighter.terms.columns import FloatArray, IntArray
 
 CLOSED, FREE, MIXED = 0, 1, 2
 PLAN = 6  # stages of a plan before the base policy goes on
-LATE_COST = 1e5  # per second by which somebody waits beyond the bound
-WAITS_VEH = 0.3  # from so much queue on somebody waits
 GAP_S = 3  # who gives way needs nobody within so many seconds
 AHEAD_S = 3
-URGENT_S = 10
 QUEUE, CREDIT, USED, SPACE, WEIGHT, STOP, START, TAIL, CREDIT_NOW, ROOM, ROOM_S, USED_NOW, LANE_COLUMNS = range(13)
 RATE, BLOCK, OPPOSED, SERVICE_COLUMNS = range(4)
 KIND, CROSS_AT, CROSS_END, WAY_COLUMNS = range(4)
-CLOCK_MAX, CLOCK_NOW, CLOCK_RUN, CLOCK_COLUMNS = range(4)
+CLOCK_MAX, CLOCK_NOW, CLOCK_COLUMNS = range(3)
 MASK, CLOCK_LANE, MASK_COLUMNS = range(3)
 
 
@@ -92,8 +89,8 @@ def _running(
 
 
 @njit(cache=True, fastmath=True)
-def _next(cum_veh: FloatArray, service: FloatArray, way: IntArray, lane: FloatArray, stages: IntArray, here: Situation, stage: int,
-          t: int) -> int:  # fmt: skip
+def _next(cum_veh: FloatArray, service: FloatArray, way: IntArray, lane: FloatArray, stages: IntArray, here: Situation,
+          stage: int, t: int) -> int:  # fmt: skip
     """Return the stage that the base policy runs from second t on: the running one while it is worth most."""
     chosen, most = stage, _running(cum_veh, service, way, lane, here, stage, t)
     for p in range(here.stages):
@@ -114,22 +111,8 @@ def _next(cum_veh: FloatArray, service: FloatArray, way: IntArray, lane: FloatAr
 
 
 @njit(cache=True, fastmath=True)
-def _urgent(clock: FloatArray, clock_mask: IntArray, lane: FloatArray, here: Situation, stage: int) -> int:
-    """Return the stage that serves the red nearest to its bound, if that is near, else the running one."""
-    chosen, least = stage, float(-URGENT_S - 2 * here.grid)
-    for k in range(here.clocks):
-        left = clock[k, CLOCK_MAX] - clock[k, CLOCK_RUN]
-        if -left > least and not clock_mask[k, MASK] >> stage & 1 and lane[clock_mask[k, CLOCK_LANE], QUEUE] > WAITS_VEH:
-            for p in range(here.stages):
-                if clock_mask[k, MASK] >> p & 1:
-                    chosen, least = p, -left
-                    break
-    return chosen
-
-
-@njit(cache=True, fastmath=True)
-def _gap(cum_veh: FloatArray, way: IntArray, cross_lane: IntArray, cross_share: FloatArray, lane: FloatArray, at: tuple[int, int, int, int]
-         ) -> float:  # fmt: skip
+def _gap(cum_veh: FloatArray, way: IntArray, cross_lane: IntArray, cross_share: FloatArray, lane: FloatArray,
+         at: tuple[int, int, int, int]) -> float:  # fmt: skip
     """Return the share of time that others leave to a lane that gives way. at: row, lane, from second, to second."""
     row, n, t, soon = at
     others = 0.0
@@ -177,20 +160,6 @@ def _second(cum_veh: FloatArray, fresh_veh: FloatArray, service: FloatArray, way
 
 
 @njit(cache=True, fastmath=True)
-def _reds(clock: FloatArray, clock_mask: IntArray, lane: FloatArray, here: Situation, stage: int, green: bool) -> float:
-    """Carry the reds over one second and return what being beyond a bound costs."""
-    cost = 0.0
-    for k in range(here.clocks):
-        if green and clock_mask[k, MASK] >> stage & 1:
-            clock[k, CLOCK_RUN] = 0.0
-        else:
-            clock[k, CLOCK_RUN] += 1.0
-            if clock[k, CLOCK_RUN] > clock[k, CLOCK_MAX] and lane[clock_mask[k, CLOCK_LANE], QUEUE] > WAITS_VEH:
-                cost += LATE_COST
-    return cost
-
-
-@njit(cache=True, fastmath=True)
 def _begin(service: FloatArray, way: IntArray, lane: FloatArray, here: Situation, before: int, after: int) -> None:
     """Begin a green: lanes that were closed start with the credit of a standing queue."""
     for n in range(here.lanes):
@@ -202,12 +171,10 @@ def _begin(service: FloatArray, way: IntArray, lane: FloatArray, here: Situation
 
 
 @njit(cache=True, fastmath=True)
-def _reset(lane: FloatArray, clock: FloatArray, here: Situation) -> None:
+def _reset(lane: FloatArray, here: Situation) -> None:
     for n in range(here.lanes):
         lane[n, QUEUE], lane[n, CREDIT], lane[n, USED] = 0.0, lane[n, CREDIT_NOW], lane[n, USED_NOW]
         lane[n, SPACE] = lane[n, ROOM]
-    for k in range(here.clocks):
-        clock[k, CLOCK_RUN] = clock[k, CLOCK_NOW]
 
 
 @njit(cache=True, fastmath=True)
@@ -221,11 +188,11 @@ def _left_over(service: FloatArray, lane: FloatArray, here: Situation, stage: in
 
 
 @njit(cache=True, fastmath=True)
-def roll(cum_veh: FloatArray, fresh_veh: FloatArray, service: FloatArray, way: IntArray, cross_lane: IntArray, cross_share: FloatArray,
-         lane: FloatArray, stages: IntArray, clock: FloatArray, clock_mask: IntArray, out_veh: FloatArray, plan: IntArray,
-         trace: IntArray, here: Situation, enough: float) -> float:  # fmt: skip
+def roll(cum_veh: FloatArray, fresh_veh: FloatArray, service: FloatArray, way: IntArray, cross_lane: IntArray,
+         cross_share: FloatArray, lane: FloatArray, stages: IntArray, out_veh: FloatArray, plan: IntArray, trace: IntArray,
+         here: Situation, enough: float) -> float:  # fmt: skip
     """Return the cost of a plan (2 PLAN + 1,), or something above `enough` as soon as it exceeds that; trace what is played."""
-    _reset(lane, clock, here)
+    _reset(lane, here)
     stage, left, since, before = here.stage, here.change_left, here.elapsed, here.stages
     changed, item, ends, traced, cost, shown = 2, 0, plan[1 + PLAN], 0, 0.0, 0
     for t in range(here.horizon):
@@ -237,9 +204,7 @@ def roll(cum_veh: FloatArray, fresh_veh: FloatArray, service: FloatArray, way: I
                     following = plan[1 + item]
                     ends = t + plan[1 + PLAN + item]
             if item >= plan[0]:
-                following = _urgent(clock, clock_mask, lane, here, stage)
-                if following == stage:
-                    following = _next(cum_veh, service, way, lane, stages, here, stage, t)
+                following = _next(cum_veh, service, way, lane, stages, here, stage, t)
             if following != stage:
                 if traced < PLAN:
                     trace[1 + traced], trace[1 + PLAN + traced] = stage, t - shown
@@ -251,7 +216,6 @@ def roll(cum_veh: FloatArray, fresh_veh: FloatArray, service: FloatArray, way: I
                     _begin(service, way, lane, here, before, stage)
         rows = (before, stage, changed) if left > 0 else (stage, stage, 0)
         cost += _second(cum_veh, fresh_veh, service, way, cross_lane, cross_share, lane, out_veh, here, rows, t)
-        cost += _reds(clock, clock_mask, lane, here, stage, left == 0)
         if left > 0:
             left -= 1
             changed += 1

@@ -9,17 +9,45 @@ from numba import njit
 from lamplighter.services.traffic.horizon.derive import HISTORY_S, Derived
 from lamplighter.services.traffic.horizon.radar import arrive
 from lamplighter.services.traffic.horizon.rollout import (
-    BLOCK, CLOCK_COLUMNS, CLOCK_LANE, CLOCK_MAX, CLOCK_NOW, CLOSED, CREDIT_NOW, CROSS_AT, CROSS_END, FREE, KIND, LANE_COLUMNS,
-    MASK, MASK_COLUMNS, MIXED, OPPOSED, PLAN, RATE, ROOM, ROOM_S, SERVICE_COLUMNS, START, STOP, TAIL, USED_NOW, WAY_COLUMNS, WEIGHT,
-    Situation, Work,
+    BLOCK,
+    CLOCK_COLUMNS,
+    CLOCK_LANE,
+    CLOCK_MAX,
+    CLOCK_NOW,
+    CLOSED,
+    CREDIT_NOW,
+    CROSS_AT,
+    CROSS_END,
+    FREE,
+    KIND,
+    LANE_COLUMNS,
+    MASK,
+    MASK_COLUMNS,
+    MIXED,
+    OPPOSED,
+    PLAN,
+    RATE,
+    ROOM,
+    ROOM_S,
+    SERVICE_COLUMNS,
+    START,
+    STOP,
+    TAIL,
+    USED_NOW,
+    WAY_COLUMNS,
+    WEIGHT,
+    Situation,
+    Work,
 )  # fmt: skip
 from lamplighter.services.traffic.horizon.scheme import CELL_M, CELLS, GIVES_WAY, GREEN, RED, Network, Seen, Settings
 from lamplighter.terms.columns import FloatArray, IntArray
 
-PLANS = 512  # plans that are compared at most for one box in one second
+PLANS = 1536  # plans that are compared at most for one box in one second
 NEVER_VEH = 1e6
 RARE_SHARE = 0.03  # a turn that so few take does not block a lane
+FILL_RATIO = 0.7  # a street so full hinders those who change lanes in it
 VEHICLE_M = 7.5
+SHORT_RATIO = 0.6  # a lane so much shorter than its neighbours is a pocket
 FOOT_RATE = 1e3  # all who wait before a crossing leave at once
 SLOW_AGE_S = 5
 UNSEEN_S, UNSEEN_VEH_S = 20, 0.4  # a queue that is longer than what is seen goes on for so long
@@ -72,7 +100,13 @@ def workspace(network: Network, derived: Derived, horizon: int) -> Work:
 
 @njit(cache=True)
 def _arrivals(
-    network: Network, derived: Derived, learned: Learned, state: State, work: Work, at: tuple[int, int, int, int, int]
+    network: Network,
+    derived: Derived,
+    learned: Learned,
+    state: State,
+    work: Work,
+    at: tuple[int, int, int, int, int],
+    beyond: float,
 ) -> None:
     """Fill when vehicles can be at the stop line: those seen, those sent by other signals, and those that are usual beyond.
     at: lane, its number, horizon, second of the clock, row of depart_veh that holds the last second's."""
@@ -92,8 +126,8 @@ def _arrivals(
                 work.cum_veh[t + 1, n] += UNSEEN_VEH_S
     if feeds == 0:
         for t in range(first, horizon):
-            work.cum_veh[t + 1, n] += learned.rate_veh_s[lane]
-            work.fresh_veh[t, n] += learned.rate_veh_s[lane]
+            work.cum_veh[t + 1, n] += beyond * learned.rate_veh_s[lane]
+            work.fresh_veh[t, n] += beyond * learned.rate_veh_s[lane]
     for i in range(derived.feed_offsets[lane], derived.feed_offsets[lane + 1]):
         up = derived.feed_lane[i]
         share = learned.turn_share[derived.feed_move[i]] * derived.feed_share[i]
@@ -143,19 +177,34 @@ def _service(
 
 
 @njit(cache=True)
-def _room(network: Network, derived: Derived, learned: Learned, state: State, lane: int) -> float:
-    """Return how many vehicles a lane can send before a street that it feeds is full."""
-    room = NEVER_VEH
+def _room(network: Network, learned: Learned, state: State, lane: int) -> tuple[float, float]:
+    """Return how many vehicles a lane can send before a street that it feeds is full, and how many more each second.
+
+    Of a street's lanes the fullest counts, unless it is a short one: those who want to be there stand in the way of others.
+    """
+    room, room_s = NEVER_VEH, 0.0
     for v in range(network.move_offsets[lane], network.move_offsets[lane + 1]):
         e = network.move_exit[v]
         first, last = network.exit_lane_offsets[e], network.exit_lane_offsets[e + 1]
-        if last > first and learned.turn_share[v] > RARE_SHARE:
-            free = 0.0
-            for i in range(first, last):
-                into = network.exit_lane[i]
-                free += max(network.reach_m[into] / VEHICLE_M - state.age_veh[into].sum(), 0.0)
-            room = min(room, free / learned.turn_share[v])
-    return room
+        if last == first or learned.turn_share[v] <= RARE_SHARE:
+            continue
+        longest_m, free, out = 0.0, NEVER_VEH, 0.0
+        for i in range(first, last):
+            longest_m = max(longest_m, _storage_m(network, network.exit_lane[i]))
+        for i in range(first, last):
+            into = network.exit_lane[i]
+            out += learned.rate_veh_s[into]
+            if _storage_m(network, into) > SHORT_RATIO * longest_m:
+                left = max(FILL_RATIO * _storage_m(network, into) / VEHICLE_M - state.age_veh[into].sum(), 0.0)
+                free = min(free, left / max(network.exit_share[i], RARE_SHARE))
+        if free / learned.turn_share[v] < room:
+            room, room_s = free / learned.turn_share[v], out / learned.turn_share[v]
+    return room, room_s
+
+
+@njit(cache=True)
+def _storage_m(network: Network, lane: int) -> float:
+    return max(network.reach_m[lane], min(network.lane_length_m[lane], CELL_M * CELLS))
 
 
 @njit(cache=True)
@@ -222,14 +271,14 @@ def compose(network: Network, derived: Derived, learned: Learned, state: State, 
     many = 1
     for n in range(lanes):
         lane = lane0 + n
-        _arrivals(network, derived, learned, state, work, (lane, n, horizon, second, row))
+        _arrivals(network, derived, learned, state, work, (lane, n, horizon, second, row), settings.beyond_ratio)
         many = _service(network, derived, learned, work, (box, lane, n, many), seen.movement_green)
         rate = 1.0 / learned.headway_s[lane]
         columns = work.lane[n]
         columns[START], columns[TAIL] = -learned.start_s[lane] * rate, 1.5 * rate
         columns[CREDIT_NOW], columns[USED_NOW] = state.credit_veh[lane], state.used_veh[lane]
         columns[WEIGHT], columns[STOP] = network.lane_weight[lane], network.lane_weight[lane] * settings.stop_s
-        columns[ROOM], columns[ROOM_S] = _room(network, derived, learned, state, lane), 0.0
+        columns[ROOM], columns[ROOM_S] = _room(network, learned, state, lane)
     feet = network.foot_offsets[box + 1] - network.foot_offsets[box]
     _feet(network, seen, work, box, (lanes, horizon))
     for m in range(stages):

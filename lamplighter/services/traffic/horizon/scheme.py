@@ -8,11 +8,16 @@ stop lines, v movements (one per connection under a signal), e exits (lanes ente
 
 from typing import NamedTuple
 
+import numpy as np
+
 from lamplighter.terms.columns import BoolArray, FloatArray, IntArray
 
 CELLS = 8  # cells of a lane, counted upstream from the stop line
 CELL_M = 25.0
 RED, GIVES_WAY, GREEN = 0, 1, 2  # what a stage shows to a movement
+
+
+NO_OWN = np.zeros(0)
 
 
 class Network(NamedTuple):
@@ -34,7 +39,8 @@ class Network(NamedTuple):
     foot_offsets (b+1): crossings on foot, sorted by box. foot_serve (s, c): the crossing with that number within the box walks.
     A signal on which a bus or tram may be announced is a row of this kind, too. foot_walk_s (f): the shortest walk and its
     clearance; foot_red_max_s (f). foot_flow_s (f): persons who come per second as a prior. lane_weight (l): persons per
-    vehicle; foot_weight (f): what a person there counts.
+    vehicle; foot_weight (f): what a person there counts. own_share (s): share of the own programme's cycle for which a stage
+    is green, empty where the own programme is not known.
     """
 
     stage_offsets: IntArray
@@ -65,6 +71,7 @@ class Network(NamedTuple):
     foot_flow_s: FloatArray
     lane_weight: FloatArray
     foot_weight: FloatArray
+    own_share: FloatArray = NO_OWN
 
 
 class Seen(NamedTuple):
@@ -113,16 +120,18 @@ class Settings(NamedTuple):
 
     step_s: a choice is made every so many seconds, and plans change on that grid only. loops: lanes are seen by loops, not by
     cells. horizon_s: how far plans look. stop_s: what a stop costs besides the time waited. headway_s, start_s: a standing
-    queue's, before they are learned. keep_ratio: by how much a change must be better than staying.
+    queue's, before they are learned. arrive_ratio: how much those about to arrive count for the base policy; back_ratio: how
+    many changes a change costs there; end_s: what one who still waits at the end costs. beyond_ratio: how much of the usual
+    arrivals beyond what is seen is expected: to expect them all makes every change look too dear.
     """
 
     step_s: float = 1.0
     loops: bool = False
-    horizon_s: float = 75.0
-    stop_s: float = 3.0
+    horizon_s: float = 60.0
+    stop_s: float = 0.0
     headway_s: float = 2.0
     start_s: float = 0.3
-    keep_ratio: float = 0.01
     arrive_ratio: float = 0.5
     back_ratio: float = 1.5
-    end_s: float = 8.0
+    end_s: float = 15.0
+    beyond_ratio: float = 0.0
