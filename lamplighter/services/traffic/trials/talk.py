@@ -9,6 +9,7 @@ back in one. The answer stays raw bytes; `sensing` reduces it to sums in a compi
 import socket
 import struct
 import time
+from collections.abc import Callable
 from typing import NamedTuple
 
 STEP, CLOSE, GET_VERSION = 0x02, 0x7F, 0x00
@@ -75,9 +76,9 @@ NEXT_STEP = request(STEP, struct.pack(">d", 0.0))
 
 
 class Talk:
-    """One connection to a running SUMO."""
+    """One connection to a running SUMO. alive: called while waiting, raises TalkError where SUMO has ended."""
 
-    def __init__(self, port: int, alive: "AliveCheck") -> None:
+    def __init__(self, port: int, alive: Callable[[], None]) -> None:
         self._alive = alive
         self._socket = self._connect(port)
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -142,13 +143,6 @@ class Talk:
     def cut(self) -> None:
         """Close the connection without a word."""
         self._socket.close()
-
-
-class AliveCheck:
-    """Called while waiting: raises TalkError where the child has ended."""
-
-    def __call__(self) -> None:
-        """Nothing to watch."""
 
 
 def status(answer: Answer, place: int) -> tuple[int, int]:

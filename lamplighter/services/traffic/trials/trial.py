@@ -190,13 +190,11 @@ class Second:
     def _seen(self, now_s: int) -> Seen:
         found, sums, lights = self._survey, self.sums, self._lights
         lanes = len(found.lanes)
-        green = np.array(
-            [SHOWS.get(lights[b].shown[n], 0) for b, n in zip(found.move_box.tolist(), found.move_link.tolist(), strict=True)],
-            np.int64,
-        )
-        walks = np.array(
-            [lights[b].shown[n] in "Gg" for b, n in zip(found.foot_box.tolist(), found.foot_link.tolist(), strict=True)], np.bool_
-        )
+        shown = [light.shown for light in lights]
+        moves: list[tuple[int, int]] = np.stack([found.move_box, found.move_link], axis=1).tolist()
+        feet: list[tuple[int, int]] = np.stack([found.foot_box, found.foot_link], axis=1).tolist()
+        green = np.array([SHOWS.get(shown[b][n], 0) for b, n in moves], np.int64)
+        walks = np.array([shown[b][n] in "Gg" for b, n in feet], np.bool_)
         self._red_s = np.where(green > 0, 0.0, self._red_s + 1.0)
         self._foot_red_s = np.where(walks, 0.0, self._foot_red_s + 1.0)
         alive = ~self._sight.lost
