@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from lamplighter.cli.evaluate import evaluate_command
 from lamplighter.services.traffic.horizon.scheme import Choice
 from lamplighter.services.traffic.tests.small_scenario import small_scenario
 from lamplighter.services.traffic.trials import audit, measure, sensing
+from lamplighter.services.traffic.trials.command import evaluate_sumo
 from lamplighter.services.traffic.trials.one import Conditions, ground_of, run_arm, try_planner
 from lamplighter.services.traffic.trials.rules import rules_of
 from lamplighter.services.traffic.trials.scenario import ScenarioError, find_scenario
@@ -128,7 +128,7 @@ def test_nothing_is_written_beside_the_scenario(config):
 
 def test_the_command_writes_a_table_and_json(config, tmp_path):
     result = CliRunner().invoke(
-        evaluate_command,
+        evaluate_sumo,
         ["--sumo", str(config), "--arms", "own,maxwave", "--seeds", "1", "--json", str(tmp_path / "a.json"), "--jobs", "1"],
     )
     assert result.exit_code == 0, result.output
@@ -151,7 +151,7 @@ def test_the_command_writes_a_table_and_json(config, tmp_path):
     ],
 )
 def test_errors_say_what_to_mend(config, arguments, said):
-    result = CliRunner().invoke(evaluate_command, ["--sumo", str(config), *arguments])
+    result = CliRunner().invoke(evaluate_sumo, ["--sumo", str(config), *arguments])
     assert result.exit_code != 0
     assert said in result.output
 

@@ -52,10 +52,10 @@ class Sums(NamedTuple):
     """
 
     cell_veh: FloatArray
-    cell_occupancy: FloatArray
+    cell_share: FloatArray
     loop_veh: FloatArray
-    loop_occupancy: FloatArray
-    foot_waiting: FloatArray
+    loop_share: FloatArray
+    waiting_persons: FloatArray
     states: Bytes2
     totals: IntArray
 
@@ -178,7 +178,7 @@ def _vehicles(data: Bytes, at: int, known: Places, out: Sums, spare: Bytes) -> N
                 out.cell_veh[row, cell] += share
             while cell < CELLS and cell * CELL_M < front_m + length_m:
                 covered_m = min(front_m + length_m, (cell + 1) * CELL_M) - max(front_m, cell * CELL_M)
-                out.cell_occupancy[row, cell] += share * covered_m / CELL_M
+                out.cell_share[row, cell] += share * covered_m / CELL_M
                 cell += 1
 
 
@@ -195,7 +195,7 @@ def _people(data: Bytes, at: int, known: Places, out: Sums, spare: Bytes) -> Non
         speed_m_s = _real(data, at + 3, spare)
         at += 11
         if crossing >= 0 and speed_m_s < 0.1:
-            out.foot_waiting[crossing] += 1.0
+            out.waiting_persons[crossing] += 1.0
 
 
 @njit(cache=True)
@@ -212,7 +212,7 @@ def _loop(data: Bytes, at: int, number: int, now_s: float, out: Sums, spare: Byt
         if begin_s > now_s - 1.0 + 1e-9:
             out.loop_veh[row, role] += 1.0
         until_s = now_s if end_s < 0.0 else min(end_s, now_s)
-        out.loop_occupancy[row, role] += max(0.0, until_s - max(begin_s, now_s - 1.0))
+        out.loop_share[row, role] += max(0.0, until_s - max(begin_s, now_s - 1.0))
 
 
 @njit(cache=True)
@@ -235,8 +235,8 @@ def _skip(data: Bytes, at: int) -> int:
 @njit(cache=True)
 def reduce(data: Bytes, now_s: float, known: Places, out: Sums) -> int:
     """Fill the sums from the answer to one step, which begins at byte 4; return the bytes read."""
-    out.cell_veh[:], out.cell_occupancy[:], out.loop_veh[:], out.loop_occupancy[:] = 0.0, 0.0, 0.0, 0.0
-    out.foot_waiting[:] = 0.0
+    out.cell_veh[:], out.cell_share[:], out.loop_veh[:], out.loop_share[:] = 0.0, 0.0, 0.0, 0.0
+    out.waiting_persons[:] = 0.0
     spare = np.empty(8, np.uint8)
     at, signal = 4, 0
     while data[at + 1] != talk.STEP:  # what the commands before the step answered
