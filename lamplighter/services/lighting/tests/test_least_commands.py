@@ -2,10 +2,14 @@
 import json
 from pathlib import Path
 
+import click
+import numpy as np
 import pytest
 from click.testing import CliRunner
 
 from lamplighter.services.lighting.commands import lighting
+from lamplighter.services.lighting.commands.night import _found, _sums, _write, quarters
+from lamplighter.services.lighting.tests.small import Small
 
 STREET = ["--length", "120", "--width", "7", "--lanes", "2", "--height", "8", "--class", "M4"]
 
@@ -52,3 +56,25 @@ def test_mistakes_are_told_without_a_traceback(tmp_path: Path, rows: str, more: 
     done = CliRunner().invoke(lighting, asked)
     assert done.exit_code == 2
     assert said in " ".join(done.output.split())
+
+
+def test_weights_by_the_clock_run_round_the_day() -> None:
+    weight = quarters("6:00=1, 20:00=0, 22:30=-1")
+    assert weight[[0, 23, 24, 79, 80, 89, 90, 95]].tolist() == [-1, -1, 1, 1, 0, 0, -1, -1]
+    for wrong in ("25:00=1", "6:07=1", "6:00=2", "six=1", ""):
+        with pytest.raises(click.UsageError, match="quarter-hour"):
+            quarters(wrong)
+
+
+def test_a_citys_nights_are_certified_and_programmed(small: Small, tmp_path: Path) -> None:
+    found = _found(small.city, small.layout, quarters("0:00=-1,6:00=1,20:00=0,22:00=-1"), 2026, 5)
+    kwh = {key: value for key, _, value in _sums(found)}
+    assert kwh["bound_kwh"] <= kwh["segments_kwh"] <= kwh["cells_kwh"] * (1 + 1e-4) <= kwh["full_kwh"]
+    assert kwh["bound_kwh"] <= kwh["driver_kwh"] <= kwh["cabinet_kwh"] * (1 + 1e-9) <= kwh["ripple_kwh"] * (1 + 1e-9)
+    assert found.certified.gap_ratio() <= 0.005
+    file = tmp_path / "programme.csv"
+    _write(file, small.city, small.layout, found)
+    rows = file.read_text().splitlines()[1:]
+    assert sum(int(row.split(",")[1]) for row in rows) == int(small.layout.segments.lamps.sum())
+    assert all(1 <= row.count(" h ") <= 5 for row in rows)
+    assert np.isfinite([len(made.begin) for _, made in found.by_way["ripple"]]).all()
