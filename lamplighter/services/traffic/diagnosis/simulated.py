@@ -91,8 +91,8 @@ def write_log(pieces: Iterable[Simulated[Events]], names: Mapping[int, str], pat
             ordered = events.take(np.lexsort((events.parameter, events.event, events.time_ms)).astype(np.int64))
             moments = [str(np.datetime64(int(ms), "ms")).replace("T", " ") for ms in ordered.time_ms]
             for row, moment in enumerate(moments):
-                box, event, number = (int(column[row]) for column in ordered[1:])
-                rows.writerow((moment, SIMULATED_PREFIX + names[box], event, number))
+                name = SIMULATED_PREFIX + names[int(ordered.box[row])]
+                rows.writerow((moment, name, int(ordered.event[row]), int(ordered.parameter[row])))
             count += len(moments)
     return count
 
