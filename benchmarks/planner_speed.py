@@ -32,9 +32,8 @@ def main() -> None:
                 grown_kb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
         grown_kb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - grown_kb
         rest_s = np.array(taken_s[1:])
-        print(
-            f"{boxes} boxes: median {np.median(rest_s):.3f} s, worst {rest_s.max():.3f} s, memory grown by {grown_kb / 1024:.1f} MB"
-        )
+        grown_mb, median_s = grown_kb / 1024, float(np.median(rest_s))
+        print(f"{boxes} boxes: median {median_s:.3f} s, worst {rest_s.max():.3f} s, memory grown by {grown_mb:.1f} MB")
 
 
 if __name__ == "__main__":

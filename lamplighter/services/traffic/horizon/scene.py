@@ -45,7 +45,7 @@ from lamplighter.terms.columns import FloatArray, IntArray
 PLANS = 1536  # plans that are compared at most for one box in one second
 NEVER_VEH = 1e6
 RARE_SHARE = 0.03  # a turn that so few take does not block a lane
-FILL_RATIO = 0.7  # a street so full hinders those who change lanes in it
+FILL_RATIO = 1.0  # at 0.7 short streets look full for ever and nobody is let into them
 VEHICLE_M = 7.5
 SHORT_RATIO = 0.6  # a lane so much shorter than its neighbours is a pocket
 FOOT_RATE = 1e3  # all who wait before a crossing leave at once
@@ -82,6 +82,14 @@ class State(NamedTuple):
     plan: IntArray
 
 
+def _f(*shape: int) -> FloatArray:
+    return np.zeros(shape)
+
+
+def _i(*shape: int) -> IntArray:
+    return np.zeros(shape, np.int64)
+
+
 def workspace(network: Network, derived: Derived, horizon: int) -> Work:
     """Return scratch that is large enough for every box of a network."""
     feet = int(np.diff(network.foot_offsets).max()) if len(network.foot_offsets) > 1 else 0
@@ -89,12 +97,11 @@ def workspace(network: Network, derived: Derived, horizon: int) -> Work:
     moves = int(np.diff(network.move_first).max()) if len(network.move_first) > 1 else 0
     crossings = 1 + (m + 1) * int(np.diff(network.yield_offsets).sum() if len(network.yield_offsets) > 1 else 0)
     crossings = min(crossings, 1 + (m + 1) * moves * moves)
-    f, i = (lambda *shape: np.zeros(shape)), (lambda *shape: np.zeros(shape, np.int64))
     clocks = moves + feet
     return Work(
-        f(horizon + 1, n), f(horizon, n), f(m + 1, n, SERVICE_COLUMNS), i(m + 1, n, WAY_COLUMNS), i(crossings), f(crossings),
-        f(n, LANE_COLUMNS), i(m, m + 1), f(clocks, CLOCK_COLUMNS), i(clocks, MASK_COLUMNS), f(horizon, n),
-        i(PLANS, 2 * PLAN + 1), i(2 * PLAN + 1),
+        _f(horizon + 1, n), _f(horizon, n), _f(m + 1, n, SERVICE_COLUMNS), _i(m + 1, n, WAY_COLUMNS), _i(crossings),
+        _f(crossings), _f(n, LANE_COLUMNS), _i(m, m + 1), _f(clocks, CLOCK_COLUMNS), _i(clocks, MASK_COLUMNS), _f(horizon, n),
+        _i(PLANS, 2 * PLAN + 1), _i(2 * PLAN + 1),
     )  # fmt: skip
 
 

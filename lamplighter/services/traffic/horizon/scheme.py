@@ -134,4 +134,4 @@ class Settings(NamedTuple):
     arrive_ratio: float = 0.5
     back_ratio: float = 1.5
     end_s: float = 15.0
-    beyond_ratio: float = 0.0
+    beyond_ratio: float = 0.5

@@ -16,7 +16,7 @@ FEW_STAGES = 5  # with more stages the third one of a plan is left to the base p
 STEPS = (-4, -2, -1, 1, 2, 4)
 ENOUGH = 1e18
 SOON_S, WAITS_VEH = 15, 0.3  # somebody waits where so many are, or will be so soon
-MARGIN_S = 2.0  # kept between a bound and the plan that keeps it
+MARGIN_S = 10.0  # kept between a bound and the plan that keeps it: about one turn of somebody who comes meanwhile
 EVER_S = 1000
 
 
