@@ -42,7 +42,7 @@ class Discharge(NamedTuple):
     """What is learned of discharge. saturated_s, passed_veh (s, k, 2): by stage row, lane number within the box, and whether
     those with the way stood (OPPOSED) or nobody was there (FREE); free_veh_s, opposed_veh_s (s, k): the estimates;
     gives_way (s, k): the lane has somebody to give way to in the stage. full_s, full_veh (l,): saturated seconds and vehicles
-    in stages that serve all of the lane with the way; begun, begun_veh (l,): saturated starts of green, and what passed in
+    in stages that serve all of the lane with the way; begun_count, begun_veh (l,): saturated starts of green, and what passed in
     each, begins_veh of the green that has just begun; turned_veh (v,). headway_s, start_s (l,), turn_share (v,): estimates."""
 
     saturated_s: FloatArray
@@ -52,7 +52,7 @@ class Discharge(NamedTuple):
     gives_way: BoolArray
     full_s: FloatArray
     full_veh: FloatArray
-    begun: FloatArray
+    begun_count: FloatArray
     begun_veh: FloatArray
     begins_veh: FloatArray
     turned_veh: FloatArray
@@ -73,7 +73,7 @@ def begin(network: Network, derived: Derived, prior_share: FloatArray, settings:
         gives_way=np.zeros((stages, widest), np.bool_),
         full_s=np.zeros(lanes),
         full_veh=np.zeros(lanes),
-        begun=np.zeros(lanes),
+        begun_count=np.zeros(lanes),
         begun_veh=np.zeros(lanes),
         begins_veh=np.zeros(lanes),
         turned_veh=prior_share * TURN_PRIOR_VEH,
@@ -191,7 +191,7 @@ def _start(learned: Discharge, lane: int, elapsed_s: float, veh: float, standing
     elif learned.begins_veh[lane] >= 0.0:
         learned.begins_veh[lane] = learned.begins_veh[lane] + veh if standing else -1.0
         if standing and elapsed_s >= START_OVER_S:
-            learned.begun[lane] = learned.begun[lane] * START_FORGET + 1.0
+            learned.begun_count[lane] = learned.begun_count[lane] * START_FORGET + 1.0
             learned.begun_veh[lane] = learned.begun_veh[lane] * START_FORGET + learned.begins_veh[lane]
             learned.begins_veh[lane] = -1.0
 
@@ -203,7 +203,7 @@ def _headways(learned: Discharge, prior_headway_s: float, prior_start_s: float) 
         rate = (learned.full_veh[lane] + PRIOR_S / prior_headway_s) / (learned.full_s[lane] + PRIOR_S)
         headway_s = min(max(1.0 / max(rate, 0.01), HEADWAY_S[0]), HEADWAY_S[1])
         first_veh = (learned.begun_veh[lane] + START_PRIOR * (START_OVER_S - prior_start_s) / headway_s) / (
-            learned.begun[lane] + START_PRIOR
+            learned.begun_count[lane] + START_PRIOR
         )
         learned.headway_s[lane] = headway_s
         learned.start_s[lane] = min(max(START_OVER_S - first_veh * headway_s, START_S[0]), START_S[1])

@@ -101,7 +101,7 @@ def _near(ages: FloatArray, room_veh: float, passed: float, came: float) -> None
 
 
 @njit(cache=True)
-def _put_right(ages: FloatArray, room_veh: float, covered: bool, free_s: float, stop_occupancy: float) -> None:
+def _put_right(ages: FloatArray, room_veh: float, covered: bool, free_s: float, stop_occupancy_share: float) -> None:
     """Let the loops' own words stand above the sums: covered means full, free means empty."""
     total = 0.0
     for a in range(AGES):
@@ -110,7 +110,7 @@ def _put_right(ages: FloatArray, room_veh: float, covered: bool, free_s: float, 
         ages[AGES - 1] += max(room_veh - total, 0.0)
     elif free_s >= FREE_S:
         ages[AGES - 1] = 0.0
-    elif stop_occupancy >= COVERED and total < 1.0:
+    elif stop_occupancy_share >= COVERED and total < 1.0:
         ages[AGES - 1] += 1.0 - total
 
 
@@ -161,10 +161,10 @@ def fold(network: Network, derived: Derived, seen: Seen, loops: Loops, passed_ve
     for lane in range(len(inflow_veh)):
         reach_m, speed = network.reach_m[lane], max(network.lane_speed_m_s[lane], 1.0)
         came, passed, room_veh = seen.advance_veh[lane], seen.passed_veh[lane], reach_m / VEHICLE_M
-        occupied = seen.advance_occupancy[lane] >= COVERED
+        occupied = seen.advance_occupancy_share[lane] >= COVERED
         loops.covered_s[lane] = loops.covered_s[lane] + 1.0 if occupied else 0.0
         covered = loops.covered_s[lane] >= COVERED_S
-        quiet = seen.stop_occupancy[lane] < 0.05 and passed == 0.0
+        quiet = seen.stop_occupancy_share[lane] < 0.05 and passed == 0.0
         loops.free_s[lane] = loops.free_s[lane] + 1.0 if quiet else 0.0
         sent = _sent(derived, passed_veh, turn_share, lane, second)
         loops.came_veh_s[lane] += (came - loops.came_veh_s[lane]) / RATE_MEMORY_S
@@ -173,7 +173,7 @@ def fold(network: Network, derived: Derived, seen: Seen, loops: Loops, passed_ve
         fed = derived.feed_offsets[lane + 1] > derived.feed_offsets[lane]
         joins = sent * min(max(gain, GAIN[0]), GAIN[1]) if fed else loops.came_veh_s[lane]
         _near(loops.near_veh[lane], room_veh + 1.0, passed, came)
-        _put_right(loops.near_veh[lane], room_veh, covered, loops.free_s[lane], seen.stop_occupancy[lane])
+        _put_right(loops.near_veh[lane], room_veh, covered, loops.free_s[lane], seen.stop_occupancy_share[lane])
         _beyond(loops, lane, joins, came, covered)
         _spread(loops, lane, reach_m, speed, age_veh[lane])
         inflow_veh[lane] = came

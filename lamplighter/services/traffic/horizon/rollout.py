@@ -33,24 +33,24 @@ class Work(NamedTuple):
     is what is shown now.
 
     cum_veh (H+1, n): arrivals until each second; fresh_veh (H, n): those within it that have not slowed down yet.
-    service (m+1, n, SERVICE_COLUMNS): vehicles per second, vehicles until the lane is blocked, vehicles per second while
+    service_veh_s (m+1, n, SERVICE_COLUMNS): vehicles per second, vehicles until the lane is blocked, vehicles per second while
     those with the way come.
     way (m+1, n, WAY_COLUMNS): kind of service, and where in cross_lane, cross_share are those that a lane gives way to.
-    lane (n, LANE_COLUMNS): state (queue, credit, vehicles used of a block, space in the streets fed) and constants (weights,
+    lane_veh (n, LANE_COLUMNS): state (queue, credit, vehicles used of a block, space in the streets fed) and constants (weights,
     credit when a green begins, vehicles let through after it, state now). stages (m, m+1): change in seconds to each stage,
-    then the shortest green. clock (k, CLOCK_COLUMNS), clock_mask (k, MASK_COLUMNS): reds that are bounded.
+    then the shortest green. clock_s (k, CLOCK_COLUMNS), clock_mask (k, MASK_COLUMNS): reds that are bounded.
     out_veh (H, n): what leaves, recorded. plan (c, 2 PLAN + 1): how many stages, then stages, then seconds; trace: as played.
     """
 
     cum_veh: FloatArray
     fresh_veh: FloatArray
-    service: FloatArray
+    service_veh_s: FloatArray
     way: IntArray
     cross_lane: IntArray
     cross_share: FloatArray
-    lane: FloatArray
+    lane_veh: FloatArray
     stages: IntArray
-    clock: FloatArray
+    clock_s: FloatArray
     clock_mask: IntArray
     out_veh: FloatArray
     plan: IntArray

@@ -166,9 +166,11 @@ def _service(
             gives += learned.turn_share[v] if way == GIVES_WAY else 0.0
         served = free + gives
         work.way[m, n, KIND] = CLOSED if served < RARE_SHARE else MIXED if gives > RARE_SHARE * served else FREE
-        work.service[m, n, RATE] = learned.free_veh_s[first + m, n] if m < stages else 1.0 / learned.headway_s[lane]
-        work.service[m, n, OPPOSED] = learned.opposed_veh_s[first + m, n] if m < stages else 0.2 * work.service[m, n, RATE]
-        work.service[m, n, BLOCK] = NEVER_VEH
+        work.service_veh_s[m, n, RATE] = learned.free_veh_s[first + m, n] if m < stages else 1.0 / learned.headway_s[lane]
+        work.service_veh_s[m, n, OPPOSED] = (
+            learned.opposed_veh_s[first + m, n] if m < stages else 0.2 * work.service_veh_s[m, n, RATE]
+        )
+        work.service_veh_s[m, n, BLOCK] = NEVER_VEH
         work.way[m, n, CROSS_AT] = many
         if work.way[m, n, KIND] == MIXED:
             for i in range(derived.cross_offsets[lane], derived.cross_offsets[lane + 1]):
@@ -231,7 +233,7 @@ def _clocks(network: Network, seen: Seen, work: Work, box: int) -> int:
                 known = known or work.clock_mask[k, MASK] == mask
             if not known and mask > 0 and mask != (1 << stages) - 1:
                 work.clock_mask[many, CLOCK_LANE], work.clock_mask[many, MASK] = n, mask
-                work.clock[many, CLOCK_NOW], work.clock[many, CLOCK_MAX] = seen.movement_red_s[v], network.red_max_s[v]
+                work.clock_s[many, CLOCK_NOW], work.clock_s[many, CLOCK_MAX] = seen.movement_red_s[v], network.red_max_s[v]
                 many += 1
     for f in range(network.foot_offsets[box], network.foot_offsets[box + 1]):
         mask = 0
@@ -239,7 +241,7 @@ def _clocks(network: Network, seen: Seen, work: Work, box: int) -> int:
             mask |= int(network.foot_serve[first + m, f - network.foot_offsets[box]]) << m
         if mask > 0 and mask != (1 << stages) - 1:
             work.clock_mask[many, CLOCK_LANE], work.clock_mask[many, MASK] = lanes + f - network.foot_offsets[box], mask
-            work.clock[many, CLOCK_NOW], work.clock[many, CLOCK_MAX] = seen.foot_red_s[f], network.foot_red_max_s[f]
+            work.clock_s[many, CLOCK_NOW], work.clock_s[many, CLOCK_MAX] = seen.foot_red_s[f], network.foot_red_max_s[f]
             many += 1
     return many
 
@@ -254,17 +256,21 @@ def _feet(network: Network, seen: Seen, work: Work, box: int, at: tuple[int, int
         n = lanes + c
         work.cum_veh[0, n] = 0.0
         for t in range(horizon):
-            known = seen.foot_waiting[f] if t >= seen.foot_due_s[f] else 0.0
+            known = seen.foot_waiting_persons[f] if t >= seen.foot_due_s[f] else 0.0
             work.cum_veh[t + 1, n] = known + network.foot_flow_s[f] * (t + 1.0)
             work.fresh_veh[t, n] = 0.0
         for m in range(stages + 1):
             walks = network.foot_serve[first + m, c] if m < stages else seen.foot_red_s[f] == 0.0
             work.way[m, n, KIND] = FREE if walks else CLOSED
-            work.service[m, n, RATE], work.service[m, n, BLOCK], work.service[m, n, OPPOSED] = FOOT_RATE, NEVER_VEH, FOOT_RATE
+            work.service_veh_s[m, n, RATE], work.service_veh_s[m, n, BLOCK], work.service_veh_s[m, n, OPPOSED] = (
+                FOOT_RATE,
+                NEVER_VEH,
+                FOOT_RATE,
+            )
             work.way[m, n, CROSS_AT] = work.way[m, n, CROSS_END] = 0
-        lane = work.lane[n]
+        lane = work.lane_veh[n]
         lane[START], lane[TAIL], lane[CREDIT_NOW], lane[USED_NOW] = 0.0, 0.0, 0.0, 0.0
-        lane[WEIGHT], lane[STOP] = network.foot_weight[f], 0.0
+        lane[WEIGHT], lane[STOP] = network.foot_persons[f], 0.0
         lane[ROOM], lane[ROOM_S] = NEVER_VEH, 0.0
 
 
@@ -281,10 +287,10 @@ def compose(network: Network, derived: Derived, learned: Learned, state: State, 
         _arrivals(network, derived, learned, state, work, (lane, n, horizon, second, row), settings.beyond_ratio)
         many = _service(network, derived, learned, work, (box, lane, n, many), seen.movement_green)
         rate = 1.0 / learned.headway_s[lane]
-        columns = work.lane[n]
+        columns = work.lane_veh[n]
         columns[START], columns[TAIL] = -learned.start_s[lane] * rate, 1.5 * rate
         columns[CREDIT_NOW], columns[USED_NOW] = state.credit_veh[lane], state.used_veh[lane]
-        columns[WEIGHT], columns[STOP] = network.lane_weight[lane], network.lane_weight[lane] * settings.stop_s
+        columns[WEIGHT], columns[STOP] = network.lane_persons[lane], network.lane_persons[lane] * settings.stop_s
         columns[ROOM], columns[ROOM_S] = _room(network, learned, state, lane)
     feet = network.foot_offsets[box + 1] - network.foot_offsets[box]
     _feet(network, seen, work, box, (lanes, horizon))

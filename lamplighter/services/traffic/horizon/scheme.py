@@ -38,8 +38,8 @@ class Network(NamedTuple):
     green in both stages stay green. green_min_s (s). red_max_s (v).
     foot_offsets (b+1): crossings on foot, sorted by box. foot_serve (s, c): the crossing with that number within the box walks.
     A signal on which a bus or tram may be announced is a row of this kind, too. foot_walk_s (f): the shortest walk and its
-    clearance; foot_red_max_s (f). foot_flow_s (f): persons who come per second as a prior. lane_weight (l): persons per
-    vehicle; foot_weight (f): what a person there counts. own_share (s): share of the own programme's cycle for which a stage
+    clearance; foot_red_max_s (f). foot_flow_s (f): persons who come per second as a prior. lane_persons (l): persons per
+    vehicle; foot_persons (f): what a person there counts. own_share (s): share of the own programme's cycle for which a stage
     is green, empty where the own programme is not known.
     """
 
@@ -69,31 +69,31 @@ class Network(NamedTuple):
     foot_walk_s: FloatArray
     foot_red_max_s: FloatArray
     foot_flow_s: FloatArray
-    lane_weight: FloatArray
-    foot_weight: FloatArray
+    lane_persons: FloatArray
+    foot_persons: FloatArray
     own_share: FloatArray = NO_OWN
 
 
 class Seen(NamedTuple):
     """What was seen in one second.
 
-    cell_veh, cell_occupancy (l, CELLS): vehicles in, and covered share of, each cell; cell 0 is at the stop line; a cell of
+    cell_veh, cell_occupancy_share (l, CELLS): vehicles in, and covered share of, each cell; cell 0 is at the stop line; a cell of
     unsignalised upstream lanes is their sum, a vehicle before a fork counting by its likelihood. Zeros where there are only
-    loops. passed_veh (l): vehicles that crossed the stop line in the last second. stop_occupancy, advance_veh,
-    advance_occupancy (l): the stop line loop, and the loop 20 to 40 m upstream. alive (l): the lane's detectors speak.
+    loops. passed_veh (l): vehicles that crossed the stop line in the last second. stop_occupancy_share, advance_veh,
+    advance_occupancy_share (l): the stop line loop, and the loop 20 to 40 m upstream. alive (l): the lane's detectors speak.
     stage (b): number of the running stage, or, while changing (b), of the one that it changes to. stage_elapsed_s (b):
     seconds since the running stage turned green, 0 while changing. change_left_s (b): seconds until the green that is being
     changed to, else 0. movement_green (v): RED, GIVES_WAY or GREEN as shown now; movement_red_s (v): seconds since it was
-    last not RED, else 0. foot_waiting (f): persons behind the calls that stand, foot_due_s (f): seconds until they are there
-    (0 where they stand already); foot_red_s (f): seconds since the row's green ended, else 0.
+    last not RED, else 0. foot_waiting_persons (f): persons behind the calls that stand, foot_due_s (f): seconds until they
+    are there (0 where they stand already); foot_red_s (f): seconds since the row's green ended, else 0.
     """
 
     cell_veh: FloatArray
-    cell_occupancy: FloatArray
+    cell_occupancy_share: FloatArray
     passed_veh: FloatArray
-    stop_occupancy: FloatArray
+    stop_occupancy_share: FloatArray
     advance_veh: FloatArray
-    advance_occupancy: FloatArray
+    advance_occupancy_share: FloatArray
     alive: BoolArray
     stage: IntArray
     stage_elapsed_s: FloatArray
@@ -101,7 +101,7 @@ class Seen(NamedTuple):
     change_left_s: FloatArray
     movement_green: IntArray
     movement_red_s: FloatArray
-    foot_waiting: FloatArray
+    foot_waiting_persons: FloatArray
     foot_due_s: FloatArray
     foot_red_s: FloatArray
 

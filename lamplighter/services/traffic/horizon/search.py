@@ -109,7 +109,7 @@ def _spare(work: Work, here: Situation, begin: int) -> float:
         most, least_s, best = -1, 1e9, begin
         for k in range(here.clocks):
             waits = work.cum_veh[min(SOON_S, here.horizon), work.clock_mask[k, CLOCK_LANE]] >= WAITS_VEH
-            left_s = work.clock[k, CLOCK_MAX] - work.clock[k, CLOCK_NOW]
+            left_s = work.clock_s[k, CLOCK_MAX] - work.clock_s[k, CLOCK_NOW]
             served = bool(work.clock_mask[k, MASK] & visited)
             if waits and left_s < least_s and (not served if turn > 0 else served and begin != here.stage):
                 most, least_s = k, left_s

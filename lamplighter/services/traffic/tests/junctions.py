@@ -42,8 +42,8 @@ def crossroads(boxes: int = 1, lanes: int = 2, stages: int = 2, green_min_s: flo
         foot_walk_s=none,
         foot_red_max_s=none,
         foot_flow_s=none,
-        lane_weight=np.ones(every),
-        foot_weight=none,
+        lane_persons=np.ones(every),
+        foot_persons=none,
     )
 
 
@@ -54,11 +54,11 @@ def seen(network: Network, stage: int = 0, elapsed_s: float = 30.0) -> Seen:
     zeros = np.zeros(lanes)
     return Seen(
         cell_veh=np.zeros((lanes, CELLS)),
-        cell_occupancy=np.zeros((lanes, CELLS)),
+        cell_occupancy_share=np.zeros((lanes, CELLS)),
         passed_veh=zeros.copy(),
-        stop_occupancy=zeros.copy(),
+        stop_occupancy_share=zeros.copy(),
         advance_veh=zeros.copy(),
-        advance_occupancy=zeros.copy(),
+        advance_occupancy_share=zeros.copy(),
         alive=np.ones(lanes, np.bool_),
         stage=np.full(boxes, stage, np.int64),
         stage_elapsed_s=np.full(boxes, elapsed_s),
@@ -66,7 +66,7 @@ def seen(network: Network, stage: int = 0, elapsed_s: float = 30.0) -> Seen:
         change_left_s=np.zeros(boxes),
         movement_green=green,
         movement_red_s=np.where(green == RED, elapsed_s, 0.0),
-        foot_waiting=np.zeros(0),
+        foot_waiting_persons=np.zeros(0),
         foot_due_s=np.zeros(0),
         foot_red_s=np.zeros(0),
     )

@@ -52,7 +52,7 @@ def _follow(every_s: int, red_s: int, seconds: int) -> tuple[list[float], list[f
         street.second(green, second % every_s == 0)
         now = seen(network)
         now.passed_veh[0], now.advance_veh[0] = street.passed, street.over
-        now.stop_occupancy[0], now.advance_occupancy[0] = street.covered_stop, street.covered
+        now.stop_occupancy_share[0], now.advance_occupancy_share[0] = street.covered_stop, street.covered
         passed[0, second % HISTORY_S] = street.passed
         loops.fold(narrowed, derived, now, state, passed, np.ones(1), (age, inflow), second)
         if second > 300 and second % 60 == red_s - 1:
@@ -80,7 +80,7 @@ def test_a_loop_that_stays_covered_has_a_queue_on_it_and_one_that_stays_free_has
 
     def second(n: int, stop: float, advance: float) -> float:
         now = seen(network)
-        now.stop_occupancy[0], now.advance_occupancy[0] = stop, advance
+        now.stop_occupancy_share[0], now.advance_occupancy_share[0] = stop, advance
         loops.fold(narrowed, derived, now, state, passed, np.ones(1), (age, inflow), n)
         return float(age.sum())
 

@@ -88,10 +88,10 @@ def test_what_is_seen_agrees_with_what_sumo_counts(config):
     def look(network, seen, memory, now_s, settings):
         totals["passed"] += float(seen.passed_veh.sum())
         totals["veh"] = max(totals["veh"], float(seen.cell_veh.sum()))
-        totals["stop"] = max(totals["stop"], float(seen.stop_occupancy.max()))
-        totals["foot"] = max(totals["foot"], float(seen.foot_waiting.max()))
-        assert seen.cell_occupancy.min() >= 0.0
-        assert seen.cell_occupancy.max() <= 1.0
+        totals["stop"] = max(totals["stop"], float(seen.stop_occupancy_share.max()))
+        totals["foot"] = max(totals["foot"], float(seen.foot_waiting_persons.max()))
+        assert seen.cell_occupancy_share.min() >= 0.0
+        assert seen.cell_occupancy_share.max() <= 1.0
         return nobody_answers(network, seen, memory, now_s, settings)
 
     loops = try_planner(config, 1, Conditions(cadence="1s", sensing="loops"), start, look)

@@ -159,8 +159,8 @@ def _network(ways: Ways, rows: _Rows, lane_of: dict[str, int], strands: Sequence
         foot_walk_s=np.asarray([_walk_s(boxes[n], c, rules) for n, c in feet], np.float64),
         foot_red_max_s=np.full(len(feet), FOOT_RED_MAX_S),
         foot_flow_s=np.full(len(feet), FOOT_FLOW_S),
-        lane_weight=np.ones(len(lanes)),
-        foot_weight=np.ones(len(feet)),
+        lane_persons=np.ones(len(lanes)),
+        foot_persons=np.ones(len(feet)),
         own_share=np.concatenate([_own_share(box) for box in boxes]) if boxes else np.zeros(0),
     )
 

@@ -202,11 +202,11 @@ class Second:
         elapsed = np.array([0.0 if light.changing else now_s - light.green_since_s for light in lights])
         return Seen(
             cell_veh=sums.cell_veh[:lanes].copy(),
-            cell_occupancy=np.minimum(sums.cell_share[:lanes], 1.0),
+            cell_occupancy_share=np.minimum(sums.cell_share[:lanes], 1.0),
             passed_veh=sums.loop_veh[:lanes, sensing.STOP_LINE].copy(),
-            stop_occupancy=sums.loop_share[:lanes, sensing.STOP].copy(),
+            stop_occupancy_share=sums.loop_share[:lanes, sensing.STOP].copy(),
             advance_veh=sums.loop_veh[:lanes, sensing.ADVANCE].copy(),
-            advance_occupancy=sums.loop_share[:lanes, sensing.ADVANCE].copy(),
+            advance_occupancy_share=sums.loop_share[:lanes, sensing.ADVANCE].copy(),
             alive=alive,
             stage=np.array([light.stage for light in lights], np.int64),
             stage_elapsed_s=elapsed,
@@ -214,7 +214,9 @@ class Second:
             change_left_s=np.array([float(light.left_s) for light in lights]),
             movement_green=green,
             movement_red_s=self._red_s.copy(),
-            foot_waiting=np.where(sums.waiting_persons > 0, expected_walkers(found.network.foot_flow_s, self._foot_red_s), 0.0),
+            foot_waiting_persons=np.where(
+                sums.waiting_persons > 0, expected_walkers(found.network.foot_flow_s, self._foot_red_s), 0.0
+            ),
             foot_due_s=np.zeros(len(found.crossings)),
             foot_red_s=self._foot_red_s.copy(),
         )
