@@ -50,6 +50,7 @@ def one(place: str, seeds: list[int]) -> dict[str, Any]:
         "low_share": round(gain.low, 3),
         "high_share": round(gain.high, 3),
         "never_inserted": [[a.never_inserted, b.never_inserted] for a, b in zip(trial.own, trial.planned, strict=True)],
+        "advice": judged(made, trial).advice,
         "verdict": judged(made, trial).words,
         "plan_cpu_s": round(spent, 1),
     }
@@ -57,11 +58,10 @@ def one(place: str, seeds: list[int]) -> dict[str, Any]:
 
 def line(row: dict[str, Any]) -> str:
     own, planned = (float(np.mean(np.asarray(row[name], np.float64))) for name in ("own_delay_s", "planned_delay_s"))
-    advice = "keep own" if "keep the own" in row["verdict"] else "install" if row["low_share"] > 0 else "not sure"
     interval = f"{row['measured_share']:+.0%} ({row['low_share']:+.0%} to {row['high_share']:+.0%})"
     return (
         f"| {row['place']} | {row['signals']} | {row['expected_share']:+.0%} | {own:.1f} | {planned:.1f} | {interval} "
-        f"| {advice} |"
+        f"| {row['advice']} |"
     )
 
 

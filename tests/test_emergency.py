@@ -21,10 +21,11 @@ def test_the_stage_that_lets_a_street_go_is_meant(tmp_path: Path) -> None:
     assert stage_for(layout, 0, "south street", NAMES) == 1
     assert stage_for(layout, 0, "North Street", NAMES) is None
     assert wish_boxes(layout, ["J"], (), "South Street", NAMES) == {"J": 1}
-    assert wish_boxes(layout, ["J"], ("J:0",), "", NAMES) == {"J": 0}
+    assert wish_boxes(layout, ["J"], ("j:0",), "", NAMES) == {"J": 0}
     for places, along, says in (
         (("K",), "", "intersection is called .K."), (("J:7",), "", "has no stage 7"), (("J",), "North Street", "does not lead"),
         ((), "", "name an intersection"), ((), "North Street", "leads to none"),
+        (("J:x",), "", "'x' is no stage"), (("J",), "", "which stage"),
     ):  # fmt: skip
         with pytest.raises(HelpError, match=says):
             wish_boxes(layout, ["J"], places, along, NAMES)

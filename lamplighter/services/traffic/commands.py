@@ -26,7 +26,7 @@ from lamplighter.terms.city import CityData
 CITY = click.option("--city", "name", default="adlershof", show_default=True, help="A built city by name, or its folder.")
 
 
-@click.group(help="Traffic signals: what is installed at an intersection, and whether it is sound.")
+@click.group(help="Traffic signals: what is installed, whether it is sound, how it runs, and what would run better.")
 def traffic() -> None:
     """Hold the subcommands."""
 
@@ -119,7 +119,8 @@ def _stages(prepared: Prepared, box: int) -> Grid:
 @click.option("--along", default="", help="The street that is to be cleared: its stage is asked for where none is given.")
 @click.option("--seconds", default=60.0, show_default=True, type=click.FloatRange(5, 900), help="For how long.")
 @click.option("--reason", default="ambulance", show_default=True,
-              type=click.Choice(["ambulance", "fire", "police", "event", "fault", "works", "exercise"]))  # fmt: skip
+              type=click.Choice(["ambulance", "fire", "police", "event", "fault", "works", "exercise"]),
+              help="Why; it stands in the ledger.")  # fmt: skip
 @click.option("--port", default=8000, show_default=True, type=click.IntRange(1, 65_535), help="Port of the running city's page.")
 @click.option("--hold", is_flag=True, help="Ask for no stage: the boxes run their own programmes, and nobody steers them.")
 @CITY
@@ -132,11 +133,13 @@ def emergency(
     now is asked again every second. Ctrl-C withdraws the wish. Nothing about a vehicle is sent.
     """
     try:
-        wanted = _wanted(name, places, along)
+        # a hold asks for no stage: where one is named, any stands in
+        wanted = _wanted(name, tuple(p if ":" in p else f"{p}:0" for p in places) if hold else places, along)
         boxes = [{"asset": box, "values": {} if hold else {"stage": stage}} for box, stage in wanted.items()]
         body = {"action": "hold" if hold else CLEAR_WAY, "boxes": boxes, "duration_s": seconds, "reason": reason}
         number = int(helping.ask(port, "ask/traffic", body)["number"])
-        click.echo(f"Wish {number}: {', '.join(f'{box} stage {stage}' for box, stage in wanted.items())}, {seconds:g} s.")
+        said = (box if hold else f"{box} stage {stage}" for box, stage in wanted.items())
+        click.echo(f"Wish {number}: {', '.join(said)}{' on their own programmes' if hold else ''}, {seconds:g} s.")
         try:
             _follow(port, number)
         except KeyboardInterrupt:

@@ -38,19 +38,25 @@ def stage_for(layout: Layout, box: int, street: str, names: Mapping[str, str]) -
 def wish_boxes(layout: Layout, ids: Sequence[str], places: Sequence[str], along: str, names: Mapping[str, str]) -> dict[str, int]:
     """Return the stage asked for at each intersection. places: "J07" or "J07:2" (with the stage); along: a street whose
     stage is meant where none is given, and whose intersections are meant where no place is. HelpError says what is wrong."""
-    number = {name: box for box, name in enumerate(ids)}
+    number = {name.casefold(): box for box, name in enumerate(ids)}
     found: dict[str, int] = {}
     for place in places or (ids if along else ()):
-        name, _, stage = place.partition(":")
-        if name not in number:
-            raise HelpError(f"no intersection is called {name!r}; there are {', '.join(ids)}")
-        box = number[name]
+        typed, _, stage = place.partition(":")
+        if typed.casefold() not in number:
+            raise HelpError(f"no intersection is called {typed!r}; there are {', '.join(ids)}")
+        box = number[typed.casefold()]
+        name = ids[box]
+        if stage and not stage.isdigit():
+            raise HelpError(f"{place}: {stage!r} is no stage; write a whole number, such as {name}:0")
         chosen = int(stage) if stage.isdigit() else stage_for(layout, box, along, names)
         stages = int(layout.stages.offsets[box + 1] - layout.stages.offsets[box])
         if chosen is not None and chosen >= stages:
             raise HelpError(f"{name} has no stage {chosen}; it has 0 to {stages - 1} (lamplighter traffic show {name})")
         if chosen is None and places:
-            raise HelpError(f"{name}: {along or 'no street'!r} does not lead there; give the stage, such as {name}:0")
+            why = (
+                f"{along!r} does not lead there; give the stage" if along else "which stage? Give it, or the street with --along"
+            )
+            raise HelpError(f"{name}: {why}, such as {name}:0")
         if chosen is not None:
             found[name] = chosen
     if not found:

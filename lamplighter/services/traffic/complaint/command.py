@@ -10,7 +10,7 @@ from lamplighter.history.reading import spanned
 from lamplighter.services.traffic.complaint.evidence import Evidence, gather
 from lamplighter.services.traffic.complaint.letter import Answer, Asked, write
 from lamplighter.services.traffic.complaint.moment import moment
-from lamplighter.services.traffic.complaint.place import Approach, approaches, find_approaches, find_intersection
+from lamplighter.services.traffic.complaint.place import Approach, PlaceError, approaches, find_approaches, find_intersection
 from lamplighter.services.traffic.complaint.programme import installed
 from lamplighter.services.traffic.prepared import Prepared
 from lamplighter.terms.city import CityData
@@ -29,6 +29,10 @@ class Question:
 def answer(city: CityData, prepared: Prepared, question: Question) -> tuple[Evidence, Answer, tuple[Approach, ...]]:
     """Return what the record says and the answer; PlaceError or MomentError where the question cannot be understood."""
     folder = _folder(question.record or city.name)
+    if question.record and not (folder / "history").is_dir():
+        raise PlaceError(
+            f"--record {question.record}: neither a folder with a record (it holds history/) nor a city that has one."
+        )
     box = find_intersection(question.junction, city, prepared)
     known = approaches(box, city, prepared)
     meant = find_approaches(question.approach, known) if question.approach else known

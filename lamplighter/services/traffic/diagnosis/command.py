@@ -16,13 +16,16 @@ if TYPE_CHECKING:
 BEGIN, WARM_UP_S = "2026-01-13T17:00", 600.0
 COLUMNS = "group greens green_s on_green failed judged gap-out max-out force-off wait_max_s walks".split()
 FILE = click.Path(path_type=Path, dir_okay=False)
+MINUTES = click.IntRange(1, 7 * 24 * 60)
 
 
 @click.command()
 @click.argument("logs", nargs=-1, type=FILE)
 @click.option("--city", "city_name", help="Instead of logs: run this simulated city and diagnose what its boxes report.")
-@click.option("--minutes", "run_min", default=60, show_default=True, help="How long the simulated city runs.")
-@click.option("--begin", default=BEGIN, show_default=True, help="When it begins, as its clocks show.")
+@click.option(
+    "--minutes", "run_min", default=60, show_default=True, type=MINUTES, help="How long the simulated city runs, with --city."
+)
+@click.option("--begin", default=BEGIN, show_default=True, help="When it begins, as its clocks show, with --city.")
 @click.option(
     "--detectors", type=FILE, help="What each detector is for: CSV or Parquet with DeviceId, Phase, Parameter, Function."
 )
@@ -59,6 +62,9 @@ def diagnose(
         settings = Settings(quarter_min=minutes, fold=fold, latency_s=latency_s, run_cycle=maxtime)
         if (city_name is None) == (not logs):
             raise ValueError("give one or more LOGS, or --city with the name of a simulated city; not both, not neither")
+        if city_name is not None and detectors is not None:
+            raise ValueError("--detectors belongs to LOGS; a simulated city knows what its detectors are for. Leave it out.")
+        writable(("--json", json_to), ("--html", html_to))
         boxes, notes = read(logs, detectors, settings) if city_name is None else run(city_name, run_min, begin, settings)
     except ValueError as error:
         raise click.ClickException(str(error)) from error
@@ -67,9 +73,18 @@ def diagnose(
         click.echo(note, err=True)
     show(boxes)
     if json_to is not None:
-        json_to.write_text(json.dumps(document(boxes, simulated)) + "\n")
+        json_to.write_text(json.dumps(document(boxes, simulated)) + "\n", encoding="utf-8")
     if html_to is not None:
-        html_to.write_text(page(boxes, simulated))
+        html_to.write_text(page(boxes, simulated), encoding="utf-8")
+
+
+def writable(*files: tuple[str, Path | None]) -> None:
+    """Raise ValueError, before anything runs for long, where a file could not be written."""
+    for option, path in files:
+        if path is not None and not path.absolute().parent.is_dir():
+            raise ValueError(
+                f"{option} {path}: the folder {path.absolute().parent} does not exist; make it first. Nothing was run."
+            )
 
 
 def start_of(city_name: str, begin: str, seed: int) -> "tuple[SimulationStart, Layout, dict[int, str]]":
@@ -115,9 +130,11 @@ def run(city_name: str, run_min: int, begin: str, settings: "Settings") -> "tupl
 @click.option(
     "--city", "city_name", default="adlershof", show_default=True, help="A built simulated city by name, or its folder."
 )
-@click.option("--minutes", "run_min", default=60, show_default=True, help="How long it runs, after a warm-up of 10 minutes.")
+@click.option(
+    "--minutes", "run_min", default=60, show_default=True, type=MINUTES, help="How long it runs, after a warm-up of 10 minutes."
+)
 @click.option("--begin", default=BEGIN, show_default=True, help="When it begins, as its clocks show.")
-@click.option("--seed", default=1, show_default=True)
+@click.option("--seed", default=1, show_default=True, type=click.IntRange(0), help="Seed of its trips.")
 @click.option("--out", required=True, type=FILE, help="Write the log to this file (CSV).")
 @click.option("--detectors", required=True, type=FILE, help="Write to this file what each detector is for (CSV).")
 def events(city_name: str, run_min: int, begin: str, seed: int, out: Path, detectors: Path) -> None:
@@ -126,6 +143,7 @@ def events(city_name: str, run_min: int, begin: str, seed: int, out: Path, detec
     from lamplighter.services.traffic.diagnosis.watching import detector_tables
 
     try:
+        writable(("--out", out), ("--detectors", detectors))
         start, layout, names = start_of(city_name, begin, seed)
         count = write_log(event_log(start, run_min * 60), names, out)
     except (ImportError, RuntimeError, ValueError) as error:

@@ -118,7 +118,7 @@ def _text(path: Path, reader: Reader) -> Iterator[Events]:
     with _open(path) as file:
         header = file.readline().decode("utf-8-sig", "replace").strip()
         separator = max(",;\t|", key=header.count)
-        fields = next(csv.reader([header], delimiter=separator), list[str]())
+        fields = _fields(header, separator, path)
         places = _places(fields, COLUMNS, path)
         column = np.full(len(fields), 4, np.int64)
         for number, what in enumerate(("time", "box", "event", "parameter")):
@@ -137,6 +137,13 @@ def _text(path: Path, reader: Reader) -> Iterator[Events]:
     if counted == 0:
         remedy = f"{reader.first_unread}. " if reader.unread > before else ""
         raise ValueError(f"{path}: holds no event that can be read. {remedy}A line is like 2024-04-15 12:00:00.1,J07,82,14")
+
+
+def _fields(header: str, separator: str, path: Path) -> list[str]:
+    try:
+        return next(csv.reader([header], delimiter=separator), list[str]())
+    except csv.Error as error:
+        raise ValueError(f"{path}: line 1 is no line of text ({error}). Give a log as CSV (or CSV.gz) or Parquet.") from error
 
 
 def _lines(text: bytes, separator: str, column: IntArray, path: Path, reader: Reader) -> Events:
@@ -244,4 +251,7 @@ def _table_rows(path: Path) -> tuple[list[str], list[list[str]]]:
     with io.TextIOWrapper(_open(path), "utf-8-sig", errors="replace", newline="") as file:
         first = file.readline()
         separator = max(",;\t|", key=first.count)
-        return next(csv.reader([first], delimiter=separator), list[str]()), list(csv.reader(file, delimiter=separator))
+        try:
+            return _fields(first.strip(), separator, path), list(csv.reader(file, delimiter=separator))
+        except csv.Error as error:
+            raise ValueError(f"{path}: is not a table in text ({error}). Give a detector table as CSV or Parquet.") from error

@@ -27,19 +27,31 @@ CSV_COLUMNS = (
     "stage",
     "green_s",
     "split_s",
+    "advice",
 )
 STYLE = (
     "body{font:14px/1.4 sans-serif;max-width:820px;margin:1em auto;color:#111}table{border-collapse:collapse;margin:.6em 0}"
     "td,th{border:1px solid #888;padding:2px 7px;text-align:right}td:first-child,th:first-child{text-align:left}"
     "section{page-break-inside:avoid}h2{page-break-before:auto;border-bottom:2px solid #111}svg{width:100%;height:auto}"
+    ".advice{border:2px solid #111;padding:.4em .7em;font-size:1.1em}"
     "@media print{body{max-width:none;margin:0}}"
 )
 
 
+INSTALL, KEEP_OWN, NOT_SURE, NOT_MEASURED = "install", "keep own", "not sure", "not measured"
+ADVICE = {
+    INSTALL: "Advice: install. The whole 95 % interval of the measured gain is above zero.",
+    KEEP_OWN: "Advice: keep the own programmes. Do not install these plans.",
+    NOT_SURE: "Advice: not sure. Measure more seeds before installing.",
+    NOT_MEASURED: "Advice: measure (--measure) before installing; the model alone decides nothing.",
+}
+
+
 @dataclass(frozen=True)
 class Verdict:
-    """What the trial said, in words, and the rows measured; empty where nothing was measured."""
+    """What to do (a key of ADVICE), what the trial said in words, and the rows measured; no rows where nothing was measured."""
 
+    advice: str
     words: str
     rows: tuple[Mapping[str, float], ...]
 
@@ -49,7 +61,7 @@ def clock(second: float) -> str:
     return f"{int(second // 3600) % 24:02d}:{int(second % 3600 // 60):02d}"
 
 
-def plan_csv(made: Retimed) -> str:
+def plan_csv(made: Retimed, advice: str) -> str:
     """Return one row per period, intersection and stage. `plan` says own where the own programme stays."""
     lines = [",".join(CSV_COLUMNS)]
     for number, period in enumerate(made.periods):
@@ -61,7 +73,7 @@ def plan_csv(made: Retimed) -> str:
                 cells: tuple[object, ...] = (
                     number, clock(period.begin_s), clock(period.end_s), junction.id, name, _word(box, kept),
                     f"{cycle_s(junction, programme):.0f}", f"{programme.offset_s:.0f}", k, stage, f"{green_s:.0f}",
-                    f"{green_s + lengths_s[k]:.0f}",
+                    f"{green_s + lengths_s[k]:.0f}", advice,
                 )  # fmt: skip
                 lines.append(",".join(str(cell) for cell in cells))
     return "\n".join(lines) + "\n"
@@ -90,7 +102,7 @@ def as_json(made: Retimed, verdict: Verdict) -> str:
             "full_streets": full_streets(made, period),
         })  # fmt: skip
     measured = {"verdict": verdict.words, "runs": [dict(row) for row in verdict.rows]} if verdict.rows else None
-    return json.dumps({"periods": rows, "measured": measured}, indent=1) + "\n"
+    return json.dumps({"advice": verdict.advice, "periods": rows, "measured": measured}, indent=1) + "\n"
 
 
 def _group_row(made: Retimed, group: GroupPlan) -> dict[str, Any]:
@@ -153,6 +165,7 @@ def full_streets(made: Retimed, period: PeriodPlan) -> list[str]:
 def markdown(made: Retimed, verdict: Verdict, title: str) -> str:
     """Return the summary."""
     lines = [f"# Signal plans for {title}", ""]
+    lines += [f"**{ADVICE[verdict.advice]}**", ""]
     if verdict.words:
         lines += [verdict.words, ""]
     lines += [
@@ -215,6 +228,7 @@ def page(made: Retimed, verdict: Verdict, title: str) -> str:
     """Return the whole sheet as one HTML page without anything from elsewhere, made for printing."""
     head = f'<meta charset="utf-8"><title>Signal plans for {escape(title)}</title><style>{STYLE}</style>'
     parts = [f'<!doctype html><html lang="en"><head>{head}</head><body><h1>Signal plans for {escape(title)}</h1>']
+    parts.append(f'<p class="advice"><strong>{escape(ADVICE[verdict.advice])}</strong></p>')
     if verdict.words:
         parts.append(f"<p>{escape(verdict.words)}</p>")
     parts.append(drawing.legend())
@@ -250,7 +264,7 @@ def _table(made: Retimed, period: PeriodPlan, box: int) -> str:
 def files(made: Retimed, verdict: Verdict, title: str) -> Sequence[tuple[str, str]]:
     """Return (name, text) of every file of the sheet."""
     return (
-        ("plans.csv", plan_csv(made)),
+        ("plans.csv", plan_csv(made, verdict.advice)),
         ("plans.json", as_json(made, verdict)),
         ("plans.html", page(made, verdict, title)),
         ("summary.md", markdown(made, verdict, title)),

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 
 from lamplighter.services.traffic.planning import timeline
 from lamplighter.services.traffic.retiming import checks, result, roads, search, sheet
@@ -175,7 +176,7 @@ def test_missing_columns_and_empty_files_are_refused() -> None:
 
 
 def test_the_sheet_says_the_same_in_every_form() -> None:
-    texts = dict(sheet.files(made(), Verdict("Expected gain: 1 %.", ()), "district"))
+    texts = dict(sheet.files(made(), Verdict(sheet.KEEP_OWN, "Expected gain: 1 %.", ()), "district"))
     rows = list(csv.DictReader(io.StringIO(texts["plans.csv"])))
     told_json = json.loads(texts["plans.json"])
     for number, period in enumerate(made().periods):
@@ -190,6 +191,10 @@ def test_the_sheet_says_the_same_in_every_form() -> None:
     for part in texts["plans.html"].split("<svg")[1:]:
         ET.fromstring("<svg" + part.split("</svg>")[0] + "</svg>")
     assert "time, s" in texts["plans.html"]
+    for name in ("plans.html", "summary.md"):
+        assert 0 < texts[name].index("Do not install these plans") < texts[name].index("Expected gain: 1 %.")
+    assert {row["advice"] for row in rows} == {"keep own"}
+    assert told_json["advice"] == "keep own"
     assert "| intersection | plan |" in texts["summary.md"]
 
 
@@ -198,15 +203,17 @@ def run(seed: int, delay_s: float) -> Run:
 
 
 def test_a_plan_that_was_measured_worse_is_not_recommended() -> None:
-    def words(own: list[float], planned: list[float]) -> str:
+    def words(own: list[float], planned: list[float], advice: str) -> str:
         trial = Trial(
             tuple(run(n, d) for n, d in enumerate(own)), tuple(run(n, d) for n, d in enumerate(planned)), gain(own, planned)
         )
-        return judged(made(), trial).words
+        found = judged(made(), trial)
+        assert found.advice == advice
+        return found.words
 
-    assert "keep the own programmes" in words([30.0, 31.0, 32.0], [33.0, 31.0, 35.0])
-    assert "not sure" in words([30.0, 31.0, 32.0], [20.0, 33.0, 31.0])
-    better = words([30.0, 31.0, 32.0], [20.0, 21.0, 22.5])
+    assert "keep the own programmes" in words([30.0, 31.0, 32.0], [33.0, 31.0, 35.0], "keep own")
+    assert "not sure" in words([30.0, 31.0, 32.0], [20.0, 33.0, 31.0], "not sure")
+    better = words([30.0, 31.0, 32.0], [20.0, 21.0, 22.5], "install")
     assert "keep" not in better
     assert "not sure" not in better
 
@@ -271,7 +278,7 @@ def test_the_command_in_the_how_to_is_one_that_exists() -> None:
     assert context.params["measured"]
     assert context.params["seeds"] == "1,2,3"
     assert context.params["cycle_max_s"] == 120.0
-    names = {name for name, _ in sheet.files(made(), Verdict("", ()), "x")} | {PLAN_FILE, COUNTS_FILE}
+    names = {name for name, _ in sheet.files(made(), Verdict(sheet.NOT_MEASURED, "", ()), "x")} | {PLAN_FILE, COUNTS_FILE}
     assert all(f"`{name}`" in page.read_text(encoding="utf-8") for name in names)
 
 
@@ -283,5 +290,33 @@ def test_a_folder_without_a_scenario_is_refused(tmp_path: Path) -> None:
         open_scenario(tmp_path)
 
 
+def test_counts_that_are_no_text_are_refused_by_name(tmp_path: Path) -> None:
+    noise = tmp_path / "noise.csv"
+    noise.write_bytes(bytes(range(256)))
+    config = small_scenario(tmp_path)
+    answer = CliRunner().invoke(retime, [str(config), "--out", str(tmp_path / "out"), "--counts", str(noise)])
+    assert answer.exit_code == 1
+    assert "noise.csv: is not text in UTF-8" in answer.output
+
+
 def test_a_plan_file_is_written(tmp_path: Path) -> None:
     assert write_plan(made(), tmp_path).read_text(encoding="utf-8").startswith("<additional>")
+    path = write_plan(made(), tmp_path, sheet.ADVICE[sheet.NOT_MEASURED])
+    assert path.read_text(encoding="utf-8").startswith("<!-- Advice")
+    assert ET.parse(path).getroot().tag == "additional"
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        (["--seeds", "1,1"], "each seed once"),
+        (["--seeds", "42"], "is the seed that is counted"),
+        (["--from", "25:99"], "no time of day"),
+        (["--from", "17:00", "--to", "16:00"], "behind the beginning"),
+    ],
+)
+def test_wishes_that_make_no_sense_are_refused_before_anything_is_read(tmp_path: Path, given: list[str], words: str) -> None:
+    answer = CliRunner().invoke(retime, ["nowhere", "--out", str(tmp_path / "out"), *given])
+    assert answer.exit_code == 1
+    assert words in answer.output
+    assert not (tmp_path / "out").exists()

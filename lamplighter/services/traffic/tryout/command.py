@@ -16,9 +16,9 @@ from rich.table import Table as Grid
 
 from lamplighter.services import traffic as service
 from lamplighter.services.traffic.retiming import result, roads, sheet
-from lamplighter.services.traffic.retiming.counts import Count, counts_csv, read_counts, series
+from lamplighter.services.traffic.retiming.counts import WINDOW_MIN_S, Count, counts_csv, read_counts, series
 from lamplighter.services.traffic.retiming.result import Retimed, Wishes
-from lamplighter.services.traffic.retiming.sheet import Verdict
+from lamplighter.services.traffic.retiming.sheet import ADVICE, INSTALL, KEEP_OWN, NOT_MEASURED, NOT_SURE, Verdict
 from lamplighter.services.traffic.retiming.sumo_plan import programmes_xml
 from lamplighter.services.traffic.tryout.gain import Gain, gain
 from lamplighter.services.traffic.tryout.measuring import Run, count, measure
@@ -76,7 +76,10 @@ def retime(
         numbers = _seeds(seeds, count_seed)
         with _telling(console) as told:
             told("reading", 0.0)
-            scenario = open_place(place, (_clock(begin), _clock(end)))
+            hours_s = (_clock(begin), _clock(end))
+            if hours_s[1] - hours_s[0] < WINDOW_MIN_S:
+                raise ValueError(f"--from {begin} --to {end}: the end must be five minutes or more behind the beginning")
+            scenario = open_place(place, hours_s)
             counts = _counts(scenario, counts_path, count_seed, told)
             made = plan(scenario, counts, Wishes(periods, cycle_max_s, EVALUATIONS_MAX, told))
             out.mkdir(parents=True, exist_ok=True)
@@ -87,6 +90,7 @@ def retime(
         verdict = judged(made, trial)
         for name, text in sheet.files(made, verdict, scenario.name):
             (out / name).write_text(text, encoding="utf-8")
+        write_plan(made, out, ADVICE[verdict.advice])
     except (ValueError, OSError) as error:
         raise click.ClickException(str(error)) from error
     _print(Console(), made, trial, verdict)
@@ -113,10 +117,11 @@ def plan(scenario: Scenario, counts: list[Count], wishes: Wishes) -> Retimed:
     return result.retime(scenario.junctions, model, counted, wishes)
 
 
-def write_plan(made: Retimed, out: Path) -> Path:
-    """Write the programmes as a SUMO additional file and return its path."""
+def write_plan(made: Retimed, out: Path, advice: str = "") -> Path:
+    """Write the programmes as a SUMO additional file, the advice on top, and return its path."""
     path = out / PLAN_FILE
-    path.write_text(programmes_xml(made.junctions, [(p.begin_s, p.programmes) for p in made.periods]), encoding="utf-8")
+    text = programmes_xml(made.junctions, [(p.begin_s, p.programmes) for p in made.periods])
+    path.write_text(f"<!-- {advice.replace('--', '')} -->\n{text}" if advice else text, encoding="utf-8")
     return path
 
 
@@ -137,10 +142,12 @@ def judged(made: Retimed, trial: Trial | None) -> Verdict:
     predicted = float(np.average([p.gain_share for p in made.periods], weights=[p.end_s - p.begin_s for p in made.periods]))
     kept = all(group.kept for period in made.periods for group in period.groups)
     if kept:
-        return Verdict("No plan was found that is expected to gain 2 % or more: keep the own programmes.", ())
+        return Verdict(KEEP_OWN, "No plan was found that is expected to gain 2 % or more: keep the own programmes.", ())
     if trial is None:
         return Verdict(
-            f"Expected gain: {predicted:.0%} of the delay at stop lines, by the model alone. Nothing was measured.", ()
+            NOT_MEASURED,
+            f"Expected gain: {predicted:.0%} of the delay at stop lines, by the model alone. Nothing was measured.",
+            (),
         )
     found = trial.gain
     words = (
@@ -149,7 +156,9 @@ def judged(made: Retimed, trial: Trial | None) -> Verdict:
         f"{found.share:+.0%} gain"
     )
     words += f" (95 % interval {found.low:+.0%} to {found.high:+.0%})." if len(trial.own) > 1 else " (one seed: no interval)."
+    advice = INSTALL if found.low > 0 and len(trial.own) > 1 else NOT_SURE
     if found.planned_s >= found.own_s:
+        advice = KEEP_OWN
         words += " The plan is no better than the own programmes on the measured mean: keep the own programmes."
     elif found.low <= 0 and len(trial.own) > 1:
         words += " The interval holds zero: the gain is not sure; run more seeds before installing."
@@ -160,12 +169,18 @@ def judged(made: Retimed, trial: Trial | None) -> Verdict:
          "own_finished": float(a.finished), "planned_finished": float(b.finished), "total": float(a.total)}
         for a, b in zip(trial.own, trial.planned, strict=True)
     ]  # fmt: skip
-    return Verdict(words, tuple(rows))
+    return Verdict(advice, words, tuple(rows))
 
 
 def _counts(scenario: Scenario, path: Path | None, seed: int, told: Teller) -> list[Count]:
     if path is not None:
-        return read_counts(path.read_text(encoding="utf-8"), str(path))
+        try:
+            text = path.read_text(encoding="utf-8-sig")
+        except UnicodeDecodeError as error:
+            raise ValueError(
+                f"{path}: is not text in UTF-8 ({error.reason} at byte {error.start}); save it as CSV in UTF-8"
+            ) from error
+        return read_counts(text, str(path))
     told("counting one run under the own programmes", 0.0)
     return count(scenario, seed)
 
@@ -175,6 +190,8 @@ def _seeds(text: str, count_seed: int) -> list[int]:
         numbers = [int(part) for part in text.split(",")]
     except ValueError as error:
         raise ValueError(f"--seeds {text}: whole numbers with commas between are needed, such as 1,2,3") from error
+    if len(set(numbers)) != len(numbers) or min(numbers) < 0:
+        raise ValueError(f"--seeds {text}: each seed once, from 0 up; a seed given twice would count twice")
     if count_seed in numbers:
         raise ValueError(f"--seeds {text}: {count_seed} is the seed that is counted (--count-seed); measure with others")
     return numbers
@@ -182,8 +199,10 @@ def _seeds(text: str, count_seed: int) -> list[int]:
 
 def _clock(text: str) -> float:
     try:
-        hours, minutes = text.split(":")
-        return int(hours) * 3600.0 + int(minutes) * 60.0
+        hours, minutes = (int(part) for part in text.split(":"))
+        if not (0 <= hours * 60 + minutes <= 24 * 60 and 0 <= minutes < 60):
+            raise ValueError(text)
+        return hours * 3600.0 + minutes * 60.0
     except ValueError as error:
         raise ValueError(f"{text!r} is no time of day; write it as 16:00") from error
 
@@ -221,3 +240,4 @@ def _print(console: Console, made: Retimed, trial: Trial | None, verdict: Verdic
             runs.add_row(str(a.seed), f"{a.delay_s:.1f}", f"{b.delay_s:.1f}", str(a.finished), str(b.finished), str(a.total))
         console.print(runs)
     console.print(verdict.words, highlight=False)
+    console.print(ADVICE[verdict.advice], highlight=False, style="bold")
