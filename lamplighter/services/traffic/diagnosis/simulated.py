@@ -103,5 +103,6 @@ def write_tables(tables: Mapping[int, DetectorTable], names: Mapping[int, str], 
         rows = csv.writer(file, lineterminator="\n")
         rows.writerow(("DeviceId", "Phase", "Parameter", "Function"))
         for box, table in tables.items():
-            for detector, group, use in zip(table.detector.tolist(), table.group.tolist(), table.use.tolist(), strict=True):
+            for row in range(len(table.detector)):
+                detector, group, use = (int(column[row]) for column in (table.detector, table.group, table.use))
                 rows.writerow((SIMULATED_PREFIX + names[box], group, detector, USES[use]))
