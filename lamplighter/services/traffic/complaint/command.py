@@ -29,9 +29,9 @@ class Question:
 def answer(city: CityData, prepared: Prepared, question: Question) -> tuple[Evidence, Answer, tuple[Approach, ...]]:
     """Return what the record says and the answer; PlaceError or MomentError where the question cannot be understood."""
     folder = _folder(question.record or city.name)
-    if question.record and not (folder / "history").is_dir():
+    if question.record and Path(question.record).name != question.record and not Path(question.record).expanduser().is_dir():
         raise PlaceError(
-            f"--record {question.record}: neither a folder with a record (it holds history/) nor a city that has one."
+            f"--record {question.record}: there is no such folder. Give the folder that holds history/, or a city by name."
         )
     box = find_intersection(question.junction, city, prepared)
     known = approaches(box, city, prepared)

@@ -21,11 +21,13 @@ def moment(text: str, timezone: str, latest_s: float | None) -> float:
     zone = ZoneInfo(timezone)
     wanted = text.strip()
     if _CLOCK.fullmatch(wanted):
+        at = _time(wanted)
         if latest_s is None:
             raise MomentError(
                 f"{wanted} is a time without a day, and nothing is recorded yet. Give the day: 2026-01-13 {wanted}."
             )
-        wanted = _last_day(wanted, zone, latest_s)
+        last = datetime.fromtimestamp(latest_s - 1, zone)
+        wanted = datetime.combine(last.date(), at).isoformat()
     try:
         said = datetime.fromisoformat(wanted)
     except ValueError as error:
@@ -42,13 +44,11 @@ def moment(text: str, timezone: str, latest_s: float | None) -> float:
     raise MomentError(f"{said:%Y-%m-%d %H:%M} happened twice in {timezone}: the clocks were set back. Say which one: {stamps}.")
 
 
-def _last_day(clock: str, zone: ZoneInfo, latest_s: float) -> str:
+def _time(clock: str) -> time:
     try:
-        at = time.fromisoformat(clock.zfill(5) if clock.count(":") == 1 else clock.zfill(8))
+        return time.fromisoformat(clock.zfill(5) if clock.count(":") == 1 else clock.zfill(8))
     except ValueError as error:
         raise MomentError(f"{clock!r} is no time of the day.") from error
-    last = datetime.fromtimestamp(latest_s - 1, zone)
-    return datetime.combine(last.date(), at).isoformat()
 
 
 def _offset(at: datetime) -> str:

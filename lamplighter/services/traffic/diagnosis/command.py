@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     from lamplighter.terms.simulation import SimulationStart
 
 BEGIN, WARM_UP_S = "2026-01-13T17:00", 600.0
-COLUMNS = "group greens green_s on_green failed judged gap-out max-out force-off wait_max_s walks".split()
+COLUMNS = ("group", "greens", "green\ns", "on\ngreen", "split\nfailed", "of\njudged", "gap\nout", "max\nout", "force\noff",
+           "wait\nmax s", "walks")  # fmt: skip
 FILE = click.Path(path_type=Path, dir_okay=False)
 MINUTES = click.IntRange(1, 7 * 24 * 60)
 
@@ -178,6 +179,7 @@ def read(logs: tuple[Path, ...], detectors: Path | None, settings: "Settings") -
 def show(boxes: "Mapping[str, BoxSums]") -> None:
     """Print one table per box, and what stands out."""
     import numpy as np
+    from rich.box import SIMPLE_HEAD
     from rich.console import Console
     from rich.table import Table as Grid
 
@@ -188,9 +190,9 @@ def show(boxes: "Mapping[str, BoxSums]") -> None:
     for name, sums in boxes.items():
         g = sums.tally.group[sums.quarters].sum(axis=0)
         longest = sums.tally.group[sums.quarters][:, :, G.WAIT_MAX_MS].max(axis=0)
-        grid = Grid(title=f"box {name}", title_justify="left")
+        grid = Grid(title=f"box {name}", title_justify="left", box=SIMPLE_HEAD, collapse_padding=True)
         for column in COLUMNS:
-            grid.add_column(column, justify="right")
+            grid.add_column(column, justify="right", no_wrap=True)
         for group in np.flatnonzero(g[:, G.GREENS] + g[:, G.WALKS] > 0).tolist():
             row = g[group]
             on_green = f"{row[G.ARRIVALS_GREEN] / row[G.ARRIVALS]:.0%}" if row[G.ARRIVALS] else "-"

@@ -260,6 +260,11 @@ def test_what_is_no_moment_is_refused(text: str) -> None:
         moment(text, BERLIN, crossroads.BEGIN_S)
 
 
+def test_no_time_of_the_day_is_told_as_such_before_anything_is_recorded() -> None:
+    with pytest.raises(MomentError, match=r"'25:61' is no time of the day"):
+        moment("25:61", BERLIN, None)
+
+
 # --- the place --------------------------------------------------------------------------------------------------------
 
 
