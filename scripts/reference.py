@@ -111,7 +111,7 @@ def commands(_: Sequence[Service]) -> str:
     parts = ["# Commands\n"]
 
     def walk(command: click.Command, path: str) -> None:
-        context = click.Context(command, info_name=path, max_content_width=110)
+        context = click.Context(command, info_name=path, terminal_width=78)
         parts.append(f"\n## `{path}`\n\n```text\n{command.get_help(context)}\n```\n")
         if isinstance(command, click.Group):
             for name in command.list_commands(context):
