@@ -1,12 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """When a box gets its own programme back: where what was predicted does not happen, and where its own would do better.
 
-Three findings count, each over minutes and with room for chance. Vehicles that should have left did not and more and more
-wait, although the streets that they would enter have room (a detector that lies, a blocked lane). Much of the time goes
-into changes while queues grow. Or queues grow although the own programme, with its greens and the discharge that was
-measured, would carry what comes: then the planner is at fault, not the demand. A box that is handed back keeps its
-programme for a while, and so do neighbours in a like state; then it is taken again, and each time it fails anew that
-while doubles.
+Three findings count, each over minutes and with room for chance. Vehicles that should have left did not, although the
+streets that they would enter have room (a detector that lies, a blocked lane). Much of the time goes into changes while
+queues grow. Or queues grow although the own programme, with its greens and the discharge that was measured, would carry what
+comes: then the planner is at fault, not the demand. A box that is handed back keeps its programme for a while, and so do
+neighbours in a like state; then it is taken again, and each time it fails anew that while doubles.
 """
 
 from typing import NamedTuple
@@ -165,7 +164,7 @@ def supervise(network: Network, derived: Derived, seen: Seen, watch: Watch, foun
         grown = queue > GROWN_RATIO * usual + GROWN_VEH
         full = _full(network, there_veh, box)
         predicted = watch.predicted_veh_s[box]
-        stuck = grown and not full and predicted > LEFT_MIN_VEH_S and watch.left_veh_s[box] < FAILED_RATIO * predicted
+        stuck = not full and predicted > LEFT_MIN_VEH_S and watch.left_veh_s[box] < FAILED_RATIO * predicted
         busy = watch.changing_share[box] > CHANGING_SHARE and grown
         failed[box] = stuck or busy or (grown and not full and _carries(network, watch, own_share, rates, box))
     for box in range(boxes):
