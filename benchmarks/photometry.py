@@ -94,7 +94,7 @@ def cold(count: int, only_m: bool, single: bool) -> dict[str, float]:
     def work() -> None:
         fields, poles = roads(kind, np.random.default_rng(SEED), single)
         row = verdict.cold_figures(fields, poles, optics, verdict.blocks_for(kind))
-        met = [verdict.margin(r, MAINTENANCE, verdict.REQUIRED[k]) for r, k in zip(row[:10], kind[:10].tolist(), strict=True)]
+        met = [verdict.margin(r, MAINTENANCE, classes.REQUIRED[k]) for r, k in zip(row[:10], kind[:10].tolist(), strict=True)]
         assert np.isfinite(met).all()
 
     wall, used = clock(work)

@@ -20,7 +20,7 @@ from lamplighter.services.lighting.terms import (
     LEVEL_STEP,
     STEPS,
 )
-from lamplighter.terms.columns import BoolArray, FloatArray, IntArray, frozen
+from lamplighter.terms.columns import BoolArray, FloatArray, IntArray
 from lamplighter.terms.decision import Findings, Proposals, Rule
 from lamplighter.terms.service import Interlock
 from lamplighter.terms.snapshot import Snapshot
@@ -28,24 +28,6 @@ from lamplighter.terms.snapshot import Snapshot
 RAMP_DOWN_MIN_S, RAMP_UP_MAX_S = 30.0, 30.0
 COUNT_AGE_MAX_S = 1200.0
 CLOSE = 1e-6
-
-# Requirements in one table (class, criterion): Lav, Uo, Ul, fTI, REI, Eav, Emin, Emin/Eav, Eav at most.
-_REQUIRED = frozen(
-    np.stack(
-        [
-            classes.LUMINANCE_CD_M2,
-            classes.UNIFORMITY,
-            classes.LENGTHWISE,
-            classes.GLARE_PERCENT,
-            classes.EDGE,
-            classes.ILLUMINANCE_LX,
-            classes.ILLUMINANCE_MIN_LX,
-            classes.ILLUMINANCE_UNIFORMITY,
-            classes.ILLUMINANCE_MAX_LX,
-        ],
-        axis=1,
-    )
-)
 
 
 def _local(proposals: Proposals, layout: Layout) -> IntArray:
@@ -271,7 +253,7 @@ def in_class(snapshot: Snapshot, tables: tuple[Proposals, ...], layout: Layout) 
         segments.field[rows],
         np.stack([segments.flux_klm * segments.maintenance_ratio, segments.flux_klm], axis=1)[rows],
         _sum_fields(points.shape, seen, points.illuminance_at, points.illuminance_lx, points.strips_lx),
-        _REQUIRED,
+        classes.REQUIRED,
     )
     worst = np.full(len(layout.cell_asset), np.inf)
     np.minimum.at(worst, segments.cell[rows], met)

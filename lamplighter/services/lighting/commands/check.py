@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """`lamplighter lighting check`: the figures of one straight road, their interval, and the classes it meets."""
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
@@ -54,14 +53,14 @@ class Answer:
     help="Periods of the year instead of --hours: HOURS:POWER SHARE[:DETECTED SHARE], with commas, as in 1500:1,2500:0.5:0.2.",
 )
 @click.option("--standby", "standby_w", default=0.0, show_default=True, help="Watts a luminaire draws while it is off.")
-@click.option("--json", "json_file", type=click.Path(dir_okay=False, path_type=Path), help="Write the result to this file too.")
+@group.JSON_OPTION
 def check(json_file: Path | None, **given: object) -> None:
     """Compute luminance, uniformity, glare, edge ratio and illuminance of a straight road, and the classes it meets."""
     asked = group.asked(given)
     answer = _answer(asked, given)
     _print(asked, answer)
     if json_file is not None:
-        group.write_json(json_file, json.dumps(_plain(asked, answer), indent=2))
+        group.write_json(json_file, _plain(asked, answer))
 
 
 def _wet(given: dict[str, object], asked: Asked) -> float | None:

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """`lamplighter lighting compare`: a measured EN 13201-4 grid beside the computed one."""
 
-import json
 from pathlib import Path
 from typing import cast
 
@@ -27,7 +26,7 @@ MEASURING_SHARE = 0.05  # a usual uncertainty of an illuminance or luminance met
     help="CSV with x_m (from the field's first luminaire), y_m (from the right kerb) and illuminance_lx or luminance_cd_m2.",
 )
 @click.option("--lane", default=1, show_default=True, help="Lane of the observer, from the right, for luminance.")
-@click.option("--json", "json_file", type=click.Path(dir_okay=False, path_type=Path), help="Write the result to this file too.")
+@group.JSON_OPTION
 def compare(measured_file: Path, lane: int, json_file: Path | None, **given: object) -> None:
     """Set measured points beside computed ones. Give the maintenance factor of the day of measuring, not of the design."""
     asked = group.asked(given)
@@ -46,7 +45,7 @@ def compare(measured_file: Path, lane: int, json_file: Path | None, **given: obj
     explained = bool(row[0] - slack <= grid.value.mean() <= row[1] + slack)
     _print(grid, found, (cast("list[float]", row.tolist()), explained))
     if json_file is not None:
-        group.write_json(json_file, json.dumps(_plain(grid, found, row.tolist(), explained), indent=2))
+        group.write_json(json_file, _plain(grid, found, row.tolist(), explained))
 
 
 def _print(grid: measured.Grid, found: measured.Comparison, interval: tuple[list[float], bool]) -> None:

@@ -2,7 +2,6 @@
 """`lamplighter lighting curve`: illuminance of a curved or irregular road from where its luminaires really stand."""
 
 import csv
-import json
 from pathlib import Path
 
 import click
@@ -36,7 +35,7 @@ _BOUNDS = {"height_m": (2.0, 40.0), "tilt_deg": (-30.0, 45.0)}
 @click.option("--width", "width_m", required=True, type=float, help="Width of the carriageway in metres.")
 @click.option("--step", "step_m", default=3.0, show_default=True, help="Metres between points along the road, at most.")
 @group.MAINTENANCE_OPTION
-@click.option("--json", "json_file", type=click.Path(dir_okay=False, path_type=Path), help="Write the result to this file too.")
+@group.JSON_OPTION
 def curve(lamps_file: Path, axis_file: Path, width_m: float, json_file: Path | None, **given: object) -> None:
     """Compute the illuminance on a curved or irregular road, and the C and P classes it meets."""
     facing = group.facing_of(str(given["photometry"]), given["turn"])  # pyright: ignore[reportArgumentType]  # click's own type
@@ -66,7 +65,7 @@ def curve(lamps_file: Path, axis_file: Path, width_m: float, json_file: Path | N
     Console().print("Luminance is defined for straight roads alone; here the illuminance of a C or P class is what counts.")
     if json_file is not None:
         found = {"Eav": mean, "Emin": least, "points": len(lit), "classes": {"C": met.c_class, "P": met.p_class}}
-        group.write_json(json_file, json.dumps(found, indent=2))
+        group.write_json(json_file, found)
 
 
 def read_columns(path: Path, names: tuple[str, ...]) -> list[FloatArray]:

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The group that holds the subcommands, and what several of them ask: a luminaire and a straight road."""
 
+import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -43,6 +44,9 @@ ROAD_OPTIONS = (
     click.option("--surface", default="R3", show_default=True, help="r-table: " + ", ".join(rtables.SURFACES) + "."),
 )
 MAINTENANCE_OPTION = click.option("--maintenance", default=0.8, show_default=True, help="Maintenance factor, above 0 to 1.")
+JSON_OPTION = click.option(
+    "--json", "json_file", type=click.Path(dir_okay=False, path_type=Path), help="Write the result to this file too."
+)
 
 
 @click.group(help="Street lights: photometry of roads, measured beside computed.")
@@ -118,9 +122,9 @@ def maintenance_of(given: dict[str, object]) -> float:
     return maintenance
 
 
-def write_json(file: Path, text: str) -> None:
-    """Write a result; UsageError where it cannot be written."""
+def write_json(file: Path, result: object) -> None:
+    """Write a result as JSON; UsageError where it cannot be written."""
     try:
-        file.write_text(text + "\n", encoding="utf-8")
+        file.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
     except OSError as error:
         raise click.UsageError(f"--json {file}: cannot be written ({error.strerror}); choose another place") from error

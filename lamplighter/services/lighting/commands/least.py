@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """`lamplighter lighting least`: the least power that keeps a street of real lamp places in a class, with its bound."""
 
-import json
 from pathlib import Path
 from typing import cast
 
@@ -38,7 +37,7 @@ from lamplighter.terms.columns import FloatArray, IntArray
 @click.option("--least-output", "low", default=0.1, show_default=True, help="Least output of a lamp, as a share.")
 @click.option("--dead", multiple=True, type=int, help="Row of a lamp that is dead, counted from 1; may be given again.")
 @group.MAINTENANCE_OPTION
-@click.option("--json", "json_file", type=click.Path(dir_okay=False, path_type=Path), help="Write the result to this file too.")
+@group.JSON_OPTION
 def least(json_file: Path | None, **given: object) -> None:
     """Find the least power that keeps every field of a street in a class: all lamps alike, and each its own."""
     street, task, maintenance = _task(given)
@@ -65,7 +64,7 @@ def least(json_file: Path | None, **given: object) -> None:
         f"Computed for r-table {given['surface']} and maintenance factor {maintenance:g}; power without the gear's own."
     )
     if json_file is not None:
-        group.write_json(json_file, json.dumps({"alike": _plain(alike), "each": _plain(each), "full_w": full_w}, indent=2))
+        group.write_json(json_file, {"alike": _plain(alike), "each": _plain(each), "full_w": full_w})
 
 
 def _task(given: dict[str, object]) -> tuple[Street, Task, float]:

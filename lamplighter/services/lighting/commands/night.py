@@ -2,7 +2,6 @@
 """`lamplighter lighting night`: a city's certified minimum over a year, and the best timetables for lamps without a radio."""
 
 import csv
-import json
 from collections import defaultdict
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -59,7 +58,7 @@ class Found:
 @click.option(
     "--programme", type=click.Path(dir_okay=False, path_type=Path), help="Write the programming list of the drivers (CSV)."
 )
-@click.option("--json", "json_file", type=click.Path(dir_okay=False, path_type=Path), help="Write the result to this file too.")
+@group.JSON_OPTION
 def night(city_name: str, programme: Path | None, json_file: Path | None, **given: object) -> None:
     """Certify the least energy of a city's nights, and make the best timetables for lamps without a radio."""
     folder = find_city(city_name)
@@ -73,7 +72,7 @@ def night(city_name: str, programme: Path | None, json_file: Path | None, **give
     if programme is not None:
         _write(programme, city, layout, found)
     if json_file is not None:
-        group.write_json(json_file, json.dumps(_plain(found), indent=2))
+        group.write_json(json_file, _plain(found))
 
 
 def quarters(text: str) -> IntArray:

@@ -143,7 +143,7 @@ def uniform(task: Task) -> Optimum | Unreachable:
     the largest that any average, or a P class's darkest point, asks for.
     """
     row = verdict.figures(task.stored, task.high)
-    need = verdict.REQUIRED[task.lighting_class]
+    need = classes.REQUIRED[task.lighting_class]
     with np.errstate(divide="ignore"):
         shares = [
             float((need[at] / (row[:, figure] * task.maintenance_ratio)).max())
@@ -178,7 +178,7 @@ def _figure(row: FloatArray, criterion: int, maintenance: float) -> float:
 
 def _shortfalls(task: Task, output: FloatArray) -> tuple[Missed, ...]:
     """Return every criterion that fields miss at an output."""
-    figures, need = verdict.figures(task.stored, output), verdict.REQUIRED[task.lighting_class]
+    figures, need = verdict.figures(task.stored, output), classes.REQUIRED[task.lighting_class]
     found: list[Missed] = []
     for f, row in enumerate(figures):
         for criterion, name in enumerate(CRITERIA):
@@ -207,7 +207,7 @@ def _unreachable(task: Task, asked: Rows) -> Unreachable:
         return Unreachable(_shortfalls(task, task.high))
     x = answer[0]
     output = np.clip(x[: len(task.power_w)], task.low, task.high)
-    figures, need = verdict.figures(task.stored, output), verdict.REQUIRED[task.lighting_class]
+    figures, need = verdict.figures(task.stored, output), classes.REQUIRED[task.lighting_class]
     found: list[Missed] = []
     for k, short in zip(groups.tolist(), x[asked.matrix.shape[1] :].tolist(), strict=True):
         if short > SLACK_SEEN:

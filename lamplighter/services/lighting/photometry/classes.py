@@ -35,6 +35,24 @@ ILLUMINANCE_MIN_LX = _column(_NONE, _NONE, [3, 2, 1.5, 1, 0.6, 0.4])
 ILLUMINANCE_UNIFORMITY = _column(_NONE, [0.4] * 6, _NONE)
 # EN 13201-2:2015, table 3, note: the maintained average of a P class must not pass 1.5 times its requirement.
 ILLUMINANCE_MAX_LX = _column([np.inf] * 6, [np.inf] * 6, [22.5, 15, 11.25, 7.5, 4.5, 3])
+
+# All of them in one table (class, criterion): Lav, Uo, Ul, fTI, REI, Eav, Emin, Emin/Eav, Eav at most.
+REQUIRED: FloatArray = frozen(
+    np.stack(
+        [
+            LUMINANCE_CD_M2,
+            UNIFORMITY,
+            LENGTHWISE,
+            GLARE_PERCENT,
+            EDGE,
+            ILLUMINANCE_LX,
+            ILLUMINANCE_MIN_LX,
+            ILLUMINANCE_UNIFORMITY,
+            ILLUMINANCE_MAX_LX,
+        ],
+        axis=1,
+    )
+)
 WET_UNIFORMITY = 0.15  # EN 13201-2:2015, table 1: Uow of every M class where the wet road matters
 # EN 13201-2:2015, table 3, additional requirements: class, least vertical and least semi-cylindrical illuminance in lx.
 UPRIGHT_LX = (

@@ -14,28 +14,10 @@ from numba import njit
 from lamplighter.services.lighting.photometry import classes
 from lamplighter.services.lighting.photometry.columns import Fields, Lights, Poles, Surfaces, part_of
 from lamplighter.services.lighting.photometry.influence import BLOCKS, LIT, SEEN, STRIPS, VEIL, fill, reaches, rows_of
-from lamplighter.terms.columns import FloatArray, IntArray, frozen
+from lamplighter.terms.columns import FloatArray, IntArray
 
 FIGURES = 7  # Lav, Uo, Ul, fTI, REI, Eav, Emin; for light that is new
 CHUNK = 256  # fields worked on together when nothing is stored: their influences stay in the cache
-
-# Requirements in one table (class, criterion): Lav, Uo, Ul, fTI, REI, Eav, Emin, Emin/Eav, Eav at most.
-REQUIRED = frozen(
-    np.stack(
-        [
-            classes.LUMINANCE_CD_M2,
-            classes.UNIFORMITY,
-            classes.LENGTHWISE,
-            classes.GLARE_PERCENT,
-            classes.EDGE,
-            classes.ILLUMINANCE_LX,
-            classes.ILLUMINANCE_MIN_LX,
-            classes.ILLUMINANCE_UNIFORMITY,
-            classes.ILLUMINANCE_MAX_LX,
-        ],
-        axis=1,
-    )
-)
 
 
 @dataclass(frozen=True)
@@ -159,7 +141,7 @@ def _all_figures(
 
 @njit(cache=True)
 def margin(row: FloatArray, maintenance: float, need: FloatArray) -> float:
-    """Return how much of the most pressing requirement figures meet; need: a row of REQUIRED. Glare is of new light."""
+    """Return how much of the most pressing requirement figures meet; need: a row of classes.REQUIRED. Glare is of new light."""
     share = np.inf
     if need[0] > 0.0:
         share = min(row[0] * maintenance / need[0], row[1] / need[1], row[2] / need[2], row[4] / need[4])
@@ -217,7 +199,7 @@ def margins(
     """
     parts, share, room = _parts(stored, lamp_share)
     every = np.arange(len(stored.fields.begin_m)) if which is None else which
-    return _margins(parts, every, share, room, (maintenance, lighting_class, REQUIRED))
+    return _margins(parts, every, share, room, (maintenance, lighting_class, classes.REQUIRED))
 
 
 def cold_figures(fields: Fields, poles: Poles, optics: tuple[Lights, Surfaces], wanted: IntArray) -> FloatArray:

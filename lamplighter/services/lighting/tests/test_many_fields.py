@@ -91,12 +91,12 @@ def test_a_few_fields_are_judged_as_among_all() -> None:
 
 
 def test_the_margin_is_the_share_of_the_most_pressing_requirement() -> None:
-    need = verdict.REQUIRED[classes.code("M3")]
+    need = classes.REQUIRED[classes.code("M3")]
     row = np.array([2.0, 0.8, 1.0, 5.0, 0.6, 0.0, 0.0])
     assert verdict.margin(row, 0.8, need) == pytest.approx(1.6)
     assert verdict.margin(np.array([2.0, 0.2, 0.9, 5.0, 0.6, 0, 0]), 0.8, need) == pytest.approx(0.5)
     assert verdict.margin(np.array([2.0, 0.8, 0.9, 30.0, 0.6, 0, 0]), 0.8, need) == pytest.approx(0.5)
-    walk = verdict.REQUIRED[classes.code("P3")]
+    walk = classes.REQUIRED[classes.code("P3")]
     assert verdict.margin(np.array([0, 0, 0, 0, 0, 18.75, 6.0]), 0.8, walk) == pytest.approx(0.75)  # over-lit: 15 of 11.25 lx
 
 
