@@ -32,7 +32,7 @@ def find_scenario(path: Path) -> Scenario:
         found = sorted(path.glob("*.sumocfg"))
         if len(found) != 1:
             named = ", ".join(f.name for f in found) or "none"
-            raise ScenarioError(f"{path}: one *.sumocfg is needed in the folder, there is {named}; name the file instead")
+            raise ScenarioError(f"{path}: of *.sumocfg exactly one is needed in it, there is {named}; name the file instead")
         config = found[0]
     if not config.is_file():
         raise ScenarioError(f"{config}: no such file; give a *.sumocfg or a folder that has one")
@@ -48,7 +48,7 @@ def find_scenario(path: Path) -> Scenario:
     additional = _files(config, values.get("additional-files", ""))
     for file in (net, *routes, *additional):
         if not file.is_file():
-            raise ScenarioError(f"{config}: it names {file.name}, which is not at {file}; bring that file, or mend the name")
+            raise ScenarioError(f"{config}: it names {file}, and {file.name} is not there; bring that file, or mend the name")
     name = config.parent.resolve().name if path.is_dir() or config.stem in ("run", "osm", "sumo", "config") else config.stem
     end = values.get("end", "")
     return Scenario(name, config, net, routes, additional, int(_seconds(values.get("begin", "0"))), _end(end))

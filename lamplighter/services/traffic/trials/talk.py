@@ -18,7 +18,7 @@ SET_SIGNAL = 0xC2
 SUBSCRIBE_LOOP, SUBSCRIBE_SIGNAL, SUBSCRIBE_SIMULATION, SUBSCRIBE_AROUND_JUNCTION = 0xD0, 0xD2, 0xDB, 0x89
 TOLD_LOOP, TOLD_SIGNAL, TOLD_SIMULATION, TOLD_AROUND_JUNCTION = 0xE0, 0xE2, 0xEB, 0x99
 VEHICLES, PEOPLE = 0xA4, 0xAE
-ID_LIST, LANE_ID, LANE_POSITION, LENGTH, STATE, PROGRAMME = 0x00, 0x51, 0x56, 0x44, 0x20, 0x23
+ID_LIST, LANE_ID, LANE_POSITION, LENGTH, STATE = 0x00, 0x51, 0x56, 0x44, 0x20
 NEXT_EDGE, SPEED = 0xC1, 0x40
 LOOP_VEHICLES, EXPECTED, PENDING, TELEPORTS, VEHICLE_CLASS = 0x17, 0x7D, 0x94, 0x75, 0x49
 UBYTE, BYTE, INTEGER, DOUBLE, TEXT, TEXTS, COMPOUND, DOUBLES = 0x07, 0x08, 0x09, 0x0B, 0x0C, 0x0E, 0x0F, 0x10
@@ -54,11 +54,6 @@ def request(number: int, body: bytes) -> bytes:
 def show_state(signal: str, state: str) -> bytes:
     """Return the command that makes a signal show one state."""
     return request(SET_SIGNAL, bytes((STATE,)) + text(signal) + bytes((TEXT,)) + text(state))
-
-
-def set_programme(signal: str, programme: str) -> bytes:
-    """Return the command that hands a signal to one of its programmes."""
-    return request(SET_SIGNAL, bytes((PROGRAMME,)) + text(signal) + bytes((TEXT,)) + text(programme))
 
 
 def subscribe(number: int, name: str, variables: tuple[int, ...]) -> bytes:

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """What is tried out: a SUMO scenario as it lies there, or a built city with the trips drawn for one seed."""
 
-import xml.etree.ElementTree as ET
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +11,7 @@ from lamplighter.services.traffic.layout import Layout, read_layout
 from lamplighter.services.traffic.planning.network import RoadNetwork, read_network
 from lamplighter.services.traffic.retiming.installed import from_layout, from_signal, street_names
 from lamplighter.services.traffic.retiming.scheme import Junction
+from lamplighter.services.traffic.trials.scenario import find_scenario
 from lamplighter.terms.service import Service
 from lamplighter.terms.table import Table
 
@@ -40,43 +40,14 @@ class Scenario:
 
 def open_scenario(place: Path) -> Scenario:
     """Read a *.sumocfg, or the one in a folder. Raises ValueError naming the file where it cannot be used."""
-    found = [place] if place.suffix == ".sumocfg" else sorted(place.glob("*.sumocfg"))
-    if len(found) != 1:
-        raise ValueError(f"{place}: {len(found)} *.sumocfg found, exactly one is needed; name the file itself")
-    try:
-        root = ET.parse(found[0]).getroot()
-    except (ET.ParseError, OSError) as error:
-        raise ValueError(f"{found[0]}: not a readable SUMO configuration ({error}); bring the scenario again") from error
-    net = _files(root, "net-file", found[0])
-    extra = _files(root, "additional-files", found[0])
-    routes = _files(root, "route-files", found[0])
-    if len(net) != 1 or not routes:
-        raise ValueError(f"{found[0]}: {len(net)} net-file and {len(routes)} route-files, one and at least one are needed")
-    network = read_network(net[0], extra)
+    found = find_scenario(place)
+    if not found.routes:
+        raise ValueError(f"{found.config}: it names no route-files; without demand there is nothing to count or to measure")
+    network = read_network(found.net, found.additional)
     junctions = tuple(from_signal(s, street_names(network, s)) for s in network.signals)
-    begin_s, end_s = _time(root, "begin"), _time(root, "end")
-    if end_s is None:
-        end_s = (begin_s or 0.0) + END_UNSAID_S + DRIVE_OUT_S
-    return Scenario(found[0].stem, net[0], routes, extra, begin_s or 0.0, end_s, None, network, junctions, None)
-
-
-def _files(root: ET.Element, name: str, config: Path) -> tuple[Path, ...]:
-    element = next(root.iter(name), None)
-    names = [] if element is None else [part.strip() for part in element.get("value", "").split(",") if part.strip()]
-    paths = tuple(config.parent / part for part in names)
-    for path in paths:
-        if not path.is_file():
-            raise ValueError(f"{config}: {name} {path.name} is not there; bring the whole scenario")
-    return paths
-
-
-def _time(root: ET.Element, name: str) -> float | None:
-    element = next(root.iter(name), None)
-    if element is None:
-        return None
-    text = element.get("value", "0")
-    parts = [float(part) for part in text.split(":")]
-    return parts[0] if len(parts) == 1 else parts[-3] * 3600 + parts[-2] * 60 + parts[-1]
+    begin_s = float(found.begin_s)
+    end_s = begin_s + END_UNSAID_S + DRIVE_OUT_S if found.end_s is None else float(found.end_s)
+    return Scenario(found.config.stem, found.net, found.routes, found.additional, begin_s, end_s, None, network, junctions, None)
 
 
 def open_city(name: str, service: Service, begin_s: float, end_s: float) -> Scenario:
