@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Write docs/reference from the code, so that the tables there cannot drift. `--check` only compares."""
 
+import difflib
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
@@ -129,11 +130,17 @@ PAGES: dict[str, Callable[[Sequence[Service]], str]] = {
 }  # fmt: skip
 
 
-def stale() -> list[str]:
-    """Return the pages that do not say what the code says."""
+def stale() -> dict[str, str]:
+    """Return the pages that do not say what the code says, with the lines that differ."""
     services = discover()
-    made = {name: NOTE + page(services) for name, page in PAGES.items()}
-    return [name for name, text in made.items() if not (FOLDER / name).is_file() or (FOLDER / name).read_text("utf-8") != text]
+    found: dict[str, str] = {}
+    for name, page in PAGES.items():
+        made, path = NOTE + page(services), FOLDER / name
+        written = path.read_text("utf-8") if path.is_file() else ""
+        if made != written:
+            lines = difflib.unified_diff(written.splitlines(), made.splitlines(), "written", "said by the code", lineterm="", n=0)
+            found[name] = "\n".join(lines)
+    return found
 
 
 def main() -> int:
@@ -142,6 +149,7 @@ def main() -> int:
         pages = stale()
         if pages:
             sys.stderr.write(f"docs/reference is stale: {', '.join(pages)}. Run scripts/reference.py and commit.\n")
+            sys.stderr.write("\n".join(pages.values()) + "\n")
         return 1 if pages else 0
     FOLDER.mkdir(parents=True, exist_ok=True)
     services = discover()

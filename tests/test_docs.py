@@ -2,8 +2,9 @@
 """Documentation is tested: links lead somewhere, promises name tests that exist, reference pages say what the code says."""
 
 import ast
-import importlib.util
 import re
+import subprocess
+import sys
 import tomllib
 from pathlib import Path
 
@@ -48,12 +49,10 @@ def test_every_promise_names_a_test_that_exists(repository: Path, name: str) -> 
 
 
 def test_reference_pages_say_what_the_code_says(repository: Path) -> None:
-    spec = importlib.util.spec_from_file_location("reference", repository / "scripts" / "reference.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    assert module.stale() == [], "run scripts/reference.py and commit docs/reference"
+    """In a process of its own, as a person runs it: what other tests loaded or registered does not count."""
+    script = repository / "scripts" / "reference.py"
+    done = subprocess.run([sys.executable, str(script), "--check"], cwd=repository, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
 
 
 def test_every_command_that_is_written_about_exists(repository: Path) -> None:
