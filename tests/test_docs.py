@@ -2,6 +2,7 @@
 """Documentation is tested: links lead somewhere, promises name tests that exist, reference pages say what the code says."""
 
 import ast
+import os
 import re
 import subprocess
 import sys
@@ -51,7 +52,10 @@ def test_every_promise_names_a_test_that_exists(repository: Path, name: str) -> 
 def test_reference_pages_say_what_the_code_says(repository: Path) -> None:
     """In a process of its own, as a person runs it: what other tests loaded or registered does not count."""
     script = repository / "scripts" / "reference.py"
-    done = subprocess.run([sys.executable, str(script), "--check"], cwd=repository, capture_output=True, text=True, check=False)
+    env = {**os.environ, "PYTHONPATH": str(repository)}
+    done = subprocess.run(
+        [sys.executable, str(script), "--check"], cwd=repository, env=env, capture_output=True, text=True, check=False
+    )
     assert done.returncode == 0, done.stdout + done.stderr
 
 
