@@ -1,123 +1,18 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`lamplighter grid`: what a city's grid is, and what can be said of it from its meters alone."""
+"""`lamplighter grid estimate`: how far the estimate from meters is from a true state that is known."""
 
 import dataclasses
-import json
 from pathlib import Path
-from typing import Any
 
 import click
 import numpy as np
-from rich.box import SIMPLE
-from rich.console import Console
-from rich.table import Table
 
-from lamplighter.city.directory import find_city
-from lamplighter.city.folder import load
-from lamplighter.services import discover
-from lamplighter.services.grid.network.demand import POWER_FACTOR_TAN, nodes_kw
+from lamplighter.services.grid.commands.told import demand_of, opened_city, print_rows, write_json
+from lamplighter.services.grid.network.demand import POWER_FACTOR_TAN
 from lamplighter.services.grid.network.engine import Flow, Meters, estimate_state, open_engine, power_flow
 from lamplighter.services.grid.network.model import ABSENT, Grid
-from lamplighter.services.grid.network.prepared import Prepared, prepare
-from lamplighter.terms.columns import FloatArray, IntArray
-
-HEADINGS = {
-    "connections": "homes",
-    "charging_points": "points",
-    "sn_kva": "kVA",
-    "loading": "load",
-    "headroom_kva": "room",
-    "cable_loading": "cable",
-    "voltage_lowest_pu": "u min",
-    "voltage_mean_abs_percent": "u mean %",
-    "voltage_p99_percent": "u p99 %",
-    "voltage_lowest_p99_percent": "lowest u p99 %",
-    "cable_p99_share": "cable p99",
-    "transformer_p99_share": "transformer p99",
-}
-
-
-def _opened(name: str) -> Prepared:
-    """Open a city by name or folder; what is wrong with it is told by the city itself."""
-    path = find_city(name)
-    cities = load(path, discover())
-    if "grid" not in cities:
-        raise click.ClickException(f"{path}: the city has no grid. Build it anew with `lamplighter city build {name}`.")
-    return prepare(cities["grid"])
-
-
-def demand_of(grid: Grid, hour: float, charging_share: float) -> FloatArray:
-    """Return the power (n,) of every node at a local hour by class, with a share of all charging points at full power."""
-    groups = grid.groups
-    power = nodes_kw(grid.nodes.household_kwh, grid.nodes.commerce_kwh, hour)
-    charging = groups.point_count * groups.p_point_kw[groups.point_group] * charging_share
-    return power + np.bincount(groups.point_node, weights=charging, minlength=len(power))
-
-
-@click.group()
-def commands() -> None:
-    """The power grid: its state, its headroom and what its meters can tell."""
-
-
-@commands.command()
-@click.argument("city", default="adlershof")
-@click.option("--hour", default=18.5, show_default=True, help="Local hour of a winter working day, by class curves.")
-@click.option(
-    "--charging", default=0.0, show_default=True, help="Share of all charging points that charge at full power, 0 to 1."
-)
-@click.option("--json", "into", type=click.Path(path_type=Path), help="Write the table as JSON into this file too.")
-def show(city: str, hour: float, charging: float, into: Path | None) -> None:
-    """Show every station of CITY with its loading and headroom, by power flow.
-
-    The figures are those of class curves, before anybody measures anything: what the grid is built for, and how
-    short of room it becomes when cars charge (--charging 0.25 is a winter evening on which nobody steers).
-    """
-    prepared = _opened(city)
-    power = demand_of(prepared.grid, hour, charging)
-    flow = power_flow(open_engine(prepared.grid), power[None], (power * POWER_FACTOR_TAN)[None])
-    rows = [_station_row(prepared, flow, number) for number in range(len(prepared.grid.station_id))]
-    _print(f"{prepared.city.title}: {len(rows)} stations at {hour:g} h, {charging:.0%} of the points charging", rows)
-    _write(into, {"city": city, "hour": hour, "charging_share": charging, "stations": rows})
-
-
-def _station_row(prepared: Prepared, flow: Flow, number: int) -> dict[str, Any]:
-    """Return one station as plain numbers and texts."""
-    grid = prepared.grid
-    branch = int(grid.station_branch[number])
-    below: IntArray = np.flatnonzero(prepared.row_station == number)
-    lines = grid.tree.branch[below[grid.tree.is_line[below]]]
-    nodes = grid.tree.node[below]
-    loading = float(flow.loading[0, branch])
-    worst = int(lines[int(np.argmax(flow.loading[0, lines]))]) if len(lines) else ABSENT
-    sn = float(grid.branches.rating_kva[branch])
-    return {
-        "station": str(grid.station_id[number]),
-        "street": str(prepared.street[prepared.station_at[number]]),
-        "connections": int(grid.nodes.connections_count[nodes].sum()),
-        "charging_points": int(grid.groups.points_count[grid.groups.station == number].sum()),
-        "sn_kva": sn,
-        "loading": round(loading, 3),
-        "headroom_kva": round(sn * (1.0 - loading), 1),
-        "cable_loading": round(float(flow.loading[0, worst]), 3) if worst != ABSENT else 0.0,
-        "cable_to": str(prepared.street[prepared.line_at[worst]]) if worst != ABSENT else "",
-        "voltage_lowest_pu": round(float(flow.u_pu[0, nodes].min()), 4),
-    }
-
-
-def _print(title: str, rows: list[dict[str, Any]]) -> None:
-    rows = [{name: value for name, value in row.items() if name != "cable_to"} for row in rows]
-    table = Table(title=title, box=SIMPLE, pad_edge=False, padding=(0, 1, 0, 0))
-    for name in rows[0] if rows else ():
-        table.add_column(HEADINGS.get(name, name), justify="right" if isinstance(rows[0][name], (int, float)) else "left")
-    for row in rows:
-        style = "red" if float(row.get("loading", 0.0)) > 1.0 or float(row.get("cable_loading", 0.0)) > 1.0 else None
-        table.add_row(*(f"{value:.3g}" if isinstance(value, float) else str(value) for value in row.values()), style=style)
-    Console().print(table)
-
-
-def _write(into: Path | None, value: dict[str, Any]) -> None:
-    if into is not None:
-        into.write_text(json.dumps(value, indent=2) + "\n", encoding="utf-8")
+from lamplighter.services.grid.network.prepared import Prepared
+from lamplighter.terms.columns import FloatArray
 
 
 @dataclasses.dataclass(frozen=True)
@@ -218,7 +113,7 @@ def _measured(
     )
 
 
-@commands.command()
+@click.command()
 @click.argument("city", default="adlershof")
 @click.option(
     "--sensors",
@@ -233,7 +128,7 @@ def _measured(
 @click.option("--json", "into", type=click.Path(path_type=Path), help="Write the errors as JSON into this file too.")
 def estimate(city: str, meters: str, steps: int, seed: int, into: Path | None) -> None:
     """Estimate drawn states of CITY's grid from its meters, and show how far the estimate is from the truth."""
-    prepared = _opened(city)
+    prepared = opened_city(city)
     found = dataclasses.asdict(estimate_errors(prepared, meters == "ends", steps, seed))
-    _print(f"{prepared.city.title}: errors of the estimate, meters: {meters}", [found])
-    _write(into, {"city": city, "sensors": meters, "seed": seed, **found})
+    print_rows(f"{prepared.city.title}: errors of the estimate, meters: {meters}", [found])
+    write_json(into, {"city": city, "sensors": meters, "seed": seed, **found})
