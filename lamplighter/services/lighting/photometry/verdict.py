@@ -59,14 +59,25 @@ def store(
 
 
 @njit(cache=True, fastmath=True)
-def _summed(values: FloatArray, start: int, rows: int, share: FloatArray, out: FloatArray) -> None:
+def _summed(values: FloatArray, block: tuple[int, int], share: FloatArray, run: IntArray, out: FloatArray) -> None:
+    """Write to `out` the sum over the poles `run` of share times column; block: where the columns begin, and their rows.
+
+    Four columns a pass keep `out` in registers; indices that cannot be negative let the loop be compiled into wide sums.
+    """
+    at, rows, count = np.uint64(block[0]), np.uint64(block[1]), run[1] - run[0]
     for r in range(rows):
         out[r] = 0.0
-    for k in range(len(share)):
+    for k in range(run[0], run[0] + count % 4):
         weight = share[k]
-        column = values[start + k * rows : start + (k + 1) * rows]
         for r in range(rows):
-            out[r] += weight * column[r]
+            out[r] += weight * values[at + r]
+        at += rows
+    for k in range(run[0] + count % 4, run[1], 4):
+        b, c, d = at + rows, at + rows + rows, at + rows + rows + rows
+        wa, wb, wc, wd = share[k], share[k + 1], share[k + 2], share[k + 3]
+        for r in range(rows):
+            out[r] += wa * values[at + r] + wb * values[b + r] + (wc * values[c + r] + wd * values[d + r])
+        at = d + rows
 
 
 @njit(cache=True, fastmath=True)
@@ -103,17 +114,17 @@ def _figures(
     seen, lit = run[f, SEEN, 1] > run[f, SEEN, 0], run[f, LIT, 1] > run[f, LIT, 0]
     if seen:
         rows, eyes = rows_of(fields, f, SEEN), rows_of(fields, f, VEIL)
-        _summed(values, start[f, SEEN], rows, share[run[f, SEEN, 0] : run[f, SEEN, 1]], room[0])
-        _summed(values, start[f, VEIL], eyes, share[run[f, VEIL, 0] : run[f, VEIL, 1]], room[1])
+        _summed(values, (start[f, SEEN], rows), share, run[f, SEEN], room[0])
+        _summed(values, (start[f, VEIL], eyes), share, run[f, VEIL], room[1])
         _luminous(room[0], room[1], (fields.lanes[f], fields.along[f]), row)
     if run[f, STRIPS, 1] > run[f, STRIPS, 0]:
-        _summed(values, start[f, STRIPS], 4, share[run[f, STRIPS, 0] : run[f, STRIPS, 1]], room[1])
+        _summed(values, (start[f, STRIPS], 4), share, run[f, STRIPS], room[1])
         right = room[1, 0] / room[1, 1] if room[1, 1] > 0.0 else 0.0
         left = room[1, 3] / room[1, 2] if room[1, 2] > 0.0 else 0.0
         row[4] = min(right, left)
     if lit:
         rows = rows_of(fields, f, LIT)
-        _summed(values, start[f, LIT], rows, share[run[f, LIT, 0] : run[f, LIT, 1]], room[0])
+        _summed(values, (start[f, LIT], rows), share, run[f, LIT], room[0])
         total, least = 0.0, np.inf
         for p in range(rows):
             total += room[0, p]
