@@ -1,19 +1,20 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Picks a design class, mounting and luminaire for a straight road, as a lighting designer would, from a catalogue."""
+"""Picks the class of a city's road and what to mount beside it: usual heights and arrangements, searched by `mounting`."""
 
 from dataclasses import dataclass
 from functools import cache
 
 import numpy as np
 
+from lamplighter.services.lighting.mounting import candidates, catalogue, judging
+from lamplighter.services.lighting.mounting.candidates import Figures, Section, Ways
+from lamplighter.services.lighting.mounting.judging import Asked, Family
 from lamplighter.services.lighting.photometry import classes, luminaires
 from lamplighter.services.lighting.photometry.classes import Traffic
-from lamplighter.services.lighting.photometry.field import Arrangement, RoadField
-from lamplighter.services.lighting.photometry.quality import Quality, evaluate
+from lamplighter.services.lighting.photometry.field import ARRANGEMENTS, Arrangement, RoadField
 
 SPACING_HEIGHTS = (4.5, 4.2, 3.9, 3.6, 3.3, 3.0)  # tried from the widest
 MOUNTINGS = ((0.0, 0.0), (0.5, 0.0), (1.0, 0.0), (0.5, 5.0))  # overhang in m, tilt in degrees
-SURE = 1.002  # a requirement counts as met with this little to spare, so that rounding never undoes it
 
 
 @dataclass(frozen=True)
@@ -84,55 +85,40 @@ def arrangement(width_m: float, mounting_m: float, lighting_class: str) -> Arran
 
 
 @cache
-def unit_quality(road: RoadField, optic: str, surface: str, maintenance: float) -> Quality:
-    """Return the figures of a field per 1000 lm of luminaire; they scale with the flux."""
-    return evaluate(road, luminaires.luminaire(optic, 1000.0), surface, maintenance)
+def _units(
+    section: Section, rows: str, spacing_m: float, height_m: float, path: bool
+) -> tuple[Ways, tuple[Family, ...], Figures]:
+    """Return the usual mountings at a spacing, the optics for them, and their figures per 1000 lm, new; M, C and P alike."""
+    mountings = MOUNTINGS[:1] if path else MOUNTINGS
+    overhang, tilt = (np.array(column) for column in zip(*mountings, strict=True))
+    every = np.ones(len(mountings))
+    code = np.full(len(mountings), ARRANGEMENTS.index(rows), dtype=np.int64)  # pyright: ignore[reportArgumentType]  # one of them
+    ways = Ways(section, code, spacing_m * every, height_m * every, overhang, tilt)
+    families = tuple(catalogue.own(optic) for optic in luminaires.OPTICS)
+    return ways, families, candidates.unit_figures(ways, [family.light for family in families], classes.code("M1"))
 
 
-def flux_needed_lm(unit: Quality, lighting_class: str) -> float | None:
-    """Return the least flux with which a field of this quality meets a class, None where no flux does."""
-    k = classes.code(lighting_class)
-    needed = 0.0
-    for requirement, at_unit in (
-        (classes.LUMINANCE_CD_M2[k], unit.luminance_cd_m2),
-        (classes.ILLUMINANCE_LX[k], unit.illuminance_lx),
-        (classes.ILLUMINANCE_MIN_LX[k], unit.illuminance_min_lx),
-    ):
-        if requirement > 0.0 and at_unit <= 0.0:
-            return None
-        needed = max(needed, float(requirement) / at_unit * SURE if requirement > 0.0 else 0.0)
-    even = unit.illuminance_min_lx >= classes.ILLUMINANCE_UNIFORMITY[k] * unit.illuminance_lx
-    ceiling = unit.illuminance_lx * needed <= classes.ILLUMINANCE_MAX_LX[k]
-    shaped = unit.uniformity_ratio >= classes.UNIFORMITY[k] and unit.lengthwise_ratio >= classes.LENGTHWISE[k]
-    fine = even and ceiling and shaped and unit.edge_ratio >= classes.EDGE[k]
-    return needed * 1000.0 if fine else None
-
-
-def product_flux_lm(needed_lm: float) -> float:
-    """Return the next product step that gives at least this flux, or the largest there is."""
-    steps = np.array(luminaires.RATED_FLUX_LM, dtype=np.float64)
-    return float(steps[min(int(np.searchsorted(steps, needed_lm)), len(steps) - 1)])
+def _optics(name: str) -> tuple[str, ...]:
+    return ("path", "street") if name.startswith("P") else ("street", "avenue")
 
 
 def _mounted(road: Road, name: str, spacing_m: float, surface: str, maintenance: float) -> Plan | None:
-    """Return the plan with the least flux at this spacing, None where no mounting and optic meets the class."""
-    height = height_m(road, name)
-    rows = arrangement(road.width_m, height, name)
-    optics = ("path", "street") if name.startswith("P") else ("street", "avenue")
-    k = classes.code(name)
-    best: tuple[float, Plan] | None = None
-    for overhang, tilt in MOUNTINGS[:1] if road.path else MOUNTINGS:
-        field = RoadField(rows, spacing_m, road.width_m, road.lanes, height, overhang, tilt)
-        for optic in optics:
-            unit = unit_quality(field, optic, surface, maintenance)
-            needed = flux_needed_lm(unit, name)
-            if needed is None or (best is not None and needed >= best[0]):
-                continue
-            flux = product_flux_lm(needed)
-            glare = unit.glare_percent * (flux / 1000.0) ** 0.2
-            if flux >= needed and glare <= classes.GLARE_PERCENT[k]:
-                best = (needed, Plan(field, optic, flux, meets=True))
-    return None if best is None else best[1]
+    """Return the plan with the least flux at this spacing, None where no mounting and optic meets the class.
+
+    Glare is judged at full output: the calendar of a lamp that hears nothing gives it.
+    """
+    height, k = height_m(road, name), classes.code(name)
+    section = Section(road.width_m, road.lanes, surface)
+    ways, every, unit = _units(section, arrangement(road.width_m, height, name), spacing_m, height, road.path)
+    place = [tuple(luminaires.OPTICS).index(optic) for optic in _optics(name)]
+    families = [every[f] for f in place]
+    found = judging.judged(unit[place], families, Asked(k, maintenance, ((k, 1.0),), full_glare=True))
+    needed = np.where(found.meets, found.needed_lm, np.inf).transpose()
+    if not np.isfinite(needed).any():
+        return None
+    way, family = (int(i) for i in np.unravel_index(int(needed.argmin()), needed.shape))
+    flux = float(families[family].flux_lm[int(found.product[family, way])])
+    return Plan(ways.road(way), _optics(name)[family], flux, meets=True)
 
 
 def wide_spacing_m(road: Road, name: str, surface: str, maintenance: float) -> float:
@@ -149,14 +135,11 @@ def plan(road: Road, name: str, spacing_m: float, surface: str, maintenance: flo
     found = _mounted(road, name, spacing_m, surface, maintenance)
     if found is not None:
         return found
-    height = height_m(road, name)
-    field = RoadField(arrangement(road.width_m, height, name), spacing_m, road.width_m, road.lanes, height, 0.5, 0.0)
-    unit = unit_quality(field, "street", surface, maintenance)
-    k = classes.code(name)
-    asked = (
-        (classes.LUMINANCE_CD_M2[k], unit.luminance_cd_m2),
-        (classes.ILLUMINANCE_LX[k], unit.illuminance_lx),
-        (classes.ILLUMINANCE_MIN_LX[k], unit.illuminance_min_lx),
-    )
-    needed = max(float(need) / max(at_unit, 1e-6) for need, at_unit in asked)
-    return Plan(field, "street", product_flux_lm(needed * 1000.0), meets=False)
+    height, k = height_m(road, name), classes.code(name)
+    section = Section(road.width_m, road.lanes, surface)
+    ways, families, unit = _units(section, arrangement(road.width_m, height, name), spacing_m, height, road.path)
+    street, half_metre = tuple(luminaires.OPTICS).index("street"), 0 if road.path else 1
+    needed = float(judging.brightness_lm(unit[street, half_metre], k, maintenance)) / judging.SURE
+    steps = families[street].flux_lm
+    flux = float(steps[min(int(np.searchsorted(steps, needed)), len(steps) - 1)])
+    return Plan(ways.road(half_metre), "street", flux, meets=False)

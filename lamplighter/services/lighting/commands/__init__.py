@@ -4,11 +4,12 @@
 from lamplighter.services.lighting.commands.check import check
 from lamplighter.services.lighting.commands.compare import compare
 from lamplighter.services.lighting.commands.curve import curve
+from lamplighter.services.lighting.commands.design import design
 from lamplighter.services.lighting.commands.group import lighting
 from lamplighter.services.lighting.commands.least import least
 from lamplighter.services.lighting.commands.night import night
 
-for command in (check, compare, curve, least, night):
+for command in (check, compare, curve, design, least, night):
     lighting.add_command(command)
 
 __all__ = ["lighting"]
