@@ -1,12 +1,20 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What lamplighter would do: the least output, in one step per cell, that keeps every segment in the class it needs now."""
+"""What lamplighter would do: the least output, in one step per cell, that keeps every segment in the class it needs now.
 
-from dataclasses import dataclass
+The calendar stored in the lamps does what is regular. A command is an override for half an hour where the counts ask for more
+light than the calendar gives, or allow enough less to be worth one of the night's few messages.
+"""
+
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from lamplighter.services.lighting.layout import Layout, quiet, relax_most
-from lamplighter.services.lighting.photometry import classes
+from lamplighter.services.lighting import downlink, required
+from lamplighter.services.lighting.downlink import Spent
+from lamplighter.services.lighting.flows.estimate import estimate
+from lamplighter.services.lighting.layout import Layout, calendar_output, day_kind, own_lower, quarter, quiet
+from lamplighter.services.lighting.photometry.luminaires import GEAR_W
+from lamplighter.services.lighting.required import Need, counted
 from lamplighter.services.lighting.sun import elevation_deg
 from lamplighter.services.lighting.terms import (
     BOUNDARY_S,
@@ -18,87 +26,50 @@ from lamplighter.services.lighting.terms import (
     FLOW,
     HELD,
     LEASE_S,
+    LEVEL_STEP,
     QUIET,
     STEPS,
+    TIMETABLE,
     TRAFFIC,
 )
 from lamplighter.terms.columns import BoolArray, FloatArray, IntArray
 from lamplighter.terms.decision import Cites, Proposals
 from lamplighter.terms.snapshot import Snapshot
 
-FLOW_AGE_MAX_S = 1200.0  # a counter speaks every quarter-hour; a missed one means the design class
 STUCK_AFTER = 4  # so many quarter-hours without any change of the count and the counter is not believed
-SURE_DEVIATIONS = 1.645 * 2.0**0.5  # one-sided 95 % for the next count given this one, both Poisson
 RAMP_UP_S, RAMP_DOWN_S = 5.0, 60.0
+SAME = LEVEL_STEP / 2.0
 
 
 @dataclass(frozen=True)
 class Memory:
     """What the decider remembers: counts of the last quarter-hour (m,) and for how many they stood still (m,); per cell
-    the step that the last quarter-hour would have allowed (c,) and the step in force (c,)."""
+    the step that the last quarter-hour would have allowed (c,) and the step that the rule of two allows (c,); messages spent."""
 
     flow_veh_h: FloatArray
     still: IntArray
     allowed: IntArray
     step: IntArray
+    spent: Spent
 
 
 @dataclass(frozen=True)
-class Need:
-    """What each segment needs now. relax (s,): classes below its design class; site (s,): the counter site it goes by,
-    -1 where none can be relied on; share (s,): flow there as a share of the largest, 0 where unknown."""
+class Wanted:
+    """Shares of full output (s,): target of this quarter-hour; held now and later, a quarter-hour on, if nothing is sent;
+    by_calendar (s,): whether it is the calendar that holds now."""
 
-    relax: IntArray
-    site: IntArray
-    share: FloatArray
+    target_share: FloatArray
+    held_share: FloatArray
+    later_share: FloatArray
+    by_calendar: BoolArray
 
 
 def start(layout: Layout) -> Memory:
     """Return the memory before the first decision: nothing counted yet, every cell at its design class."""
     counters, cells = len(layout.sites.counter), len(layout.cell_asset)
     zero = np.zeros(cells, dtype=np.int64)
-    return Memory(np.full(counters, -1.0), np.zeros(counters, dtype=np.int64), zero, zero)
-
-
-def counted(snapshot: Snapshot, layout: Layout) -> tuple[FloatArray, BoolArray]:
-    """Return the flow of every counter (m,) in veh/h and whether it is fresh."""
-    value, known = snapshot.citywide(FLOW, FLOW_AGE_MAX_S)
-    return value[layout.sites.counter], known[layout.sites.counter]
-
-
-def likely_most(flow_veh_h: FloatArray) -> FloatArray:
-    """Return the flow in veh/h that the next quarter-hour passes in one case of twenty, if traffic stays as it is.
-
-    The class must hold for the cars that will come, and the count of a quarter-hour is a draw: its standard deviation is
-    the root of the count, hence twice the root of the flow per hour.
-    """
-    return flow_veh_h + SURE_DEVIATIONS * 2.0 * np.sqrt(np.maximum(flow_veh_h, 1.0))
-
-
-def need(flow_veh_h: FloatArray, sound: BoolArray, is_quiet: bool, layout: Layout) -> Need:
-    """Return the class that each segment needs, after CEN/TR 13201-1:2014, from counts and the clock.
-
-    flow_veh_h, sound (m,): count of each counter and whether it can be relied on. A site needs all its counters; the
-    busier direction decides. Without a count, or above what it was designed for, a segment needs its design class.
-    """
-    segments, sites = layout.segments, layout.sites
-    count = len(segments.design)
-    site = np.full(count, -1, dtype=np.int64)
-    share = np.zeros(count)
-    if len(sites.counter):
-        begin = sites.offsets[:-1]
-        of_site = np.maximum.reduceat(flow_veh_h / sites.flow_max_veh_h, begin)
-        whole = np.logical_and.reduceat(sound, begin)
-        for k in range(sites.nearest.shape[1]):
-            candidate = sites.nearest[:, k]
-            use = (site < 0) & (candidate >= 0) & whole[np.maximum(candidate, 0)]
-            site = np.where(use, candidate, site)
-        share = np.where(site >= 0, of_site[np.maximum(site, 0)], 0.0)
-    weight = np.where(share > segments.high_share, 1, np.where(share < segments.low_share, -1, 0))
-    less = np.clip(segments.volume_weight - weight, 0, STEPS - 1)
-    by_clock = (segments.design >= classes.code("P1")) & is_quiet
-    relax = np.where(segments.by_traffic, np.where(site >= 0, less, 0), by_clock)
-    return Need(relax.astype(np.int64), site, share)
+    spent = downlink.nothing_spent(len(layout.segments.design), cells)
+    return Memory(np.full(counters, -1.0), np.zeros(counters, dtype=np.int64), zero, zero, spent)
 
 
 def lit_soon(now_s: float, layout: Layout) -> bool:
@@ -112,27 +83,34 @@ def at_boundary(now_s: float) -> bool:
     return now_s % BOUNDARY_S < CADENCE_S
 
 
-def cell_steps(relax: IntArray, layout: Layout) -> IntArray:
+def cell_steps(given: IntArray, layout: Layout) -> IntArray:
     """Return the largest step (c,) that keeps every segment of each cell that goes by traffic in its class.
 
-    A segment that is as far down as it can ever be stays there at every later step, hence holds nobody back.
+    A segment that is as far down as traffic can ever put it stays there at every later step, hence holds nobody back.
     """
     allowed = np.full(len(layout.cell_asset), STEPS - 1, dtype=np.int64)
-    segments = layout.segments
-    follows = segments.by_traffic
-    bounds = np.where(relax < relax_most(segments.volume_weight, follows), relax, STEPS - 1)
-    np.minimum.at(allowed, segments.cell[follows], bounds[follows])
+    follows = layout.segments.by_traffic
+    bounds = np.where(given < layout.relax_most, given, STEPS - 1)
+    np.minimum.at(allowed, layout.segments.cell[follows], bounds[follows])
     bound = np.bincount(layout.segments.cell[follows], minlength=len(allowed)) > 0
     return np.where(bound, allowed, 0)
+
+
+def _reported(snapshot: Snapshot, layout: Layout) -> tuple[FloatArray, FloatArray]:
+    """Return the output (s,) that lamps reported last (full where they never did) and when."""
+    local = layout.segments.asset - layout.start
+    column = snapshot.latest.get("dimming_level")
+    if column is None:
+        return np.ones(len(local)), np.full(len(local), -np.inf)
+    seen = np.where(column.present[local], column.value[local], 1.0)
+    return seen, np.where(column.present[local], column.known_at_s[local], -np.inf)
 
 
 def _ramp_s(dimming_level: FloatArray, snapshot: Snapshot, layout: Layout) -> FloatArray:
     """Return (s,) how fast to move: quickly up, slowly down; an unchanged dimming_level keeps the ramp that is in force."""
     local = layout.segments.asset - layout.start
     force = snapshot.in_force[DIM]
-    reported = snapshot.latest.get("dimming_level")
-    seen = np.ones(len(dimming_level)) if reported is None else np.where(reported.present[local], reported.value[local], 1.0)
-    ramp = np.where(dimming_level < seen - 1e-9, RAMP_DOWN_S, RAMP_UP_S)
+    ramp = np.where(dimming_level < _reported(snapshot, layout)[0] - 1e-9, RAMP_DOWN_S, RAMP_UP_S)
     same = force.active[local] & (np.abs(force.values["dimming_level"][local] - dimming_level) < 1e-9)
     return np.where(same, force.values["ramp_s"][local], ramp)
 
@@ -140,54 +118,137 @@ def _ramp_s(dimming_level: FloatArray, snapshot: Snapshot, layout: Layout) -> Fl
 def _cites(rows: IntArray, needed: Need, snapshot: Snapshot, layout: Layout) -> Cites:
     """Return for each row the counters whose count lets it go below its design class."""
     sites = layout.sites
-    rests = (needed.relax[rows] > 0) & (needed.site[rows] >= 0)
-    site = np.where(rests, needed.site[rows], 0)
-    sizes = (
-        np.where(rests, sites.offsets[site + 1] - sites.offsets[site], 0) if len(sites.counter) else np.zeros(len(rows), np.int64)
-    )
+    rests = (needed.relax > 0) & needed.known
+    of_direction = np.repeat(np.arange(len(rests)), np.diff(sites.offsets))
+    used = needed.counts.rests & rests[of_direction][:, None]
+    per_segment = np.bincount(of_direction, weights=used.sum(axis=1), minlength=len(rests)).astype(np.int64)
+    begin = np.concatenate(([0], np.cumsum(per_segment)))
+    sizes = per_segment[rows]
     offsets = np.concatenate(([0], np.cumsum(sizes))).astype(np.int64)
     if offsets[-1] == 0:
         empty = np.zeros(0, dtype=np.int64)
         return Cites(offsets, empty, empty)
-    place = np.arange(int(offsets[-1]), dtype=np.int64) - np.repeat(offsets[:-1], sizes) + np.repeat(sites.offsets[site], sizes)
+    place = np.arange(int(offsets[-1]), dtype=np.int64) - np.repeat(offsets[:-1], sizes) + np.repeat(begin[rows], sizes)
     quantity = np.full(int(offsets[-1]), snapshot.vocabulary.index(FLOW), dtype=np.int64)
-    return Cites(offsets, sites.counter[place], quantity)
+    return Cites(offsets, sites.counter[sites.near[used][place]], quantity)
 
 
 def _because(needed: Need, step: IntArray, is_quiet: bool, layout: Layout) -> IntArray:
-    held = needed.relax > step[layout.segments.cell]
-    moving = np.where(needed.relax == 0, DESIGN, np.where(held, HELD, TRAFFIC))
-    return np.where(layout.segments.by_traffic, moving, QUIET if is_quiet else CLOCK).astype(np.int64)
+    segments = layout.segments
+    held = needed.given > step[segments.cell]
+    by_table = ~needed.known & layout.timetables.stored[segments.cell]
+    counted_ = np.where(needed.given == 0, DESIGN, np.where(held, HELD, TRAFFIC))
+    moving = np.where(by_table, TIMETABLE, np.where(needed.known, counted_, DESIGN))
+    return np.where(segments.by_traffic, moving, QUIET if is_quiet else CLOCK).astype(np.int64)
 
 
-def decide(snapshot: Snapshot, memory: Memory, layout: Layout) -> tuple[tuple[Proposals, ...], Memory]:
-    """Return one table of `dim` proposals at quarter-hours of the night, nothing otherwise, and the new memory.
+def _outputs(lower: IntArray, layout: Layout) -> FloatArray:
+    return np.take_along_axis(layout.class_share, np.clip(lower, 0, STEPS - 1)[:, None], axis=1)[:, 0]
 
-    A cell goes brighter at once, and darker when two quarter-hours running have allowed it.
-    """
-    if not at_boundary(snapshot.now_s):
-        return (), memory
-    flow, fresh = counted(snapshot, layout)
-    still = np.where(fresh & (flow == memory.flow_veh_h), memory.still + 1, 0)
-    is_quiet = quiet(snapshot.now_s, layout)
-    needed = need(likely_most(flow), fresh & (still < STUCK_AFTER), is_quiet, layout)
-    allowed = cell_steps(needed.relax, layout)
-    step: IntArray = np.minimum(allowed, np.maximum(memory.step, np.minimum(allowed, memory.allowed)))
-    remembered = Memory(np.where(fresh, flow, memory.flow_veh_h), still.astype(np.int64), allowed, step)
-    if not lit_soon(snapshot.now_s, layout):
-        return (), remembered
-    rows = np.flatnonzero(layout.cell_lamps[layout.segments.cell] >= CELL_LAMPS_MIN)
-    of_cell: IntArray = step[layout.segments.cell]
-    place: IntArray = np.where(layout.segments.by_traffic, of_cell, np.asarray(needed.relax))
-    dimming_level = layout.step_share[np.arange(len(place)), place]
-    table = Proposals(
+
+def _wanted(snapshot: Snapshot, needed: Need, step: IntArray, layout: Layout) -> Wanted:
+    now_s, local = snapshot.now_s, layout.segments.asset - layout.start
+    target = _outputs(own_lower(step, quiet(now_s, layout), layout) + needed.moved, layout)
+    force = snapshot.in_force[DIM]
+    holds = force.active[local] & (force.expires_s[local] > now_s + CADENCE_S)
+    in_force = force.values["dimming_level"][local]
+    held = np.where(holds, in_force, calendar_output(now_s, layout))
+    longer = holds & (force.expires_s[local] > now_s + BOUNDARY_S + CADENCE_S)
+    return Wanted(target, held, np.where(longer, in_force, calendar_output(now_s + BOUNDARY_S, layout)), ~holds)
+
+
+def _saved_kwh(wanted: Wanted, layout: Layout) -> FloatArray:
+    """Return (c,) what a message saves in the half hour for which it holds, against what lamps would do without it."""
+    segments = layout.segments
+    light_kw = (segments.power_w - GEAR_W) * segments.lamps / 1000.0
+    less = light_kw * (wanted.held_share + wanted.later_share - 2.0 * wanted.target_share) * BOUNDARY_S / 3600.0
+    return np.bincount(segments.cell, weights=less, minlength=len(layout.cell_asset)).astype(np.float64)
+
+
+def _chosen(wanted: Wanted, least: FloatArray, spent: Spent, now_s: float, layout: Layout) -> tuple[BoolArray, Spent]:
+    """Return which cells (c,) get a message now, and the books with what it is worth. least (s,): output that is needed."""
+    segments, cells, clock = layout.segments, len(layout.cell_asset), quarter(now_s, layout.local)
+    dark = wanted.held_share < least - SAME
+    raised = np.bincount(segments.cell, weights=dark, minlength=cells) > 0
+    worth = np.maximum(_saved_kwh(wanted, layout), 0.0)
+    most = np.zeros(cells, dtype=np.int64)
+    np.maximum.at(most, segments.cell, spent.sent)
+    left = layout.downlink_max - most
+    saving = left - downlink.KEPT_FOR_LIGHT
+    worthwhile = (worth > 1e-6) & (worth >= downlink.least_worth(spent, saving, clock) - 1e-9)
+    dimmed = layout.timetables.live & (saving > 0) & worthwhile
+    send = (left > 0) & (raised | dimmed) & (layout.cell_lamps >= CELL_LAMPS_MIN)
+    return send, downlink.learned(spent, worth, clock)
+
+
+def _table(dimming_level: FloatArray, rows: IntArray, lease_s: float, snapshot: Snapshot, layout: Layout) -> Proposals:
+    empty = np.zeros(0, dtype=np.int64)
+    return Proposals(
         action=DIM,
         asset=layout.segments.asset[rows],
         values={"dimming_level": dimming_level[rows], "ramp_s": _ramp_s(dimming_level, snapshot, layout)[rows]},
-        because=_because(needed, step, is_quiet, layout)[rows],
-        cites=_cites(rows, needed, snapshot, layout),
+        because=np.full(len(rows), HELD, dtype=np.int64),
+        cites=Cites(np.zeros(len(rows) + 1, dtype=np.int64), empty, empty),
         arm="adaptive",
         issued_s=snapshot.now_s,
-        lease_s=LEASE_S,
+        lease_s=lease_s,
     )
-    return (table,), remembered
+
+
+def _with_sent(memory: Memory, rows: IntArray) -> Memory:
+    sent = memory.spent.sent.copy()
+    sent[rows] += 1
+    return replace(memory, spent=replace(memory.spent, sent=sent))
+
+
+def _said_again(snapshot: Snapshot, memory: Memory, layout: Layout) -> tuple[tuple[Proposals, ...], Memory]:
+    """Say a command of this quarter-hour again to segments that report less light than it asks for: it did not arrive.
+
+    Only light that is missing is worth it; nothing new is asked, so nothing is told between quarter-hours that was not before.
+    """
+    local = layout.segments.asset - layout.start
+    force = snapshot.in_force[DIM]
+    seen, when_s = _reported(snapshot, layout)
+    asked, left_s = force.values["dimming_level"][local], force.expires_s[local] - snapshot.now_s
+    deaf = force.active[local] & (left_s >= CADENCE_S) & (when_s >= force.since_s[local] + CADENCE_S)
+    deaf &= (seen > 0.0) & (seen < asked - SAME) & (memory.spent.sent < layout.downlink_max)
+    if not deaf.any():
+        return (), memory
+    longest_s = float(left_s[deaf].max())  # one table has one lease: the newest commands first
+    rows = np.flatnonzero(deaf & (left_s > longest_s - CADENCE_S))
+    return (_table(asked, rows, longest_s, snapshot, layout),), _with_sent(memory, rows)
+
+
+def decide(snapshot: Snapshot, memory: Memory, layout: Layout) -> tuple[tuple[Proposals, ...], Memory]:
+    """Return at most one table of `dim` proposals, and the new memory.
+
+    At quarter-hours of the night a cell goes brighter at once, and darker when two quarter-hours running have allowed it; in
+    between, only what did not arrive is said again.
+    """
+    now_s = snapshot.now_s
+    if not at_boundary(now_s):
+        return _said_again(snapshot, memory, layout)
+    flow, fresh = counted(snapshot, layout)
+    still = np.where(fresh & (flow == memory.flow_veh_h), memory.still + 1, 0)
+    found = estimate(flow, fresh & (still < STUCK_AFTER), layout.sites)
+    growth = float(layout.timetables.growth_ratio[day_kind(now_s, layout.local), quarter(now_s, layout.local)])
+    move = required.surroundings(snapshot, layout)
+    needed = required.need(required.likely_most(found, growth), found, move, now_s, layout)
+    allowed = cell_steps(needed.given, layout)
+    step: IntArray = np.minimum(allowed, np.maximum(memory.step, np.minimum(allowed, memory.allowed)))
+    remembered = Memory(np.where(fresh, flow, memory.flow_veh_h), still.astype(np.int64), allowed, step, memory.spent)
+    if not lit_soon(now_s, layout):
+        return (), replace(remembered, spent=downlink.by_day(memory.spent, quarter(now_s, layout.local)))
+    wanted = _wanted(snapshot, needed, step, layout)
+    # What an override asks must hold for nearly all that may come. A calendar has held on every past day: only what is counted
+    # now speaks against it.
+    plain = required.need(found.flow_veh_h * max(growth, 1.0), found, move, now_s, layout)
+    least = np.where(wanted.by_calendar, _outputs(plain.relax, layout), _outputs(needed.relax, layout))
+    send, spent = _chosen(wanted, least, memory.spent, now_s, layout)
+    rows = np.flatnonzero(send[layout.segments.cell])
+    remembered = _with_sent(replace(remembered, spent=spent), rows)
+    if len(rows) == 0:
+        return (), remembered
+    table = _table(wanted.target_share, rows, LEASE_S, snapshot, layout)
+    because = _because(needed, step, quiet(now_s, layout), layout)[rows]
+    return (replace(table, because=because, cites=_cites(rows, needed, snapshot, layout)),), remembered

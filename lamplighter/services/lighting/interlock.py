@@ -8,7 +8,7 @@ point and at the very output that would be sent; it knows nothing of the decider
 import numpy as np
 from numba import njit
 
-from lamplighter.services.lighting.layout import Layout, quiet
+from lamplighter.services.lighting.layout import Layout, calendar_lower, quiet
 from lamplighter.services.lighting.photometry import classes
 from lamplighter.services.lighting.terms import (
     BOUNDARY_S,
@@ -27,6 +27,10 @@ from lamplighter.terms.snapshot import Snapshot
 
 RAMP_DOWN_MIN_S, RAMP_UP_MAX_S = 30.0, 30.0
 COUNT_AGE_MAX_S = 1200.0
+SURROUNDINGS_AGE_MAX_S = 2700.0
+WET_SHARE = 0.01
+INTERVAL = 1.645  # one-sided 95 %
+WIDE = 1e3  # variance of a share that is not known beforehand, in squares of what is counted
 CLOSE = 1e-6
 
 
@@ -38,10 +42,15 @@ def _local(proposals: Proposals, layout: Layout) -> IntArray:
 
 
 def quarter_hour(snapshot: Snapshot, tables: tuple[Proposals, ...], layout: Layout) -> Findings:
-    """Lamps change at quarter-hours only: what follows counts by the minute would show who passes."""
-    del layout
+    """Lamps change at quarter-hours only: what follows counts by the minute would show who passes.
+
+    What is in force already may be said again at any minute: it tells nothing new, and it may not have arrived.
+    """
+    own, force = tables[0].asset - layout.start, snapshot.in_force[DIM]
     past_s = np.full(len(tables[0]), snapshot.now_s % BOUNDARY_S)
-    return Findings(past_s < CADENCE_S, past_s, np.full(len(past_s), float(CADENCE_S)))
+    same = force.active[own] & (force.values["dimming_level"][own] == tables[0].values["dimming_level"])
+    no_longer = snapshot.now_s + tables[0].lease_s <= force.expires_s[own] + CLOSE
+    return Findings((past_s < CADENCE_S) | (same & no_longer), past_s, np.full(len(past_s), float(CADENCE_S)))
 
 
 def never_off(snapshot: Snapshot, tables: tuple[Proposals, ...], layout: Layout) -> Findings:
@@ -83,71 +92,129 @@ def _together(snapshot: Snapshot, table: Proposals, layout: Layout) -> tuple[Flo
     return dimming_level, held, layout.segments.cell[rows]
 
 
+def _moves(snapshot: Snapshot, layout: Layout) -> IntArray:
+    """Return the classes (c,) by which the surroundings put each cell lower; what was said once and is stale counts as wet."""
+    at, about = layout.cell_asset - layout.start, layout.surroundings
+    moves = np.zeros(len(at), dtype=np.int64)
+    if (ambient := snapshot.latest.get("ambient_lx")) is not None:
+        known = ambient.present[at] & (snapshot.now_s - ambient.known_at_s[at] <= SURROUNDINGS_AGE_MAX_S)
+        passed = (ambient.value[at][:, None] >= about.ambient_lx[None, :]).sum(axis=1)
+        moves += known * about.ambient_relax[passed]
+    if (wet := snapshot.latest.get("wet_share")) is not None:
+        stale = snapshot.now_s - wet.known_at_s[at] > SURROUNDINGS_AGE_MAX_S
+        moves += (wet.present[at] & (stale | (wet.value[at] >= WET_SHARE))) * about.wet_relax
+    return moves
+
+
+def _flows(snapshot: Snapshot, layout: Layout) -> tuple[FloatArray, BoolArray]:
+    """Return the flow (d,) of every direction at the end of its interval, and whether any counter says something of it."""
+    value, fresh = snapshot.citywide(FLOW, COUNT_AGE_MAX_S)
+    sites = layout.sites
+    if len(sites.counter) == 0:
+        return np.zeros(len(sites.street)), np.zeros(len(sites.street), dtype=np.bool_)
+    return _conditioned(
+        value[sites.counter],
+        fresh[sites.counter],
+        sites.near,
+        sites.counted,
+        (sites.usual_veh_h, sites.usual_near_veh_h, sites.own_ratio, sites.towards_ratio, sites.among_ratio),
+    )
+
+
 def one_step(snapshot: Snapshot, tables: tuple[Proposals, ...], layout: Layout) -> Findings:
     """All segments of a cell are commanded, and all stand on the same step of their own plans (or all at full output)."""
     dimming_level, held, group = _together(snapshot, tables[0], layout)
-    segments = layout.segments
-    plan = layout.step_share.copy()
-    plan[~segments.by_traffic] = plan[~segments.by_traffic][:, [int(quiet(snapshot.now_s, layout))]]
-    fixed = (~segments.by_traffic) & (segments.design < classes.code("P1"))
-    plan[fixed] = layout.step_share[fixed][:, [0]]
-    on_step = np.abs(plan - dimming_level[:, None]) < LEVEL_STEP / 2
+    segments, every = layout.segments, np.arange(len(layout.segments.cell))
+    path = (segments.design >= classes.code("P1")) & ~segments.by_traffic
+    resting = path * layout.surroundings.quiet_classes * int(quiet(snapshot.now_s, layout))
+    unknown = segments.by_traffic & ~_known(_flows(snapshot, layout)[1], layout)
+    moves = _moves(snapshot, layout)[segments.cell]
+    moves = np.where(unknown, np.minimum(moves, 0), moves)
     cells = len(layout.cell_asset)
-    outside = np.zeros(cells)
     shared = np.zeros((cells, STEPS + 1), dtype=np.int64)
-    every = np.concatenate([on_step & held[:, None], (held & (dimming_level >= 1.0 - CLOSE))[:, None]], axis=1)
-    for k in range(STEPS + 1):
-        shared[:, k] = np.bincount(segments.cell, weights=every[:, k], minlength=cells).astype(np.int64)
-    size = np.bincount(segments.cell, minlength=cells)
-    outside = (size - shared.max(axis=1)).astype(np.float64)
+    for k in range(STEPS):
+        lower = np.where(segments.by_traffic, np.minimum(layout.relax_most, k), resting) + moves
+        share = layout.class_share[every, np.clip(lower, 0, STEPS - 1)]
+        on_step = held & (np.abs(share - dimming_level) < LEVEL_STEP / 2)
+        shared[:, k] = np.bincount(segments.cell, weights=on_step, minlength=cells).astype(np.int64)
+    full = held & (dimming_level >= 1.0 - CLOSE)
+    shared[:, STEPS] = np.bincount(segments.cell, weights=full, minlength=cells).astype(np.int64)
+    outside = (np.bincount(segments.cell, minlength=cells) - shared.max(axis=1)).astype(np.float64)
     return Findings(outside == 0, outside, np.zeros(cells), group)
 
 
+def _known(direction_known: BoolArray, layout: Layout) -> BoolArray:
+    """Return whether every direction (d,) of each segment (s,) is known."""
+    segment = np.repeat(np.arange(len(layout.segments.cell)), np.diff(layout.sites.offsets))
+    missing = np.bincount(segment, weights=~direction_known, minlength=len(layout.segments.cell))
+    return (missing == 0) & (np.diff(layout.sites.offsets) > 0)
+
+
 def _needed_class(snapshot: Snapshot, layout: Layout) -> IntArray:
-    """Return the class (s,) that counts and clock ask for now; the design class wherever a count is missing."""
-    flow, known = snapshot.citywide(FLOW, COUNT_AGE_MAX_S)
-    sites, segments = layout.sites, layout.segments
-    busiest = _site_shares(flow, known, sites.offsets, sites.counter, sites.flow_max_veh_h)
-    below = _classes_below(
-        busiest,
-        sites.nearest,
-        segments.volume_weight,
-        np.stack([segments.low_share, segments.high_share], axis=1),
-        segments.by_traffic,
-    )
+    """Return the class (s,) that counts, surroundings and clock ask for now; that of the timetable where no count says anything,
+    the design class where there is no timetable. Weights: `layout`, from the table that the city chose."""
+    flow, direction_known = _flows(snapshot, layout)
+    segments, known = layout.segments, _known(direction_known, layout)
+    busiest = np.zeros(len(segments.cell))
+    segment = np.repeat(np.arange(len(busiest)), np.diff(layout.sites.offsets))
+    np.maximum.at(busiest, segment, flow / layout.sites.flow_max_veh_h)
+    passed = (busiest[:, None] >= segments.bound_share).sum(axis=1)
+    below = segments.bound_relax[np.arange(len(busiest)), passed]
+    below = np.where(known, below, calendar_lower(snapshot.now_s, layout))
     paths = (segments.design >= classes.code("P1")) & ~segments.by_traffic
-    below = np.where(paths, int(quiet(snapshot.now_s, layout)), below)
-    return np.minimum(segments.design + below, classes.FAMILY_LAST[segments.design])
+    resting = layout.surroundings.quiet_classes * int(quiet(snapshot.now_s, layout))
+    below = np.where(segments.by_traffic, below, paths * resting)
+    moves = _moves(snapshot, layout)[segments.cell]
+    below += np.where(segments.by_traffic & ~known, np.minimum(moves, 0), moves)
+    return np.minimum(segments.design + np.clip(below, 0, STEPS - 1), classes.FAMILY_LAST[segments.design])
 
 
 @njit(cache=True)
-def _site_shares(flow: FloatArray, known: BoolArray, offsets: IntArray, counter: IntArray, flow_max: FloatArray) -> FloatArray:
-    """Return the flow of each site's busiest direction as a share of its largest; -1 where a direction is not counted."""
-    share = np.zeros(max(len(offsets) - 1, 0))
-    for i in range(len(share)):
-        for k in range(offsets[i], offsets[i + 1]):
-            if not known[counter[k]]:
-                share[i] = -1.0
-                break
-            share[i] = max(share[i], flow[counter[k]] / flow_max[k])
-    return share
+def _conditioned(
+    count: FloatArray,
+    fresh: BoolArray,
+    near: IntArray,
+    counted: BoolArray,
+    tables: tuple[FloatArray, FloatArray, FloatArray, FloatArray, FloatArray],
+) -> tuple[FloatArray, BoolArray]:
+    """Return the flow of each direction at the end of its one-sided interval, and whether a counter says something of it.
 
-
-@njit(cache=True)
-def _classes_below(share: FloatArray, nearest: IntArray, weight: IntArray, bounds: FloatArray, moving: BoolArray) -> IntArray:
-    """Return how many classes below its design each segment may be: CEN/TR 13201-1:2014, table 1, row traffic volume."""
-    below = np.zeros(len(weight), dtype=np.int64)
-    for s in range(len(weight)):
-        if not moving[s]:
+    The share of the usual flow is taken as nearly unknown beforehand; each counter's share is then put in, one after the other
+    (the scalar updates of a Kalman filter), its variance that of a Poisson count.
+    """
+    usual, usual_near, own, towards, among = tables
+    directions, width = near.shape
+    out, known = np.zeros(directions), np.zeros(directions, dtype=np.bool_)
+    for d in range(directions):
+        if counted[d] and fresh[near[d, 0]]:
+            out[d], known[d] = count[near[d, 0]], True
             continue
-        for k in range(nearest.shape[1]):
-            site = nearest[s, k]
-            if site < 0 or share[site] < 0.0:
+        told, expected = 0.0, 0.0
+        for k in range(width):
+            if near[d, k] >= 0 and fresh[near[d, k]]:
+                told, expected = told + count[near[d, k]], expected + usual_near[d, k]
+        if expected <= 0.0:
+            continue
+        common = told / expected
+        size = max(common, 0.01) ** 2
+        mean = np.full(width + 1, common)
+        spread = np.full((width + 1, width + 1), WIDE * size)
+        spread[0, 0] += size * own[d]
+        for k in range(width):
+            spread[0, k + 1] += size * towards[d, k]
+            spread[k + 1, 0] += size * towards[d, k]
+            for j in range(width):
+                spread[k + 1, j + 1] += size * among[d, k, j]
+        for k in range(width):
+            if near[d, k] < 0 or not fresh[near[d, k]]:
                 continue
-            volume = 1 if share[site] > bounds[s, 1] else (-1 if share[site] < bounds[s, 0] else 0)
-            below[s] = max(0, weight[s] - volume)
-            break
-    return below
+            at, flow = k + 1, count[near[d, k]]
+            gain = spread[:, at] / (spread[at, at] + 4.0 * max(flow, 4.0) / usual_near[d, k] ** 2)
+            mean = mean + gain * (flow / usual_near[d, k] - mean[at])
+            spread = spread - np.outer(gain, spread[at].copy())
+        out[d] = (max(mean[0], 0.0) + INTERVAL * np.sqrt(max(spread[0, 0], 0.0))) * usual[d]
+        known[d] = True
+    return out, known
 
 
 @njit(cache=True)

@@ -5,9 +5,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from lamplighter.services.lighting.terms import STEPS
+from lamplighter.services.lighting.photometry import classes
 from lamplighter.terms.columns import BoolArray, FloatArray, IntArray, TextArray
 
+WORK, REST = range(2)
+DAY_S, QUARTER_S = 86_400.0, 900.0
+P_FIRST = classes.code("P1")
 FigureTable = FloatArray  # (rows, 7): each column a figure of EN 13201-2 in its own unit; columns are named in `plan`
 
 
@@ -16,8 +19,9 @@ class Segments:
     """Columns (s,) of segments, in table order. asset: city positions; cell, cabinet, area: positions in their lists.
 
     design: class code; volume_weight: in the design class; by_traffic: follows counted traffic, else the clock;
-    low_share, high_share: shares of the largest flow where the weight of volume changes; figures (s, 7): luminance,
-    uniformity, lengthwise uniformity, glare, edge ratio, average and least illuminance at full output.
+    bound_share (s, t): shares of the largest flow where the weight of volume changes; bound_relax (s, t + 1): classes below
+    design in each interval between them; figures (s, 7): luminance, uniformity, lengthwise uniformity, glare, edge ratio, average
+    and least illuminance at full output.
     """
 
     asset: IntArray
@@ -28,8 +32,8 @@ class Segments:
     design: IntArray
     volume_weight: IntArray
     by_traffic: BoolArray
-    low_share: FloatArray
-    high_share: FloatArray
+    bound_share: FloatArray
+    bound_relax: IntArray
     field: IntArray
     flux_klm: FloatArray
     maintenance_ratio: FloatArray
@@ -57,16 +61,49 @@ class Points:
 
 @dataclass(frozen=True)
 class Sites:
-    """Places where a street's flow is counted, one or more counters (directions) each.
+    """Where flow is counted, and every direction of every street that a segment goes by, sorted by segment.
 
-    counter (m,): city positions, site i has counter[offsets[i] : offsets[i + 1]]; flow_max_veh_h (m,): of each counter's
-    street; nearest (s, k): for each segment the sites on itself or on the most similar streets, nearest first, -1 none.
+    counter (m,): city positions; offsets (s + 1,): segment i has directions offsets[i] to offsets[i + 1]; street (d,): rows of
+    the city's streets; flow_max_veh_h, usual_veh_h (d,): the largest and the usual flow; near (d, k): counters that say most
+    about a direction, its own first where it is counted (counted (d,)), -1 none; usual_near_veh_h (d, k); own_ratio (d,),
+    towards_ratio (d, k), among_ratio (d, k, k): covariance of deviations from the usual share, as in `flows.network`.
     """
 
-    offsets: IntArray
     counter: IntArray
+    offsets: IntArray
+    street: IntArray
     flow_max_veh_h: FloatArray
-    nearest: IntArray
+    usual_veh_h: FloatArray
+    near: IntArray
+    counted: BoolArray
+    usual_near_veh_h: FloatArray
+    own_ratio: FloatArray
+    towards_ratio: FloatArray
+    among_ratio: FloatArray
+
+
+@dataclass(frozen=True)
+class Timetables:
+    """What the calendars stored in the lamps say. step (2, c, 96): step of each cell per kind of day (WORK, REST) and local
+    quarter-hour; stored (c,): whether a calendar was made for the cell, else its lamps burn at full output; live (c,): whether
+    live commands are worth more than the calendar there; growth_ratio (2, 96): how much more traffic a quarter-hour may bring
+    than the one before it."""
+
+    step: IntArray
+    stored: BoolArray
+    live: BoolArray
+    growth_ratio: FloatArray
+
+
+@dataclass(frozen=True)
+class Surroundings:
+    """How ambient light and weather move the class. ambient_lx (t,): where its weight changes; ambient_relax (t + 1,): classes
+    less in each interval (negative: more); wet_relax: on a wet road; quiet_classes: of paths in quiet hours."""
+
+    ambient_lx: FloatArray
+    ambient_relax: IntArray
+    wet_relax: int
+    quiet_classes: int
 
 
 @dataclass(frozen=True)
@@ -79,17 +116,22 @@ class Local:
 
 @dataclass(frozen=True)
 class Layout:
-    """A city's street lights. step_share (s, STEPS): dimming per step for the segment's own class, largest first.
+    """A city's street lights. class_share (s, STEPS): dimming for each class from the design class down, largest first;
+    relax_most (s,): as many classes as traffic can ever put a segment below its design class.
 
     cell_asset (c,), cabinet_asset (b,), lamp_asset (l,): city positions; lamp_segment (l,): positions in `segments`;
-    cell_lamps (c,); cell_area (c,), cabinet_area (b,), cabinet_cell (b,); start: first city position of the service.
+    cell_lamps (c,); cell_area (c,), cabinet_area (b,), cabinet_cell (b,); start: first city position of the service;
+    downlink_max: messages that each lamp may be sent in a night.
     """
 
     segments: Segments
     points: Points
     sites: Sites
+    timetables: Timetables
+    surroundings: Surroundings
     local: Local
-    step_share: FloatArray
+    class_share: FloatArray
+    relax_most: IntArray
     cell_asset: IntArray
     cell_lamps: IntArray
     cell_area: IntArray
@@ -107,20 +149,29 @@ class Layout:
     dusk_elevation_deg: float
     quiet_from_h: float
     quiet_to_h: float
+    downlink_max: int
 
 
-def relax_most(volume_weight: IntArray, by_traffic: BoolArray) -> IntArray:
-    """Return (s,) the most classes that counted traffic can ever put a segment below its design class.
-
-    The weight of volume falls at most to -1 (CEN/TR 13201-1:2014, table 1); segments that go by the clock know no bound.
-    """
-    return np.where(by_traffic, np.clip(volume_weight + 1, 0, STEPS - 1), STEPS - 1).astype(np.int64)
+def local_s(now_s: float, local: Local) -> float:
+    """Return local time as seconds since the local midnight that began 1970."""
+    place = max(int(local.begin_s.searchsorted(now_s, side="right")) - 1, 0)
+    return now_s + float(local.offset_s[place])
 
 
 def local_hour(now_s: float, local: Local) -> float:
     """Return the local hour of the day, 0 to 24."""
-    place = max(int(local.begin_s.searchsorted(now_s, side="right")) - 1, 0)
-    return ((now_s + float(local.offset_s[place])) % 86_400.0) / 3600.0
+    return (local_s(now_s, local) % DAY_S) / 3600.0
+
+
+def day_kind(now_s: float, local: Local) -> int:
+    """Return WORK from Monday to Friday, REST on Saturday and Sunday, by the local date."""
+    weekday = (int(local_s(now_s, local) // DAY_S) + 3) % 7  # the first day of 1970 was a Thursday
+    return REST if weekday >= 5 else WORK
+
+
+def quarter(now_s: float, local: Local) -> int:
+    """Return the local quarter-hour of the day, 0 to 95."""
+    return int(local_s(now_s, local) % DAY_S // QUARTER_S)
 
 
 def quiet(now_s: float, layout: Layout) -> bool:
@@ -128,3 +179,27 @@ def quiet(now_s: float, layout: Layout) -> bool:
     hour = local_hour(now_s, layout.local)
     begin, end = layout.quiet_from_h % 24.0, layout.quiet_to_h
     return begin <= hour < end if begin <= end else hour >= begin or hour < end
+
+
+def own_lower(step: IntArray, is_quiet: bool, layout: Layout) -> IntArray:
+    """Return the classes below design (s,) at which segments stand when their cells take these steps (c,).
+
+    What traffic can never put lower stays as it is; paths follow the quiet hours; neither holds a cell back.
+    """
+    segments = layout.segments
+    moving = np.minimum(step[segments.cell], layout.relax_most)
+    paths = (segments.design >= P_FIRST) & ~segments.by_traffic
+    return np.where(segments.by_traffic, moving, paths * (layout.surroundings.quiet_classes * is_quiet)).astype(np.int64)
+
+
+def calendar_lower(now_s: float, layout: Layout) -> IntArray:
+    """Return the classes below design (s,) for which the calendars stored in the lamps stand at a moment; 0 without one."""
+    times = layout.timetables
+    step = times.step[day_kind(now_s, layout.local), :, quarter(now_s, layout.local)]
+    return np.where(times.stored[layout.segments.cell], own_lower(step, quiet(now_s, layout), layout), 0)
+
+
+def calendar_output(now_s: float, layout: Layout) -> FloatArray:
+    """Return the output (s,) that the calendars stored in the lamps give at a moment of the night; full without one."""
+    share = np.take_along_axis(layout.class_share, calendar_lower(now_s, layout)[:, None], axis=1)[:, 0]
+    return np.where(layout.timetables.stored[layout.segments.cell], share, 1.0)

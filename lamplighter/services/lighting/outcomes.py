@@ -9,8 +9,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from lamplighter.services.lighting.adaptive import counted, need
-from lamplighter.services.lighting.layout import Layout, quiet
+from lamplighter.services.lighting import required
+from lamplighter.services.lighting.flows.estimate import estimate
+from lamplighter.services.lighting.layout import Layout
 from lamplighter.services.lighting.photometry import classes
 from lamplighter.services.lighting.plan import AVERAGE, least_output, shaped
 from lamplighter.services.lighting.sun import elevation_deg
@@ -61,8 +62,9 @@ def compute(snapshot: Snapshot, state: Clock | None, layout: Layout) -> tuple[Ou
     dimming_level, told = _own(snapshot, "dimming_level", segments.asset, layout)
     height = elevation_deg(np.array(snapshot.now_s - CADENCE_S), layout.lon_deg, layout.lat_deg)
     if float(height) < layout.dusk_elevation_deg:
-        flow, fresh = counted(snapshot, layout)
-        needed = need(flow, fresh, quiet(snapshot.now_s - 1.0, layout), layout)
+        found = estimate(*required.counted(snapshot, layout), layout.sites)
+        move = required.surroundings(snapshot, layout)
+        needed = required.need(found.flow_veh_h, found, move, snapshot.now_s - 1.0, layout)
         below, over = _short(dimming_level, classes.lowered(segments.design, needed.relax), layout)
         for code, mask in ((BELOW, below & told), (OVER, over & told)):
             sums.append((code, np.bincount(segments.area, weights=mask, minlength=areas).astype(np.float64) * passed_s / 60.0))

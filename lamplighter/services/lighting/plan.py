@@ -49,15 +49,14 @@ def rounded_up(dimming_level: FloatArray) -> FloatArray:
     return np.clip(np.ceil(dimming_level / LEVEL_STEP - 1e-9) * LEVEL_STEP, LEVEL_MIN, 1.0)
 
 
-def planned_share(figures: FloatArray, design: IntArray, relax_most: IntArray) -> FloatArray:
-    """Return (s, STEPS) the dimming of each segment at each step; a step asks never for more than the one before.
+def planned_share(figures: FloatArray, design: IntArray) -> FloatArray:
+    """Return (s, STEPS) the dimming of each segment for its design class and the classes below it, in order.
 
-    relax_most (s,): as many classes as a segment can ever be below its design class; later steps leave it there, so that a
-    street that never relaxes does not keep its whole cell bright. A segment whose road is not lit evenly enough for its class
-    at full output stays at full output.
+    A lower class asks never for more than the one above it. A segment whose road is not lit evenly enough for a class at full
+    output stays at full output.
     """
-    steps: list[FloatArray] = []
+    shares: list[FloatArray] = []
     for k in range(STEPS):
-        lower = classes.lowered(design, np.minimum(relax_most, k))
-        steps.append(np.where(shaped(figures, lower), rounded_up(least_output(figures, lower)), 1.0))
-    return np.minimum.accumulate(np.stack(steps, axis=1), axis=1)
+        lower = classes.lowered(design, np.full(len(design), k))
+        shares.append(np.where(shaped(figures, lower), rounded_up(least_output(figures, lower)), 1.0))
+    return np.minimum.accumulate(np.stack(shares, axis=1), axis=1)

@@ -1,24 +1,27 @@
 # SPDX-License-Identifier: Apache-2.0
 """Turns a city's tables into the arrays of `layout`: photometry once, neighbours once, local time once."""
 
-from collections import defaultdict
 from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
 
 import numpy as np
 
 from lamplighter.services.lighting import plan, stretches
-from lamplighter.services.lighting.layout import Layout, Local, Points, Segments, Sites, relax_most
+from lamplighter.services.lighting.flows import network
+from lamplighter.services.lighting.flows.network import Related
+from lamplighter.services.lighting.layout import REST, WORK, Layout, Local, Points, Segments, Sites, Surroundings, Timetables
 from lamplighter.services.lighting.photometry import classes, luminaires, quality
 from lamplighter.services.lighting.photometry.field import RoadField
-from lamplighter.services.lighting.terms import CABINET, CELL, COUNTER, LUMINAIRE, Settings
+from lamplighter.services.lighting.selection import weights
+from lamplighter.services.lighting.terms import CABINET, CELL, COUNTER, LUMINAIRE, STEPS, Settings
 from lamplighter.terms.city import CityData
 from lamplighter.terms.columns import FloatArray, IntArray, TextArray
 from lamplighter.terms.table import Table
 
 UNIT_LM = 1000.0
-NEIGHBOURS = 4
-SAME_LANES_M = 500.0  # a street with as many lanes counts as so much nearer
+NEIGHBOURS = 6
+FAR_M = 1000.0  # a counter of the same road class says half as much that far away
+QUARTERS = 96
 FROM_YEAR, TO_YEAR = 2015, 2046
 _GEOMETRY = ("spacing_m", "width_m", "lanes", "height_m", "overhang_m", "tilt_deg")
 
@@ -91,55 +94,85 @@ def local_time(timezone: str) -> Local:
 
 
 def _sites(city: CityData, table: Table, settings: Settings) -> Sites:
-    """Return where flow is counted and which of these places each segment goes by."""
+    """Return where flow is counted, and the directions of each segment with the counters that say most about them."""
     streets, assets = city.streets, city.assets
     counter = np.flatnonzero(assets.kind == COUNTER)
     row = _index(streets.id, assets.street[counter])
     counter, row = counter[row >= 0], row[row >= 0]
     lit = city.tables["segment_streets"]
-    segment_of_row = np.full(len(streets), -1, dtype=np.int64)
-    segment_of_row[_index(streets.id, lit["street"])] = _index(table["id"], lit["segment"])
-    gathered: dict[tuple[int, int], list[int]] = defaultdict(list)
-    for k, at in enumerate(row.tolist()):
-        segment = int(segment_of_row[at])
-        gathered[(0, segment) if segment >= 0 else (1, at)].append(k)
-    groups = list(gathered.values())
-    order = np.array([k for g in groups for k in g], dtype=np.int64)
-    offsets = np.concatenate(([0], np.cumsum([len(g) for g in groups]))).astype(np.int64)
-    flow_max = settings.flow_max_per_lane_veh_h * np.maximum(streets.lanes[row[order]], 1).astype(np.float64)
-    first = np.array([row[g[0]] for g in groups], dtype=np.int64)
-    own = np.array([number if dark == 0 else -1 for dark, number in gathered], dtype=np.int64)
-    nearest = _nearest(city, table, first, own)
-    return Sites(offsets, counter[order], flow_max, nearest)
+    street, segment = _index(streets.id, lit["street"]), _index(table["id"], lit["segment"])
+    moving = (street >= 0) & (segment >= 0)
+    driven = (table["flow_max_veh_h"] > 0) & ~np.char.startswith(table["lighting_class"], "P")
+    moving[moving] = driven[segment[moving]]
+    street, segment = street[moving], segment[moving]
+    order = np.lexsort((street, segment))
+    street, segment = street[order], segment[order]
+    offsets = np.searchsorted(segment, np.arange(len(table["id"]) + 1)).astype(np.int64)
+    per_lane = settings.flow_max_per_lane_veh_h
+    flow_max = per_lane * np.maximum(streets.lanes[street], 1).astype(np.float64)
+    related = network.relate(streets, row, per_lane)
+    near = _nearest(city, related, street, row)
+    at, among = np.maximum(near, 0), related.between[row]
+    here = (np.arange(len(street))[:, None], at)
+    return Sites(
+        counter=counter,
+        offsets=offsets,
+        street=street,
+        flow_max_veh_h=flow_max,
+        usual_veh_h=related.usual_veh_h[street],
+        near=near,
+        counted=(near[:, 0] >= 0) & (row[at[:, 0]] == street) if len(row) else np.zeros(len(street), dtype=np.bool_),
+        usual_near_veh_h=related.usual_veh_h[row[at]] if len(row) else np.zeros(near.shape),
+        own_ratio=related.own_ratio[street],
+        towards_ratio=related.between[street][here] if len(row) else np.zeros(near.shape),
+        among_ratio=among[at[:, :, None], at[:, None, :]] if len(row) else np.zeros((*near.shape, NEIGHBOURS)),
+    )
 
 
-def _nearest(city: CityData, table: Table, site_row: IntArray, own: IntArray) -> IntArray:
-    """Return (s, NEIGHBOURS) sites: the segment's own first, then those on streets of its class, lanes and vicinity."""
-    count = len(table["id"])
-    chosen = np.full((count, NEIGHBOURS), -1, dtype=np.int64)
-    if len(site_row) == 0:
+def _nearest(city: CityData, related: Related, street: IntArray, counted: IntArray) -> IntArray:
+    """Return (d, NEIGHBOURS) counters that say most about each direction: by correlation, then by road class and distance."""
+    chosen = np.full((len(street), NEIGHBOURS), -1, dtype=np.int64)
+    if len(counted) == 0 or len(street) == 0:
         return chosen
     streets, place = city.streets, city.place
-    middle = (streets.shape_offsets[site_row] + streets.shape_offsets[site_row + 1]) // 2
-    sx, sy = stretches.metres(streets.shape_lon_deg[middle], streets.shape_lat_deg[middle], place)
-    at = _index(city.assets.id, table["id"])
-    x, y = stretches.metres(city.assets.lon_deg[at], city.assets.lat_deg[at], place)
-    per_lane = city.settings.flow_max_per_lane_veh_h
-    lanes, site_lanes = np.rint(table["flow_max_veh_h"] / per_lane).astype(np.int64), streets.lanes[site_row]
-    moving = table["flow_max_veh_h"] > 0
-    for highway in np.unique(table["highway"]):
-        here = np.flatnonzero((table["highway"] == highway) & moving)
-        alike = np.flatnonzero(streets.highway[site_row] == highway)
-        if len(alike) == 0:
-            continue
-        # In blocks, so that a large city needs no distance table of every segment to every counter.
-        for block in np.array_split(here, max(1, len(here) * len(alike) // 4_000_000)):
-            away = np.hypot(x[block, None] - sx[alike], y[block, None] - sy[alike])
-            away += SAME_LANES_M * (lanes[block, None] != site_lanes[alike])
-            away[block[:, None] == own[alike]] = -1.0
-            best = np.argsort(away, axis=1, kind="stable")[:, :NEIGHBOURS]
-            chosen[block, : best.shape[1]] = alike[best]
+    middle = (streets.shape_offsets[:-1] + streets.shape_offsets[1:]) // 2
+    x_m, y_m = stretches.metres(streets.shape_lon_deg[middle], streets.shape_lat_deg[middle], place)
+    width = min(NEIGHBOURS, len(counted))
+    spread = np.sqrt(related.own_ratio[counted])
+    # In blocks, so that a large city needs no table of every street by every counter besides the covariance.
+    for block in np.array_split(np.arange(len(street)), max(1, len(street) * len(counted) // 4_000_000)):
+        rows = street[block]
+        says = related.between[rows] / (np.sqrt(related.own_ratio[rows])[:, None] * spread[None, :])
+        away_m = np.hypot(x_m[rows][:, None] - x_m[counted], y_m[rows][:, None] - y_m[counted])
+        alike = related.kind[rows][:, None] == related.kind[counted][None, :]
+        score = says + (0.1 * alike + 0.02) / (1.0 + away_m / FAR_M) + 10.0 * (rows[:, None] == counted)
+        chosen[block, :width] = np.argsort(-score, axis=1, kind="stable")[:, :width]
     return chosen
+
+
+def _timetables(city: CityData, cells: TextArray) -> Timetables:
+    """Return the calendars stored in the lamps, by cell, kind of day and quarter-hour."""
+    rows, live, growth = (city.tables[name] for name in ("timetable", "live", "growth"))
+    kinds = {"all": (WORK, REST), "work": (WORK,), "rest": (REST,)}
+    step = np.zeros((2, len(cells), QUARTERS), dtype=np.int64)
+    stored = np.zeros(len(cells), dtype=np.bool_)
+    cell = _index(cells, rows["cell"])
+    for kind in (WORK, REST):
+        mine = np.flatnonzero([kind in kinds[str(d)] for d in rows["days"]]).astype(np.int64)
+        mine = mine[np.lexsort((rows["from_h"][mine], cell[mine]))]
+        for c in np.unique(cell[mine]).tolist():
+            part = mine[cell[mine] == c]
+            quarter = np.rint(rows["from_h"][part] * 4.0).astype(np.int64)
+            place = np.searchsorted(quarter, np.arange(QUARTERS), side="right") - 1  # -1: what the evening before began
+            step[kind, c] = rows["step"][part][place]
+            stored[c] = True
+    on = np.ones(len(cells), dtype=np.bool_)
+    on[_index(cells, live["cell"])] = live["live"]
+    ratio = np.ones((2, QUARTERS))
+    columns = (growth[name].tolist() for name in ("days", "from_h", "growth_ratio"))
+    for days, from_h, value in zip(*columns, strict=True):
+        ratio[list(kinds[days]), round(from_h * 4.0)] = value
+    return Timetables(step, stored, on, ratio)
 
 
 def _segments(
@@ -156,7 +189,8 @@ def _segments(
     at = _index(city.assets.id, table["id"])
     moving = (table["flow_max_veh_h"] > 0) & (design < classes.code("P1"))
     multilane = table["flow_max_veh_h"] > city.settings.flow_max_per_lane_veh_h * 1.5
-    low, high = (np.where(multilane, classes.VOLUME_MULTILANE[k], classes.VOLUME_TWO_LANE[k]) for k in (0, 1))
+    chosen = weights.load(city.settings.weights)
+    share, relax = weights.relax_table(chosen, np.clip(table["volume_weight"], -1, 1), multilane, STEPS - 1)
     return Segments(
         asset=at,
         name=table["name"],
@@ -166,8 +200,8 @@ def _segments(
         design=design,
         volume_weight=table["volume_weight"],
         by_traffic=moving,
-        low_share=low,
-        high_share=high,
+        bound_share=share,
+        bound_relax=relax,
         field=field,
         flux_klm=flux_klm,
         maintenance_ratio=maintenance,
@@ -175,6 +209,13 @@ def _segments(
         lamps=table["luminaires"],
         figures=figures,
     )
+
+
+def _surroundings(settings: Settings) -> Surroundings:
+    """Return how ambient light and weather move the class, from the design's usual surroundings (weight 0) on."""
+    table = weights.load(settings.weights)
+    less = np.floor(-np.array(table.ambient.weight) + 1e-9).astype(np.int64)
+    return Surroundings(np.array(table.ambient.at), less, int(np.floor(-table.wet + 1e-9)), table.quiet_classes)
 
 
 def prepare(city: CityData) -> Layout:
@@ -198,8 +239,11 @@ def prepare(city: CityData) -> Layout:
         segments=segments,
         points=points,
         sites=_sites(city, table, settings),
+        timetables=_timetables(city, cells["id"]),
+        surroundings=_surroundings(settings),
         local=local_time(city.place.timezone),
-        step_share=plan.planned_share(segments.figures, segments.design, relax_most(segments.volume_weight, segments.by_traffic)),
+        class_share=plan.planned_share(segments.figures, segments.design),
+        relax_most=np.where(segments.by_traffic, segments.bound_relax.max(axis=1, initial=0), 0).astype(np.int64),
         cell_asset=cell_asset,
         cell_lamps=np.bincount(segments.cell, weights=segments.lamps, minlength=len(cell_asset)).astype(np.int64),
         cell_area=_index(areas, city.assets.area[cell_asset]),
@@ -217,4 +261,5 @@ def prepare(city: CityData) -> Layout:
         dusk_elevation_deg=settings.dusk_elevation_deg,
         quiet_from_h=settings.quiet_from_h,
         quiet_to_h=settings.quiet_to_h,
+        downlink_max=settings.downlink_max,
     )

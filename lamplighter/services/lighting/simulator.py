@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """The street lights in software: boxes with their own calendar, lamps that age and fail, meters that are read.
 
-Each segment's lamps follow a calendar stored in them (dusk to dawn, full output). A command overrides it until it
-expires; then the calendar holds again. What is drawn follows a straight power law with a standing part for the gear, and
+Each segment's lamps follow a calendar stored in them: the timetable where one was made, else full output from dusk to dawn. A
+command overrides it for half an hour at most; then the calendar holds again. A box never takes less than the least steady
+output, and without a clock gives full light. What is drawn follows a straight power law with a standing part for the gear, and
 rises with age where constant light output makes up for fading. Truth is computed from the state of every lamp and leaves
 only as sums.
 """
@@ -12,21 +13,34 @@ from typing import Any
 
 import numpy as np
 
-from lamplighter.services.lighting import sun, truth, wire
-from lamplighter.services.lighting.layout import Layout
-from lamplighter.services.lighting.photometry.luminaires import GEAR_W
+from lamplighter.services.lighting import lamps, required, sun, truth, wire
+from lamplighter.services.lighting.lamps import CLO_NEW_SHARE, Fleet
+from lamplighter.services.lighting.layout import DAY_S, Layout, calendar_output, local_hour, local_s
 from lamplighter.services.lighting.prepared import prepare
-from lamplighter.services.lighting.terms import BOUNDARY_S, CADENCE_S, FLOW
-from lamplighter.terms.columns import AnyArray, BoolArray, FloatArray
+from lamplighter.services.lighting.terms import BOUNDARY_S, CADENCE_S, FLOW, LEASE_S, LEVEL_MIN
+from lamplighter.terms.columns import AnyArray, BoolArray, FloatArray, IntArray
 from lamplighter.terms.outcome import OutcomeRows
 from lamplighter.terms.reading import Message, Reading
 from lamplighter.terms.simulation import Advance, Simulated, SimulationStart, World
 
 FILTER_VAR_SHARE = 0.12  # a driver's input filter draws capacitive reactive power whatever the light, by rated power
-STANDBY_W = 0.4  # by day the gear's node stays on
-CLO_NEW_SHARE = 0.9  # constant light output: a new lamp needs this share of the light's power, an old one all of it
 REPORT_KEPT_S = 2 * CADENCE_S  # what was reported earlier has been superseded by the time it is fetched
 SOURCE = "lighting-gateway"
+STREET_FLOW = "street_flow_veh_h"  # true flow of every street, from a simulation that knows it
+CLO_SPAN = 1.0 - CLO_NEW_SHARE
+MINUTES_PER_HOUR = 60.0
+LAMP_FAULTS = {
+    "dead_lamps": lamps.DEAD,
+    "dark_lamps": lamps.DARK,
+    "mute_lamps": lamps.MUTE,
+    "stuck_lamps": lamps.STUCK,
+    "day_burning_lamps": lamps.ALWAYS_ON,
+}
+NOON_H = 12
+READ_OVER_MIN = 60  # the registers of a city are read within an hour of noon, cabinet by cabinet
+RAIN_SHARE, RAIN_S = 0.2, 10_800.0
+AMBIENT_LX = (1.5, 8.0)  # of a cell's surroundings in the evening
+SHOPS_CLOSE_H, SHOPS_OPEN_H, CLOSED_RATIO = 23.0, 6.0, 0.25
 
 
 class LightingField:
@@ -37,38 +51,46 @@ class LightingField:
         self._layout: Layout = prepare(start.city)
         segments = self._layout.segments
         dice = np.random.default_rng([start.seed, 60598])
-        lamps = len(self._layout.lamp_segment)
-        self._alive: BoolArray = dice.random(lamps) >= start.city.settings.lamp_fault_share
-        self._clo: FloatArray = CLO_NEW_SHARE + (1.0 - CLO_NEW_SHARE) * dice.random(lamps)
+        count = len(self._layout.lamp_segment)
+        fault = np.where(dice.random(count) < start.city.settings.lamp_fault_share, lamps.DARK, lamps.SOUND)
+        self._fleet = Fleet(fault.astype(np.int64), CLO_NEW_SHARE + CLO_SPAN * dice.random(count))
+        self._seed, self._lost_share = start.seed, start.city.settings.lost_command_share
+        self._dice = np.random.default_rng([start.seed, 13201])
         self._begin_s = start.begin_s
         self._now_s = start.begin_s - start.warm_up_s
-        count = len(segments.design)
+        cabinets, cells, count = len(self._layout.cabinet_asset), len(self._layout.cell_asset), len(segments.design)
         self._override: FloatArray = np.zeros(count)
         self._expires_s: FloatArray = np.full(count, -np.inf)
         self._ramp_s: FloatArray = np.full(count, 5.0)
-        self._dimming_level: FloatArray = np.full(count, 1.0 if self._dark(self._now_s) else 0.0)
-        self._energised: BoolArray = np.ones(len(self._layout.cabinet_asset), dtype=np.bool_)
-        self._cell_wh: FloatArray = np.zeros(len(self._layout.cell_asset))
-        self._cell_level: FloatArray = np.zeros(len(self._layout.cell_asset))
+        self._timed: BoolArray = np.ones(count, dtype=np.bool_)
+        self._registers = lamps.empty_registers(self._layout)
+        self._dimming_level: FloatArray = self._by_calendar(self._now_s)
+        self._energised: BoolArray = np.ones(cabinets, dtype=np.bool_)
+        self._tripped: BoolArray = np.zeros(cabinets, dtype=np.bool_)
+        self._silent: BoolArray = np.zeros(cabinets, dtype=np.bool_)
+        self._meter: FloatArray = 1.0 + lamps.METER_DEVIATION_RATIO * dice.standard_normal(cabinets)
+        self._ambient_lx: FloatArray = dice.uniform(*AMBIENT_LX, cells)
+        self._cell_wh: FloatArray = np.zeros(cells)
+        self._cell_output: FloatArray = np.zeros(cells)
         self._cell_minutes = 0
         self._size = len(start.city.assets)
-        self._areas = len(start.city.areas)
-        self._power_w: FloatArray = np.zeros(len(self._layout.cabinet_asset))
-        self._reactive_var: FloatArray = np.zeros(len(self._layout.cabinet_asset))
+        self._power_w: FloatArray = np.zeros(cabinets)
+        self._reactive_var: FloatArray = np.zeros(cabinets)
+        self._day_wh: FloatArray = np.zeros(cabinets)
         self._rejected = 0
         self._account = truth.open_account(start.city, self._layout)
         self._refit()
 
     def _refit(self) -> None:
         """Recompute what depends on which lamps live: power per segment and the light of its worst field."""
-        layout = self._layout
-        segments = layout.segments
-        per_lamp_w = segments.power_w[layout.lamp_segment] - GEAR_W
-        count = len(segments.design)
-        self._gear_w = np.bincount(layout.lamp_segment, weights=self._alive * GEAR_W, minlength=count)
-        self._light_w = np.bincount(layout.lamp_segment, weights=self._alive * per_lamp_w * self._clo, minlength=count)
-        self._living = np.bincount(layout.lamp_segment, weights=self._alive, minlength=count)
-        self._account = truth.refitted(self._account, self._alive, layout)
+        self._drawn = lamps.drawn(self._fleet, self._layout)
+        self._account = truth.refitted(self._account, self._fleet.lit(), self._layout)
+
+    def _by_calendar(self, at_s: float) -> FloatArray:
+        """Return the output (s,) that the boxes' own calendars give; a box that has lost its clock gives full light."""
+        if not self._dark(at_s):
+            return np.zeros(len(self._layout.segments.design))
+        return np.where(self._timed, calendar_output(at_s, self._layout), 1.0)
 
     def _dark(self, at_s: float) -> bool:
         layout = self._layout
@@ -80,7 +102,7 @@ class LightingField:
             self._obey(message)
         if "energised" in world:
             self._energised = np.asarray(world["energised"])[self._layout.cabinet_asset].astype(np.bool_)
-        flow = np.asarray(world[FLOW], dtype=np.float64) if FLOW in world else None
+        flow, on_streets = (np.asarray(world[k], dtype=np.float64) if k in world else None for k in (FLOW, STREET_FLOW))
         readings: list[Reading] = []
         truths: list[OutcomeRows] = []
         while (self._now_s // CADENCE_S + 1) * CADENCE_S <= to_s:
@@ -88,10 +110,12 @@ class LightingField:
             self._minute()
             if to_s - self._now_s < REPORT_KEPT_S:
                 readings += self._reports()
+            readings += self._read_registers()
             if self._now_s % BOUNDARY_S == 0:
                 cells = self._cell_reports()
                 readings += cells if to_s - self._now_s < REPORT_KEPT_S else []
-                self._account, rows = truth.close_quarter(self._account, self._now_s, flow, self._layout)
+                passed = truth.Passed(flow, on_streets, required.moves(*self._surroundings(), self._layout))
+                self._account, rows = truth.close_quarter(self._account, self._now_s, passed, self._layout)
                 if self._now_s > self._begin_s:
                     truths.append(rows)
         p_kw, q_kvar = np.zeros(self._size), np.zeros(self._size)
@@ -107,12 +131,14 @@ class LightingField:
             self._rejected += 1
             return
         known = command.segment < len(self._dimming_level)
+        if self._lost_share > 0.0:
+            known &= self._dice.random(len(known)) >= self._lost_share
         rows = command.segment[known]
         if command.hand_back:
             self._expires_s[rows] = -np.inf
         elif command.expires_s > self._now_s:
-            self._override[rows] = command.dimming_level[known]
-            self._expires_s[rows] = command.expires_s
+            self._override[rows] = np.maximum(command.dimming_level[known], LEVEL_MIN)
+            self._expires_s[rows] = np.minimum(command.expires_s, self._now_s + LEASE_S)
             self._ramp_s[rows] = command.ramp_s
 
     def _minute(self) -> None:
@@ -120,35 +146,66 @@ class LightingField:
         layout = self._layout
         segments = layout.segments
         begun_s = self._now_s - CADENCE_S
+        dark = self._dark(begun_s)
         overridden = self._expires_s > begun_s
-        target = np.where(overridden, self._override, 1.0) if self._dark(begun_s) else np.zeros(len(self._dimming_level))
-        supplied = self._energised[segments.cabinet]
-        target = np.where(supplied, target, 0.0)
+        own = self._by_calendar(begun_s)
+        supplied = (self._energised & ~self._tripped)[segments.cabinet]
+        target = np.where(supplied, np.where(overridden & dark, self._override, own), 0.0)
         ramp_s = np.where(overridden, np.minimum(self._ramp_s, CADENCE_S), 0.0)
-        mean = target + (self._dimming_level - target) * ramp_s / (2.0 * CADENCE_S)
-        mean = np.where(supplied, mean, 0.0)
-        burning = mean > 0.0
-        drawn_w = np.where(burning, self._gear_w + self._light_w * mean, self._living * STANDBY_W)
-        drawn_w = np.where(supplied, drawn_w, 0.0)
-        filter_var = np.where(supplied & burning, FILTER_VAR_SHARE * segments.power_w * self._living, 0.0)
-        cabinets = len(layout.cabinet_asset)
+        mean = np.where(supplied, target + (self._dimming_level - target) * ramp_s / (2.0 * CADENCE_S), 0.0)
+        drawn_w = self._drawn.power_w(mean, supplied)
+        filter_var = np.where(supplied & (mean > 0.0), FILTER_VAR_SHARE * segments.power_w * self._drawn.living, 0.0)
+        cabinets, cells = len(layout.cabinet_asset), len(layout.cell_asset)
         self._power_w = np.bincount(segments.cabinet, weights=drawn_w, minlength=cabinets).astype(np.float64)
         self._reactive_var = -np.bincount(segments.cabinet, weights=filter_var, minlength=cabinets).astype(np.float64)
         self._dimming_level = target
-        cells = len(layout.cell_asset)
-        self._cell_wh += np.bincount(segments.cell, weights=drawn_w, minlength=cells) / 60.0
-        lamps = np.bincount(segments.cell, weights=mean * segments.lamps, minlength=cells)
-        self._cell_level += lamps / np.maximum(layout.cell_lamps, 1)
+        self._day_wh = self._day_wh + self._power_w * self._meter / MINUTES_PER_HOUR
+        self._registers = lamps.counted(self._registers, mean, supplied, 1.0 / MINUTES_PER_HOUR)
+        self._cell_wh += np.bincount(segments.cell, weights=drawn_w, minlength=cells) / MINUTES_PER_HOUR
+        lamp_output = np.bincount(segments.cell, weights=mean * segments.lamps, minlength=cells)
+        self._cell_output += lamp_output / np.maximum(layout.cell_lamps, 1)
         self._cell_minutes += 1
-        self._account = truth.minute(self._account, mean, self._dark(begun_s), drawn_w, layout)
+        self._account = truth.minute(self._account, mean, dark, drawn_w, layout)
+
+    def _surroundings(self) -> tuple[FloatArray, FloatArray]:
+        """Return ambient light in lx, and the share of the last quarter-hour with wet roads, per cell (c,)."""
+        before_s = self._now_s - 1.0
+        spell = np.random.default_rng([self._seed, 77, int(before_s // RAIN_S)])
+        wet = 1.0 if spell.random() < RAIN_SHARE else 0.0
+        hour = local_hour(before_s, self._layout.local)
+        closed = hour >= SHOPS_CLOSE_H or hour < SHOPS_OPEN_H
+        return self._ambient_lx * (CLOSED_RATIO if closed else 1.0), np.full(len(self._ambient_lx), wet)
+
+    def _read_registers(self) -> list[Reading]:
+        """Return what lamps and cabinets counted in the day that ended at noon, a share of the cabinets each minute."""
+        layout = self._layout
+        minute = int(local_s(self._now_s, layout.local) % DAY_S // CADENCE_S) - NOON_H * 60
+        if minute == 0:
+            self._noon = lamps.read(self._registers, self._fleet, layout)
+            self._noon_wh, self._day_wh = self._day_wh, np.zeros_like(self._day_wh)
+            self._registers = lamps.empty_registers(layout)
+        if not 0 <= minute < READ_OVER_MIN or not hasattr(self, "_noon"):
+            return []
+        turn = np.arange(len(layout.cabinet_asset)) % READ_OVER_MIN == minute
+        told = turn & self._energised & ~self._tripped
+        metered = np.flatnonzero(told & ~self._silent)
+        registers = np.zeros(len(metered), dtype=wire.REGISTER_ROW)
+        registers["number"], registers["energy_wh"] = metered, np.rint(self._noon_wh[metered])
+        speaks = (self._fleet.fault != lamps.DEAD) & (self._fleet.fault != lamps.MUTE)
+        number = np.flatnonzero(told[layout.segments.cabinet[layout.lamp_segment]] & speaks)
+        rows = np.zeros(len(number), dtype=wire.LAMP_ROW)
+        rows["number"], rows["energy_wh"] = number, np.rint(self._noon[0][number])
+        rows["burn_ch"], rows["light_ch"] = np.rint(self._noon[1][number] * 100.0), np.rint(self._noon[2][number] * 100.0)
+        return self._packed("lamps", wire.LAMPS, rows) + self._packed("registers", wire.REGISTERS, registers)
 
     def _reports(self) -> list[Reading]:
         """Return what the gateway reports of this minute; a box without supply says nothing."""
-        supplied = np.flatnonzero(self._energised[self._layout.segments.cabinet])
+        speaking = self._energised & ~self._tripped & ~self._silent
+        supplied = np.flatnonzero((self._energised & ~self._tripped)[self._layout.segments.cabinet])
         rows = np.zeros(len(supplied), dtype=wire.SEGMENT_ROW)
         rows["number"], rows["count"] = supplied, 1
         rows["half_percent"] = np.rint(self._dimming_level[supplied] * wire.HALF_PERCENT)
-        live = np.flatnonzero(self._energised)
+        live = np.flatnonzero(speaking)
         meters = np.zeros(len(live), dtype=wire.CABINET_ROW)
         meters["number"] = live
         meters["power_w"], meters["reactive_var"] = np.rint(self._power_w[live]), np.rint(self._reactive_var[live])
@@ -158,10 +215,14 @@ class LightingField:
         rows = np.zeros(len(self._cell_wh), dtype=wire.CELL_ROW)
         rows["number"] = np.arange(len(rows))
         rows["energy_wh"] = np.rint(self._cell_wh)
-        rows["half_percent"] = np.rint(self._cell_level / max(self._cell_minutes, 1) * wire.HALF_PERCENT)
-        self._cell_wh, self._cell_level = np.zeros(len(rows)), np.zeros(len(rows))
+        rows["half_percent"] = np.rint(self._cell_output / max(self._cell_minutes, 1) * wire.HALF_PERCENT)
+        self._cell_wh, self._cell_output = np.zeros(len(rows)), np.zeros(len(rows))
         self._cell_minutes = 0
-        return self._packed("cells", wire.CELLS, rows)
+        about = np.zeros(len(rows), dtype=wire.SURROUNDINGS_ROW)
+        ambient_lx, wet_share = self._surroundings()
+        about["number"], about["wet_percent"] = np.arange(len(rows)), np.rint(wet_share * 100.0)
+        about["ambient_dlx"] = np.rint(ambient_lx * 10.0)
+        return self._packed("cells", wire.CELLS, rows) + self._packed("surroundings", wire.SURROUNDINGS, about)
 
     def _packed(self, topic: str, kind: int, rows: AnyArray) -> list[Reading]:
         """Return readings of at most ROWS_MAX rows each."""
@@ -175,24 +236,45 @@ class LightingField:
         return Simulated({})
 
     def inject(self, fault: str, arguments: Mapping[str, Any]) -> str:
-        """Break something: `dead_lamps` (share) kills lamps, `dark_cabinet` (number) opens its supply until the next exchange.
+        """Break something on purpose.
 
-        ValueError names the faults there are.
+        `dead_lamps`, `dark_lamps`, `mute_lamps`, `stuck_lamps`, `day_burning_lamps` (share, or lamps: a list of places), each
+        with a seed; `dark_cabinet`, `silent_cabinet`, `lost_clock` (number of the cabinet). ValueError names the faults.
         """
-        if fault == "dead_lamps":
-            share = float(arguments.get("share", 0.01))
-            dice = np.random.default_rng([int(arguments.get("seed", 0)), int(self._now_s)])
-            killed = self._alive & (dice.random(len(self._alive)) < share)
-            self._alive = self._alive & ~killed
-            self._refit()
-            return f"{int(killed.sum())} lamps are dead."
+        if fault in LAMP_FAULTS:
+            return self._break_lamps(LAMP_FAULTS[fault], arguments)
+        number = int(arguments.get("number", 0)) % max(len(self._energised), 1)
+        name = self._layout.asset_id[self._layout.cabinet_asset[number] - self._layout.start]
         if fault == "dark_cabinet":
-            number = int(arguments.get("number", 0)) % max(len(self._energised), 1)
-            self._energised = self._energised.copy()
-            self._energised[number] = False
-            name = self._layout.asset_id[self._layout.cabinet_asset[number] - self._layout.start]
+            self._tripped[number] = True
             return f"{name} has no supply; its lamps are dark and say nothing."
-        raise ValueError(f"fault {fault!r} is not known to street lighting; known are dead_lamps, dark_cabinet")
+        if fault == "silent_cabinet":
+            self._silent[number] = True
+            return f"The meter of {name} says nothing; its lamps burn."
+        if fault == "lost_clock":
+            self._timed[self._layout.segments.cabinet == number] = False
+            return f"The lamps of {name} have lost their clock; without a command they give full light while it is dark."
+        known = ", ".join((*LAMP_FAULTS, "dark_cabinet", "silent_cabinet", "lost_clock"))
+        raise ValueError(f"fault {fault!r} is not known to street lighting; known are {known}")
+
+    def _break_lamps(self, code: int, arguments: Mapping[str, Any]) -> str:
+        fault = self._fleet.fault.copy()
+        if "lamps" in arguments:
+            chosen = np.zeros(len(fault), dtype=np.bool_)
+            chosen[np.asarray(arguments["lamps"], dtype=np.int64)] = True
+        else:
+            dice = np.random.default_rng([int(arguments.get("seed", 0)), int(self._now_s)])
+            chosen = dice.random(len(fault)) < float(arguments.get("share", 0.01))
+        chosen &= fault == lamps.SOUND
+        self._registers = lamps.broken(self._registers, self._fleet, self._layout)
+        fault[chosen] = code
+        self._fleet = Fleet(fault, self._fleet.clo_ratio)
+        self._refit()
+        return f"{int(chosen.sum())} lamps: each {lamps.FAULTS[code]}."
+
+    def lamp_faults(self) -> IntArray:
+        """Return the true fault (l,) of every lamp, as codes of `lamps`."""
+        return self._fleet.fault.copy()
 
     def close(self) -> None:
         """Nothing is held open."""

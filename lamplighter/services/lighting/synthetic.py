@@ -116,6 +116,7 @@ def _tables(segments: int, kind: IntArray, groups: grouping.Groups, dice: np.ran
             "id": build.cell_ids(groups.cells),
             "luminaires": np.bincount(groups.cell, weights=lamps, minlength=groups.cells).astype(np.int64),
         },
+        **grouping.no_timetables(),
     }
 
 

@@ -5,10 +5,11 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from lamplighter.services.lighting import adaptive
-from lamplighter.services.lighting.layout import Layout, quiet
+from lamplighter.services.lighting import required
+from lamplighter.services.lighting.layout import Layout, calendar_output
 from lamplighter.services.lighting.photometry import classes
 from lamplighter.services.lighting.plan import AVERAGE, LEAST, LUMINANCE
+from lamplighter.services.lighting.required import Need
 from lamplighter.services.lighting.terms import DIM, LEVEL_STEP, REASONS
 from lamplighter.terms.decision import HAND_BACK, Proposals
 from lamplighter.terms.snapshot import Column, Snapshot
@@ -33,7 +34,7 @@ def _light(segment: int, dimming_level: float, kind: int, layout: Layout) -> str
 
 def _class_at(segment: int, dimming_level: float, layout: Layout) -> int:
     """Return the most demanding class for which this output was planned."""
-    steps = np.flatnonzero(np.abs(layout.step_share[segment] - dimming_level) < LEVEL_STEP / 2)
+    steps = np.flatnonzero(np.abs(layout.class_share[segment] - dimming_level) < LEVEL_STEP / 2)
     design = int(layout.segments.design[segment])
     return min(design + (int(steps[0]) if len(steps) else 0), int(classes.FAMILY_LAST[design]))
 
@@ -43,7 +44,7 @@ def describe(proposals: Proposals, row: int, layout: Layout) -> str:
     found = np.flatnonzero(layout.segments.asset == proposals.asset[row])
     if proposals.action == HAND_BACK or len(found) == 0:
         name = layout.asset_id[int(proposals.asset[row]) - layout.start]
-        return f"{name} returns to its own calendar, full output from dusk to dawn."
+        return f"{name} returns to its own calendar."
     segment = int(found[0])
     dimming_level = float(proposals.values["dimming_level"][row])
     kind = _class_at(segment, dimming_level, layout)
@@ -63,24 +64,43 @@ def _segment_of(local: int, layout: Layout) -> int | None:
     return int(layout.lamp_segment[int(lamp[0])]) if len(lamp) else None
 
 
+def _calendar(segment: int, now_s: float, layout: Layout) -> str:
+    """Say what the calendar stored in the lamps gives."""
+    if not layout.timetables.stored[layout.segments.cell[segment]]:
+        return "the lamps' own calendar gives full output from dusk to dawn"
+    share = calendar_output(now_s, layout)[segment]
+    return f"the timetable stored in the lamps gives {share * 100:.3g} % at this hour of the night"
+
+
+def _counted(segment: int, needed: Need, snapshot: Snapshot, layout: Layout) -> str:
+    """Say what the class that a segment needs rests on."""
+    if not layout.segments.by_traffic[segment]:
+        return "quiet hours of the night" if needed.given[segment] else "its design class; nobody is counted here"
+    if not needed.known[segment]:
+        stored = layout.timetables.stored[layout.segments.cell[segment]]
+        return "the class of its timetable; no count to rely on" if stored else "its design class; no count to rely on"
+    run = slice(int(layout.sites.offsets[segment]), int(layout.sites.offsets[segment + 1]))
+    busiest = run.start + int(np.argmax((needed.counts.flow_veh_h / np.maximum(layout.sites.flow_max_veh_h, 1.0))[run]))
+    flow, give = needed.counts.flow_veh_h[busiest], required.SURE * needed.counts.deviation_veh_h[busiest]
+    rests = layout.sites.near[busiest][needed.counts.rests[busiest]]
+    share = f"{needed.share[segment] * 100:.0f} % of the most"
+    if layout.sites.counted[busiest] and len(rests) == 1:
+        where = snapshot.assets.street[layout.sites.counter[rests[0]]]
+        return f"{flow:.0f} veh/h counted in the busier direction at {where}, {share}"
+    return f"about {flow:.0f} veh/h, {flow + give:.0f} at most, estimated from {len(rests)} counters around, {share}"
+
+
 def _of_segment(segment: int, snapshot: Snapshot, layout: Layout) -> list[str]:
     segments = layout.segments
-    flow, fresh = adaptive.counted(snapshot, layout)
-    need = adaptive.need(flow, fresh, quiet(snapshot.now_s, layout), layout)
+    need = required.now(snapshot, layout)
     design = int(segments.design[segment])
     kind = min(design + int(need.relax[segment]), int(classes.FAMILY_LAST[design]))
     name = _name(segment, layout)
-    site = int(need.site[segment])
-    if not segments.by_traffic[segment]:
-        counted = "quiet hours of the night" if need.relax[segment] else "its design class; nobody is counted here"
-    elif site < 0:
-        counted = "its design class; no count to rely on"
-    else:
-        own = slice(int(layout.sites.offsets[site]), int(layout.sites.offsets[site + 1]))
-        where = str(snapshot.assets.street[layout.sites.counter[own]][0])
-        share = f"{need.share[segment] * 100:.0f} % of the most"
-        counted = f"{flow[own].max():.0f} veh/h counted in the busier direction at {where}, {share}"
+    counted = _counted(segment, need, snapshot, layout)
     said = [f"{name} needs class {classes.CLASSES[kind]} now ({counted}); it was designed for {classes.CLASSES[design]}."]
+    if need.moved[segment]:
+        way = "lower" if need.moved[segment] > 0 else "higher"
+        said.append(f"Ambient light and weather put it {abs(int(need.moved[segment]))} class {way} than traffic alone would.")
     local = int(segments.asset[segment]) - layout.start
     reported = snapshot.latest.get("dimming_level")
     if reported is None or not reported.present[local]:
@@ -92,9 +112,11 @@ def _of_segment(segment: int, snapshot: Snapshot, layout: Layout) -> list[str]:
     force = snapshot.in_force.get(DIM)
     if force is not None and force.active[local]:
         left_min = max(force.expires_s[local] - snapshot.now_s, 0.0) / 60.0
-        said.append(f"The command holds for {left_min:.0f} more minutes; then the lamps' own calendar gives full output.")
+        said.append(f"The command holds for {left_min:.0f} more minutes; then {_calendar(segment, snapshot.now_s, layout)}.")
     else:
-        said.append("No command holds: the lamps follow their own calendar, full output from dusk to dawn.")
+        said.append(f"No command holds: {_calendar(segment, snapshot.now_s, layout)}.")
+    if not layout.timetables.live[segments.cell[segment]]:
+        said.append("Live commands were worth no more than the timetable here, so they only ever ask for more light.")
     lamps = int(layout.cell_lamps[segments.cell[segment]])
     said.append(f"It changes together with the {lamps} lamps of its cell, at quarter-hours only.")
     return said

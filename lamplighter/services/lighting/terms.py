@@ -23,11 +23,15 @@ FLOW = "flow_veh_h"
 
 BOUNDARY_S = 900  # dimming changes at quarter-hours only
 CADENCE_S = 60
+DAY_S = 86_400
 LEASE_S = 1800.0
 CELL_LAMPS_MIN = 64  # fewer lamps that change together would tell where somebody walks
 LEVEL_STEP = 0.005
 LEVEL_MIN = 0.10  # the least output that gear holds steadily; also the bound that keeps a lit street from going dark
 STEPS = 4  # step 0 is the design class, step k is k classes below it
+DOWNLINK_MAX = 12  # messages to one lamp in a night; many radios allow no more
+WEIGHTS = ("cen-2014", "cie-2010", "uni-2016")  # tables of weights in `selection`
+DAYS = ("all", "work", "rest")
 
 KINDS = (
     AssetKind(CELL, "64 or more lamps that change together"),
@@ -48,6 +52,12 @@ QUANTITIES = (
     Quantity(
         "cell_dimming_level", "1", LEVEL_STEP, 0.0, 1.0, "mean", BOUNDARY_S, CELL, "share of full output of all the cell's lamps"
     ),
+    Quantity("wet_share", "1", 0.01, 0.0, 1.0, "mean", BOUNDARY_S, CELL, "share of the quarter-hour in which its roads were wet"),
+    Quantity("ambient_lx", "lx", 0.1, 0.0, 1000.0, "mean", BOUNDARY_S, CELL, "light of shops and signs beside its streets"),
+    Quantity("lamp_energy_kwh", "kWh", 0.001, 0.0, 60.0, "total", DAY_S, LUMINAIRE, "energy of the day that ended at noon"),
+    Quantity("lamp_burn_h", "h", 0.01, 0.0, 25.0, "total", DAY_S, LUMINAIRE, "hours alight in the day that ended at noon"),
+    Quantity("lamp_light_h", "h", 0.01, 0.0, 25.0, "total", DAY_S, LUMINAIRE, "the same in hours at full output"),
+    Quantity("cabinet_energy_kwh", "kWh", 0.001, 0.0, 9000.0, "total", DAY_S, CABINET, "metered in the day that ended at noon"),
 )
 
 RECORD = (
@@ -70,13 +80,14 @@ ACTIONS = (
     ),
 )
 
-TRAFFIC, DESIGN, CLOCK, QUIET, HELD = range(5)
+TRAFFIC, DESIGN, CLOCK, QUIET, HELD, TIMETABLE = range(6)
 REASONS = (
     "the class that the counted traffic needs now",
     "the design class: no count to rely on, or traffic as busy as it was designed for",
     "the design class of a path, trimmed to what the class needs",
     "the class of a path in the quiet hours of the night",
     "brighter than its own class, because its cell keeps one step",
+    "the class of its timetable: no count to rely on",
 )
 
 _SEGMENT = ColumnSpec("segment", "text", "the segment", refers_to="segments.id")
@@ -145,7 +156,40 @@ CELLS = TableSpec(
     ),
     ("id",),
 )
-TABLES = (CELLS, CABINETS, SEGMENTS, SEGMENT_STREETS, LUMINAIRES)
+TIMETABLE_ROWS = TableSpec(
+    "timetable",
+    "The calendar stored in the lamps of each cell: from a local time on, so many classes below design. None: full output.",
+    (
+        ColumnSpec("cell", "text", "the cell", refers_to="cells.id"),
+        ColumnSpec("days", "text", "work: Monday to Friday; rest: Saturday and Sunday; by the local date", one_of=DAYS),
+        ColumnSpec("from_h", "float", "local time, a quarter-hour", low=0.0, high=23.75),
+        ColumnSpec("step", "int", "classes below design, for segments whose traffic allows it", low=0, high=STEPS - 1),
+    ),
+    ("cell", "days", "from_h"),
+)
+LIVE = TableSpec(
+    "live",
+    "What live commands were worth on past nights, against the timetable alone; where it is nothing they stay off.",
+    (
+        ColumnSpec("cell", "text", "the cell", refers_to="cells.id"),
+        ColumnSpec("live", "bool", "whether live commands are given"),
+        ColumnSpec("timetable_kwh", "float", "energy of a night by the timetable", low=0.0),
+        ColumnSpec("live_kwh", "float", "energy of a night with live commands", low=0.0),
+        ColumnSpec("nights", "int", "how many nights were compared", low=0),
+    ),
+    ("cell",),
+)
+GROWTH = TableSpec(
+    "growth",
+    "How much more traffic a quarter-hour may bring than the one before it, as counted on past days.",
+    (
+        ColumnSpec("days", "text", "as in the timetable", one_of=DAYS),
+        ColumnSpec("from_h", "float", "local time, a quarter-hour", low=0.0, high=23.75),
+        ColumnSpec("growth_ratio", "float", "flow over the flow before", low=0.0, high=20.0),
+    ),
+    ("days", "from_h"),
+)
+TABLES = (CELLS, CABINETS, SEGMENTS, SEGMENT_STREETS, LUMINAIRES, TIMETABLE_ROWS, LIVE, GROWTH)
 
 ENERGY, BELOW, OVER = range(3)
 OUTCOMES = (
@@ -173,18 +217,24 @@ LAYERS = (
 class Settings:
     """What a city may set for its street lights.
 
-    quiet_from_h to quiet_to_h: local hours in which paths are quiet (one class less). lamp_fault_share: simulated
-    cities only, share of lamps that are dead from the start.
+    weights: the table by which classes are selected; quiet_from_h to quiet_to_h: local hours in which paths are quiet (one
+    class less); downlink_max: messages that a lamp may be sent in a night. Simulated cities only: lamp_fault_share of the
+    lamps is dead from the start, and lost_command_share of what is sent to a segment never arrives.
     """
 
     surface: str = "R3"
+    weights: str = "cen-2014"
     maintenance_ratio: float = field(default=0.8, metadata={"low": 0.3, "high": 1.0})
     flow_max_per_lane_veh_h: float = field(default=900.0, metadata={"low": 100.0, "high": 2400.0})
     dusk_elevation_deg: float = field(default=-3.0, metadata={"low": -8.0, "high": 3.0})
     quiet_from_h: float = field(default=23.0, metadata={"low": 18.0, "high": 24.0})
     quiet_to_h: float = field(default=5.0, metadata={"low": 0.0, "high": 8.0})
+    downlink_max: int = field(default=DOWNLINK_MAX, metadata={"low": 0, "high": 1000})
     lamp_fault_share: float = field(default=0.005, metadata={"low": 0.0, "high": 0.2})
+    lost_command_share: float = field(default=0.0, metadata={"low": 0.0, "high": 1.0})
 
     def __post_init__(self) -> None:
+        if self.weights not in WEIGHTS:
+            raise ValueError(f"weights is {self.weights!r}, known are {', '.join(WEIGHTS)}")
         if self.surface not in SURFACES:
             raise ValueError(f"surface is {self.surface!r}, known are {', '.join(SURFACES)}")

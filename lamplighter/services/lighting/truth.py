@@ -10,8 +10,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from lamplighter.services.lighting.adaptive import need
-from lamplighter.services.lighting.layout import FigureTable, Layout, quiet
+from lamplighter.services.lighting import required
+from lamplighter.services.lighting.flows.estimate import Estimate, estimate
+from lamplighter.services.lighting.layout import FigureTable, Layout
 from lamplighter.services.lighting.photometry import classes, field, luminaires, quality
 from lamplighter.services.lighting.photometry.field import RoadField
 from lamplighter.services.lighting.plan import AVERAGE, EDGE, GLARE, LEAST, LENGTHWISE, LUMINANCE, UNIFORMITY
@@ -113,19 +114,39 @@ def minute(account: Account, dimming_level: FloatArray, dark: bool, drawn_w: Flo
     return replace(account, energy_wh=energy, below_min=below, over_min=over)
 
 
-def close_quarter(account: Account, now_s: float, flow_veh_h: FloatArray | None, layout: Layout) -> tuple[Account, OutcomeRows]:
-    """Return empty books and the sums of the quarter-hour that ends now.
+@dataclass(frozen=True)
+class Passed:
+    """What truly was in a quarter-hour. counted_veh_h: flow of every asset of the city, None where no traffic is simulated;
+    street_veh_h: of every street, where that is known too; move (c,): classes by which the surroundings put streets lower."""
 
-    flow_veh_h: true flow of every asset of the city in it, None where no traffic is simulated (then the design class).
+    counted_veh_h: FloatArray | None
+    street_veh_h: FloatArray | None
+    move: IntArray
+
+
+def needed(passed: Passed, now_s: float, layout: Layout) -> IntArray:
+    """Return the classes below design (s,) that the quarter-hour ending now truly allowed.
+
+    Streets that nobody counts are taken at their estimate from the true counts, where the simulation does not tell them.
     """
-    counter = layout.sites.counter
-    flow = np.zeros(len(counter)) if flow_veh_h is None else flow_veh_h[counter]
-    known = np.full(len(counter), flow_veh_h is not None)
-    needed = need(flow, known, quiet(now_s - 1.0, layout), layout)
-    rows = np.arange(len(needed.relax))
+    sites = layout.sites
+    flow = np.zeros(len(sites.counter)) if passed.counted_veh_h is None else passed.counted_veh_h[sites.counter]
+    found = estimate(flow, np.full(len(flow), passed.counted_veh_h is not None), sites)
+    if passed.street_veh_h is not None:
+        every = np.ones(len(sites.street), dtype=np.bool_)
+        found = Estimate(passed.street_veh_h[sites.street], np.zeros(len(sites.street)), every, found.rests)
+    # Where nothing is known of the traffic the design class is asked, whatever a timetable says.
+    asked = required.need(found.flow_veh_h, found, passed.move, now_s - 1.0, layout)
+    return np.where(layout.segments.by_traffic & ~asked.known, np.minimum(asked.moved, 0), asked.relax).clip(0)
+
+
+def close_quarter(account: Account, now_s: float, passed: Passed, layout: Layout) -> tuple[Account, OutcomeRows]:
+    """Return empty books and the sums of the quarter-hour that ends now."""
+    relax = needed(passed, now_s, layout)
+    rows = np.arange(len(relax))
     area, count = layout.segments.area, len(account.energy_wh)
-    below = np.bincount(area, weights=account.below_min[rows, needed.relax], minlength=count).astype(np.float64)
-    over = np.bincount(area, weights=account.over_min[rows, needed.relax], minlength=count).astype(np.float64)
+    below = np.bincount(area, weights=account.below_min[rows, relax], minlength=count).astype(np.float64)
+    over = np.bincount(area, weights=account.over_min[rows, relax], minlength=count).astype(np.float64)
     made = rows_of(((ENERGY, account.energy_wh / 1000.0), (BELOW, below), (OVER, over)))
     zero = np.zeros_like(account.below_min)
     return replace(account, energy_wh=np.zeros(count), below_min=zero, over_min=zero), made

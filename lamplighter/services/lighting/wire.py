@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Messages of the lighting gateway turned into canonical frames, and permits into group commands with an expiry.
 
-All numbers are little-endian. A report: magic LLR1, kind (1 segments, 2 cabinets, 3 cells), a spare byte, count, time in
-POSIX seconds, then rows. Levels travel in half per cent, power in W and var, energy in Wh. Numbers of segments, cabinets
-and cells are their places in the city's tables. A command: magic LLD1, kind (1 dim, 2 hand back), ramp in s, count,
+All numbers are little-endian. A report: magic LLR1, kind (1 segments, 2 cabinets, 3 cells; 4 surroundings of cells; once a day
+5 lamps, 6 the cabinets' energy registers), a spare byte, count, time in POSIX seconds, then rows. Levels travel in half per
+cent, power in W and var, energy in Wh, hours in hundredths, ambient light in tenths of a lux. Numbers of segments, cabinets,
+cells and lamps are their places in the city's tables. A command: magic LLD1, kind (1 dim, 2 hand back), ramp in s, count,
 expiry in POSIX seconds, then rows of segment and dimming_level.
 """
 
@@ -14,7 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from lamplighter.services.lighting.layout import Layout
-from lamplighter.services.lighting.terms import BOUNDARY_S, CADENCE_S, DIM
+from lamplighter.services.lighting.terms import BOUNDARY_S, CADENCE_S, DAY_S, DIM
 from lamplighter.terms.columns import FloatArray, IntArray
 from lamplighter.terms.decision import HAND_BACK, Permits
 from lamplighter.terms.measurement import FRAME, FrameArray
@@ -22,7 +23,7 @@ from lamplighter.terms.reading import Message, Reading
 
 HEADER = struct.Struct("<4sBBHQ")
 REPORT_MAGIC, COMMAND_MAGIC = b"LLR1", b"LLD1"
-SEGMENTS, CABINETS, CELLS = 1, 2, 3
+SEGMENTS, CABINETS, CELLS, SURROUNDINGS, LAMPS, REGISTERS = 1, 2, 3, 4, 5, 6
 COMMAND_DIM, COMMAND_BACK = 1, 2
 ROWS_MAX = 65_535
 SEGMENT_ROW = np.dtype([("number", "<u4"), ("half_percent", "u1"), ("count", "u1")])
@@ -31,7 +32,26 @@ CELL_ROW = np.dtype([("number", "<u4"), ("energy_wh", "<i4"), ("half_percent", "
 COMMAND_ROW = np.dtype([("number", "<u4"), ("half_percent", "u1"), ("spare", "u1")])
 HALF_PERCENT = 200.0
 UNKNOWN_ASSET = 0xFFFF_FFFF  # what cannot be read becomes a frame of no asset: the privacy gate counts and refuses it
-_ROWS = {SEGMENTS: SEGMENT_ROW, CABINETS: CABINET_ROW, CELLS: CELL_ROW}
+SURROUNDINGS_ROW = np.dtype([("number", "<u4"), ("wet_percent", "u1"), ("spare", "u1"), ("ambient_dlx", "<u2")])
+LAMP_ROW = np.dtype([("number", "<u4"), ("energy_wh", "<u4"), ("burn_ch", "<u2"), ("light_ch", "<u2")])
+REGISTER_ROW = np.dtype([("number", "<u4"), ("energy_wh", "<u4")])
+_ROWS = {
+    SEGMENTS: SEGMENT_ROW,
+    CABINETS: CABINET_ROW,
+    CELLS: CELL_ROW,
+    SURROUNDINGS: SURROUNDINGS_ROW,
+    LAMPS: LAMP_ROW,
+    REGISTERS: REGISTER_ROW,
+}
+# Per kind of report: the quantity, the field of the row that carries it, and over what it is taken.
+_SAID = {
+    SEGMENTS: (("dimming_level", "half_percent", CADENCE_S),),
+    CABINETS: (("p_kw", "power_w", CADENCE_S), ("q_kvar", "reactive_var", CADENCE_S)),
+    CELLS: (("cell_energy_kwh", "energy_wh", BOUNDARY_S), ("cell_dimming_level", "half_percent", BOUNDARY_S)),
+    SURROUNDINGS: (("wet_share", "wet_percent", BOUNDARY_S), ("ambient_lx", "ambient_dlx", BOUNDARY_S)),
+    LAMPS: (("lamp_energy_kwh", "energy_wh", DAY_S), ("lamp_burn_h", "burn_ch", DAY_S), ("lamp_light_h", "light_ch", DAY_S)),
+    REGISTERS: (("cabinet_energy_kwh", "energy_wh", DAY_S),),
+}
 
 
 @dataclass(frozen=True)
@@ -76,20 +96,16 @@ def _frames(payload: bytes, layout: Layout) -> list[FrameArray]:
     if magic != REPORT_MAGIC or row is None or len(payload) != HEADER.size + count * row.itemsize or not 0 < at_s < 2**32:
         return [_refused()]
     rows = np.frombuffer(payload, dtype=row, offset=HEADER.size)
-    minute, quarter = int(at_s - 1) // CADENCE_S, int(at_s - 1) // BOUNDARY_S
-    word = layout.vocabulary.index
-    if kind == SEGMENTS:
-        dimming_level = rows["half_percent"].astype(np.int64)
-        return [_column(layout.segments.asset, rows["number"], word("dimming_level"), minute, dimming_level)]
-    if kind == CABINETS:
-        asset = layout.cabinet_asset
-        return [
-            _column(asset, rows["number"], word("p_kw"), minute, rows["power_w"].astype(np.int64)),
-            _column(asset, rows["number"], word("q_kvar"), minute, rows["reactive_var"].astype(np.int64)),
-        ]
+    assets = {
+        SEGMENTS: layout.segments.asset,
+        CABINETS: layout.cabinet_asset,
+        REGISTERS: layout.cabinet_asset,
+        LAMPS: layout.lamp_asset,
+    }
+    asset = assets.get(kind, layout.cell_asset)
     return [
-        _column(layout.cell_asset, rows["number"], word("cell_energy_kwh"), quarter, rows["energy_wh"].astype(np.int64)),
-        _column(layout.cell_asset, rows["number"], word("cell_dimming_level"), quarter, rows["half_percent"].astype(np.int64)),
+        _column(asset, rows["number"], layout.vocabulary.index(name), int(at_s - 1) // window_s, rows[field].astype(np.int64))
+        for name, field, window_s in _SAID[kind]
     ]
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from lamplighter.services.lighting.layout import Layout, relax_most
+from lamplighter.services.lighting.layout import Layout
 from lamplighter.services.lighting.optimum import least
 from lamplighter.services.lighting.optimum.least import Missed, Optimum, Task, Unreachable
 from lamplighter.services.lighting.photometry import classes, columns, field, luminaires, streets, verdict
@@ -135,7 +135,7 @@ def energy(layout: Layout, found: Certified, relax: IntArray, hours_h: FloatArra
     segments, cells = layout.segments, len(layout.cell_asset)
     light_kw = (segments.power_w - GEAR_W) * segments.lamps / 1000.0
     gear_kw = np.bincount(segments.cell, weights=segments.lamps * GEAR_W / 1000.0, minlength=cells)
-    most = relax_most(segments.volume_weight, segments.by_traffic)
+    most = np.where(segments.by_traffic, layout.relax_most, STEPS - 1)
     allowed = np.full((len(relax), cells), STEPS - 1, dtype=np.int64)
     for q in range(len(relax)):
         bounds = np.where(relax[q] < most, relax[q], STEPS - 1)

@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lamplighter import safety
-from lamplighter.services.lighting import SERVICE, adaptive, interlock
-from lamplighter.services.lighting.layout import relax_most
+from lamplighter.services.lighting import SERVICE, adaptive, interlock, required
+from lamplighter.services.lighting.layout import own_lower
 from lamplighter.services.lighting.photometry import classes, judgement, quality
 from lamplighter.services.lighting.photometry.luminaires import luminaire
 from lamplighter.services.lighting.prepared import distinct_fields
@@ -49,7 +49,7 @@ def test_what_is_decided_is_permitted_and_in_class_by_the_full_computation(
     table = settled(small, flow, now_s)
     verdict = judged(small, table, flow, now_s)
     assert len(verdict.permits[0]) == len(table) == len(small.layout.segments.design)
-    needed = adaptive.need(*adaptive.counted(small.snapshot(now_s, flow), small.layout), now_s == NIGHT_S, small.layout)
+    needed = required.now(small.snapshot(now_s, flow), small.layout)
     roads, which = distinct_fields(small.city.tables["segments"])
     kind = classes.lowered(small.layout.segments.design, needed.relax)
     rated = small.city.tables["segments"]["rated_flux_lm"]
@@ -75,8 +75,8 @@ def test_no_segment_may_be_darker_than_its_class(small: Small, flow: dict[str, f
     dimmed[row] -= less
     changed = replace(table, values={**table.values, "dimming_level": dimmed, "ramp_s": np.full(len(table), 30.0)})
     findings = interlock.in_class(small.snapshot(EVENING_S, flow), (changed,), small.layout)
-    needed = adaptive.need(*adaptive.counted(small.snapshot(EVENING_S, flow), small.layout), False, small.layout)
-    own_step = small.layout.step_share[row, needed.relax[row]]
+    needed = required.now(small.snapshot(EVENING_S, flow), small.layout)
+    own_step = small.layout.class_share[row, needed.relax[row]]
     if dimmed[row] < own_step - LEVEL_STEP:
         assert not findings.ok[small.layout.segments.cell[row]]
     others = np.delete(np.arange(len(findings.ok)), small.layout.segments.cell[row])
@@ -93,10 +93,10 @@ def test_quiet_streets_go_down_after_two_quarter_hours_and_up_at_the_next(small:
     assert means[2] < means[0]
 
 
-@pytest.mark.parametrize("flow", [{}, {"main0a": 80.0, "main8a": 80.0}, BUSY])
-def test_missing_counts_a_missing_direction_and_busy_streets_mean_the_design_class(small: Small, flow: dict[str, float]) -> None:
+@pytest.mark.parametrize("flow", [{}, BUSY])
+def test_missing_counts_and_busy_streets_mean_the_design_class(small: Small, flow: dict[str, float]) -> None:
     table = settled(small, flow)
-    assert table.values["dimming_level"] == pytest.approx(small.layout.step_share[:, 0])
+    assert table.values["dimming_level"] == pytest.approx(small.layout.class_share[:, 0])
     assert len(table.cites.asset) == 0
 
 
@@ -106,7 +106,7 @@ def test_a_counter_that_stands_still_for_an_hour_is_not_believed(small: Small) -
         tables, memory = adaptive.decide(small.snapshot(EVENING_S + k * BOUNDARY_S, QUIET), memory, small.layout)
         means.append(float(tables[0].values["dimming_level"].mean()))
     assert means[2] < means[0]
-    assert means[-1] == pytest.approx(float(small.layout.step_share[:, 0].mean()))
+    assert means[-1] == pytest.approx(float(small.layout.class_share[:, 0].mean()))
 
 
 def test_each_row_below_design_cites_the_counters_it_rests_on(small: Small) -> None:
@@ -125,8 +125,8 @@ def test_stale_counts_are_refused_by_the_gate(small: Small) -> None:
 def test_paths_keep_their_design_class_till_the_quiet_hours(small: Small) -> None:
     paths = ~small.layout.segments.by_traffic
     evening, night = settled(small, QUIET), settled(small, QUIET, NIGHT_S)
-    assert evening.values["dimming_level"][paths] == pytest.approx(small.layout.step_share[paths, 0])
-    assert night.values["dimming_level"][paths] == pytest.approx(small.layout.step_share[paths, 1])
+    assert evening.values["dimming_level"][paths] == pytest.approx(small.layout.class_share[paths, 0])
+    assert night.values["dimming_level"][paths] == pytest.approx(small.layout.class_share[paths, 1])
 
 
 def test_by_day_and_between_quarter_hours_nothing_is_proposed(small: Small) -> None:
@@ -199,12 +199,13 @@ def test_sentences_name_class_light_and_need(small: Small) -> None:
 
 def test_a_street_that_never_relaxes_holds_no_cell_back(small: Small) -> None:
     segments = small.layout.segments
-    most = relax_most(segments.volume_weight, segments.by_traffic)
+    most = small.layout.relax_most
     assert (most[segments.by_traffic] == np.clip(segments.volume_weight[segments.by_traffic] + 1, 0, 3)).all()
     relax = most.copy()
     assert (adaptive.cell_steps(relax, small.layout)[segments.cell[segments.by_traffic]] == 3).all()
     pick = int(np.flatnonzero(segments.by_traffic & (most > 0))[0])
     relax[pick] = 0
     assert adaptive.cell_steps(relax, small.layout)[segments.cell[pick]] == 0
-    for s in np.flatnonzero(segments.by_traffic):
-        assert (small.layout.step_share[s, most[s] :] == small.layout.step_share[s, most[s]]).all()
+    for step in range(4):
+        lower = own_lower(np.full(len(small.layout.cell_asset), step), False, small.layout)
+        assert (lower[segments.by_traffic] == np.minimum(step, most[segments.by_traffic])).all()

@@ -100,7 +100,7 @@ def test_a_cabinet_without_supply_is_dark_silent_and_below_class(small: Small) -
 
 
 def test_the_truth_settles_with_the_flow_that_came(small: Small) -> None:
-    lowest = small.layout.step_share[:, 2]
+    lowest = small.layout.class_share[:, 2]
     asset = small.layout.segments.asset
     values = {"dimming_level": lowest, "ramp_s": np.full(len(asset), 60.0)}
     table = Proposals(DIM, asset, values, np.zeros(len(asset), np.int64), no_cites(len(asset)), "adaptive", EVENING_S, 1800.0)
@@ -116,7 +116,7 @@ def test_the_truth_settles_with_the_flow_that_came(small: Small) -> None:
 def test_one_dead_lamp_puts_its_street_out_of_class(small: Small) -> None:
     field = opened(small)
     assert total(field.advance(EVENING_S + 900.0, (), {}).truth, BELOW) == 0.0
-    assert "lamps are dead" in field.inject("dead_lamps", {"share": 0.02})
+    assert "without power" in field.inject("dead_lamps", {"share": 0.02})
     assert total(field.advance(EVENING_S + 1800.0, (), {}).truth, BELOW) > 0.0
     with pytest.raises(ValueError, match="known are"):
         field.inject("aliens", {})

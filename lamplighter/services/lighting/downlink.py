@@ -1,0 +1,69 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Which quarter-hours of a night are worth a message: many radios bring a lamp a dozen a night and no more.
+
+A message moves a cell for half an hour. What it saves is compared with what the best of the remaining quarter-hours of the
+night have saved on past nights; where as many of them as messages are left were worth more, it is kept for them. Some are kept
+back for light that must be brought up, and for saying again what did not arrive.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from lamplighter.terms.columns import BoolArray, FloatArray, IntArray
+
+KEPT_FOR_LIGHT = 3
+QUARTERS = 96
+LEARNED_SHARE = 0.2  # of a new night in what is remembered of past ones
+HALF_HOURS = 2  # quarter-hours for which a message holds
+
+
+@dataclass(frozen=True)
+class Spent:
+    """sent (s,): messages to the lamps of each segment since last noon; worth_kwh (c, QUARTERS): what a message was worth at each
+    local quarter-hour of past nights; lit (QUARTERS,): the last night's dark quarter-hours; seen: whether a night has passed."""
+
+    sent: IntArray
+    worth_kwh: FloatArray
+    lit: BoolArray
+
+
+def nothing_spent(segments: int, cells: int) -> Spent:
+    """Return the books before the first night."""
+    return Spent(np.zeros(segments, dtype=np.int64), np.zeros((cells, QUARTERS)), np.zeros(QUARTERS, dtype=np.bool_))
+
+
+def remaining(lit: BoolArray, quarter: int) -> IntArray:
+    """Return the dark quarter-hours from this one to the end of the night, in order; empty where none is known yet."""
+    ahead = (quarter + np.arange(QUARTERS // 2)) % QUARTERS
+    dark = lit[ahead]
+    until = int(np.argmin(dark)) if not dark.all() else len(ahead)
+    return ahead[1:until]
+
+
+def least_worth(spent: Spent, left: IntArray, quarter: int) -> FloatArray:
+    """Return (c,) the least that a message must be worth now, given how many are left per cell (c,) for saving light."""
+    ahead = remaining(spent.lit, quarter)
+    if len(ahead) == 0:
+        return np.zeros(len(left))
+    expected = -np.sort(-spent.worth_kwh[:, ahead], axis=1)
+    # Each message serves two quarter-hours, so twice as many of them can be served as messages are left.
+    place = np.minimum(np.maximum(left, 1) * HALF_HOURS - 1, len(ahead))
+    padded = np.concatenate([expected, np.zeros((len(left), 1))], axis=1)
+    return padded[np.arange(len(left)), place]
+
+
+def learned(spent: Spent, worth_kwh: FloatArray, quarter: int) -> Spent:
+    """Return the books with what a message is worth at this quarter-hour of the night."""
+    kept = spent.worth_kwh.copy()
+    kept[:, quarter] += (worth_kwh - kept[:, quarter]) * np.where(spent.lit[quarter], LEARNED_SHARE, 1.0)
+    lit = spent.lit.copy()
+    lit[quarter] = True
+    return Spent(spent.sent, kept, lit)
+
+
+def by_day(spent: Spent, quarter: int) -> Spent:
+    """Return the books at a quarter-hour in which no lamp burns: a new night begins with nothing sent."""
+    lit = spent.lit.copy()
+    lit[quarter] = False
+    return Spent(np.zeros_like(spent.sent), spent.worth_kwh, lit)
