@@ -166,6 +166,7 @@ def _tables(segments: list[Segment], groups: grouping.Groups, context: BuildCont
             "id": cell_ids(groups.cells),
             "luminaires": np.bincount(groups.cell, weights=lamps, minlength=groups.cells).astype(np.int64),
         },
+        **grouping.no_timetables(),
     }
 
 
