@@ -1,0 +1,103 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The city's own timetable of each segment as points for a control programme: what is in the lamps before the first command.
+
+The timetable is that of the city folder (`layout.calendar_output`), the same that the simulated boxes hold. Outputs are rounded
+up to whole percents, and where a gateway holds fewer points or programmes, what is left is never darker than what was asked.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+import numpy as np
+
+from lamplighter.services.lighting.layout import Layout, calendar_output, local_s
+
+Points = tuple[tuple[int, int], ...]  # (local second of the day, percent of full output), in order of time
+QUARTERS = 96
+QUARTER_S = 900
+FULL: Points = ((0, 100),)
+_WORKDAY, _RESTDAY = datetime(2026, 1, 14), datetime(2026, 1, 17)  # a Wednesday and a Saturday, far from a change of the clock
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What a gateway can hold (TALQ 2.7.1, ControlService). noon: its days begin at noon."""
+
+    programmes: int
+    calendars: int
+    points: int
+    noon: bool
+
+
+@dataclass(frozen=True)
+class Programmes:
+    """Timetables as a gateway is to hold them. of_segment (s): position in `days`; days: points of work days and of rest days."""
+
+    of_segment: tuple[int, ...]
+    days: tuple[tuple[Points, Points], ...]
+
+
+def limits_of(services: Mapping[str, Any]) -> Limits:
+    """Return what an announced control service can hold; what it does not say is without a bound."""
+    control: Mapping[str, Any] = services.get("ControlService", {})
+
+    def number(name: str) -> int:
+        value = control.get(name)
+        return value if isinstance(value, int) and value > 0 else 1 << 30
+
+    programmes = min(number("maximumPrograms"), number("maximumCalendars") * 2)
+    return Limits(programmes, number("maximumCalendars"), number("maxSwitchPointsPerProgram"), control.get("dayOffset") == 12)
+
+
+def programmes(layout: Layout, limits: Limits) -> Programmes:
+    """Return the timetable of every segment in as few programmes as there are different ones."""
+    work, rest = (_percents(day, layout) for day in (_WORKDAY, _RESTDAY))
+    if limits.noon:  # a night then has the rules of one day throughout: the brighter of both is right on either
+        work = rest = np.maximum(work, rest)
+    table = np.concatenate([work, rest], axis=1)
+    kinds, of_segment, count = np.unique(table, axis=0, return_inverse=True, return_counts=True)
+    of_segment = of_segment.reshape(-1)
+    most = max(min(limits.calendars, limits.programmes // 2), 1)
+    days: list[tuple[Points, Points]] = []
+    place = np.zeros(len(kinds), dtype=np.int64)
+    for rank, kind in enumerate(np.argsort(-count, kind="stable").tolist()):
+        if rank < most - (len(kinds) > most):
+            row = kinds[kind]
+            days.append((_points(row[:QUARTERS], limits.points), _points(row[QUARTERS:], limits.points)))
+        elif rank == most - 1 or not days:
+            days.append((FULL, FULL))  # more kinds than can be held: the rarest burn in full
+        place[kind] = len(days) - 1
+    return Programmes(tuple(place[of_segment].tolist()), tuple(days))
+
+
+def _percents(day: datetime, layout: Layout) -> "np.ndarray[Any, np.dtype[np.uint8]]":
+    """Return (s, QUARTERS) whole percents of full output in each local quarter-hour of a day."""
+    guess_s = (day - datetime(1970, 1, 1)) / timedelta(seconds=1)
+    midnight_s = guess_s - (local_s(guess_s, layout.local) - guess_s)
+    out = np.empty((len(layout.segments.design), QUARTERS), dtype=np.uint8)
+    for k in range(QUARTERS):
+        share = calendar_output(midnight_s + k * QUARTER_S + 1.0, layout)
+        out[:, k] = np.clip(np.ceil(share * 100.0 - 1e-6), 1, 100)
+    return out
+
+
+def _points(percents: "Sequence[int] | np.ndarray[Any, Any]", most: int) -> Points:
+    """Return the points at which a day's output changes; where there are too many, neighbours become the brighter of both."""
+    points: list[tuple[int, int]] = []
+    for k, percent in enumerate(int(p) for p in percents):
+        if not points or points[-1][1] != percent:
+            points.append((k * QUARTER_S, percent))
+    while len(points) > max(most, 1):
+        ends = [at_s for at_s, _ in points[1:]] + [QUARTERS * QUARTER_S]
+        hours = [end - at_s for (at_s, _), end in zip(points, ends, strict=True)]
+        cost = [
+            (max(a, b) - a) * ha + (max(a, b) - b) * hb
+            for (_, a), (_, b), ha, hb in zip(points, points[1:], hours, hours[1:], strict=False)
+        ]
+        at = cost.index(min(cost))
+        merged = (points[at][0], max(points[at][1], points[at + 1][1]))
+        points = [*points[:at], merged, *points[at + 2 :]]
+        points = [p for k, p in enumerate(points) if k == 0 or p[1] != points[k - 1][1]]
+    return tuple(points)
