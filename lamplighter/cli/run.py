@@ -77,7 +77,7 @@ def _headless(folder: Path, seed: int, minutes: float, record_to: Path | None) -
 def _wired(folder: Path, wiring_file: Path, wanted: Wanted) -> None:
     port_free(wanted.port)
     try:
-        wiring = read_wiring(wiring_file)
+        wiring = read_wiring(wiring_file, discover())
         begin_s = float(math.ceil(time.time() / 60) * 60)
         services = tuple(s for s in discover() if s.name in wiring.services)
         plan = RunPlan(0, begin_s, 0.0, {service.name: "baseline" for service in services})

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which connector feeds which service: a simulated field, real boxes behind a broker, or a recording."""
+"""Which connector feeds which service: a simulated field, real boxes behind a broker or a gateway, or a recording."""
 
 import time
 import tomllib
@@ -183,7 +183,7 @@ class ReplayField:
 
 @dataclass(frozen=True)
 class Wiring:
-    """What a wiring file says: per service the settings of its broker."""
+    """What a wiring file says: per service the settings of its broker or gateway."""
 
     path: Path
     services: Mapping[str, Mapping[str, Any]]
@@ -195,14 +195,23 @@ class Wiring:
                 f"{self.path}: no table [{service.name}]. Add one with connector, host, port and topics, or take the service out "
                 "of the run. Nothing was connected."
             )
+        settings = self.services[service.name]
         try:
-            return BrokerField(service, self.services[service.name])
-        except (ValueError, TypeError, OSError) as error:
+            if settings["connector"] in service.dialects:
+                from lamplighter.runtime.dialect import DialectField  # loaded only where a city is wired to a gateway
+
+                return DialectField(service, start, settings)
+            return BrokerField(service, settings)
+        except (ValueError, TypeError, OSError, ImportError) as error:
             raise WiringError(f"{self.path} [{service.name}]: {error}. Nothing was sent; every box stays as it is.") from error
 
 
-def read_wiring(path: Path) -> Wiring:
-    """Read a wiring file (docs/how-to/connect-a-city.md); WiringError names all that is wrong with it."""
+def read_wiring(path: Path, known: Sequence[Service] = ()) -> Wiring:
+    """Read a wiring file (docs/how-to/connect-a-city.md); WiringError names all that is wrong with it.
+
+    known: the services there are, for the protocols that their boxes may speak beside MQTT.
+    """
+    dialects = {service.name: tuple(service.dialects) for service in known}
     try:
         document: Mapping[str, Any] = tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
@@ -212,7 +221,7 @@ def read_wiring(path: Path) -> Wiring:
     for name, table in document.items():
         if isinstance(table, dict):
             services[name] = cast("Mapping[str, Any]", table)
-            faults += _faults(name, services[name])
+            faults += _faults(name, services[name], dialects.get(name, ()))
         else:
             faults.append(f"{name}: is {table!r}, allowed is a table [{name}]")
     if faults or not services:
@@ -221,14 +230,21 @@ def read_wiring(path: Path) -> Wiring:
     return Wiring(path, services)
 
 
-def _faults(name: str, table: Mapping[str, Any]) -> list[str]:
-    faults = [f"[{name}] {key}: unknown, allowed are {', '.join(KEYS)}" for key in table if key not in KEYS]
+def _faults(name: str, table: Mapping[str, Any], dialects: Sequence[str]) -> list[str]:
+    connector = table.get("connector", "mqtt")
+    keys, needed = KEYS, ("connector", "host", "port", "topics")
+    if connector in dialects:
+        from lamplighter.runtime import dialect  # its libraries are needed only where a city is wired to a gateway
+
+        keys, needed = dialect.KEYS, dialect.NEEDED
+    faults = [f"[{name}] {key}: unknown, allowed are {', '.join(keys)}" for key in table if key not in keys]
     faults += [
         f"[{name}] {key}: is {table[key]!r}, allowed is a {' or '.join(kind.__name__ for kind in kinds)}"
-        for key, kinds in KEYS.items()
+        for key, kinds in keys.items()
         if key in table and not isinstance(table[key], kinds)
     ]
-    faults += [f"[{name}] {key}: missing" for key in ("connector", "host", "port", "topics") if key not in table]
-    if table.get("connector", "mqtt") != "mqtt":
-        faults.append(f"[{name}] connector: is {table['connector']!r}, allowed is 'mqtt'")
+    faults += [f"[{name}] {key}: missing" for key in needed if key not in table]
+    if connector != "mqtt" and connector not in dialects:
+        allowed = " or ".join(repr(word) for word in ("mqtt", *dialects))
+        faults.append(f"[{name}] connector: is {connector!r}, allowed is {allowed}")
     return faults

@@ -2,7 +2,7 @@
 """One frozen value declares a service; the spine knows no service by name."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from lamplighter.terms.account import Accounting
@@ -134,6 +134,8 @@ class Service:
     sources: tuple[EvaluateSource, ...] = ()
     # Values computed from the snapshot for the map and the explanations alone (an estimated line loading).
     derive: Callable[[Snapshot, Any, Any], Mapping[str, Column]] | None = None
+    # Protocols other than its own that its boxes may speak: name in a wiring file to the dotted name of what opens a `Dialect`.
+    dialects: Mapping[str, str] = field(default_factory=dict[str, str])
     # For layers of geometry "line": columns asset (city position), lon1_deg, lat1_deg, lon2_deg, lat2_deg.
     lines: Callable[[Any], Mapping[str, AnyArray]] | None = None
 

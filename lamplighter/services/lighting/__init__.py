@@ -50,4 +50,5 @@ SERVICE = Service(
     describe=telling.describe,
     record=terms.RECORD,
     derive=telling.derive,
+    dialects={"talq": "lamplighter.services.lighting.talq.dialect:open_cms"},
 )
