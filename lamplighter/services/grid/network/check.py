@@ -58,7 +58,8 @@ def _line_faults(network: Network) -> list[str]:
     one, other = u[lines.from_node], u[lines.to_node]
     apart = np.abs(one / other - 1.0) > SAME_VOLTAGE_SHARE
     faults += _told("line", lines.id, apart, one / other,
-                    "its ends differ in rated voltage by a factor {value}; a line joins nodes of one voltage, else it is a transformer")  # fmt: skip
+                    "its ends differ in rated voltage by a factor {value}; "
+                    "a line joins nodes of one voltage, else it is a transformer")  # fmt: skip
     faults += _told("line", lines.id, lines.from_node == lines.to_node, one, "both ends are the same node; take it out")
     z = np.hypot(lines.r_ohm, lines.x_ohm)
     faults += _told("line", lines.id, ~(z > 0.0), z, "its impedance is {value} ohm; allowed is above 0 (make it a coupler)")
@@ -97,7 +98,8 @@ def _transformer_faults(network: Network) -> list[str]:
     for name, winding, node in (("u1_v", t.u1_v, t.from_node), ("u2_v", t.u2_v, t.to_node)):
         ratio = winding / u[node]
         faults += _told("transformer", t.id, ~(np.abs(ratio - 1.0) <= WINDING_SHARE), ratio,
-                        f"{name} is {{value}} times its node's rated voltage; allowed is 0.7 to 1.3 (are the sides swapped?)")  # fmt: skip
+                        f"{name} is {{value}} times its node's rated voltage; "
+                        "allowed is 0.7 to 1.3 (are the sides swapped?)")  # fmt: skip
     return faults
 
 
@@ -108,7 +110,8 @@ def _power_faults(network: Network) -> list[str]:
         for name in ("p_kw", "q_kvar"):
             value: FloatArray = getattr(table, name)
             faults += _told(kind, table.id, ~(np.abs(value) < max(bound_kw, 1e6)), value,
-                            f"{name} is {{value}}; more than a hundred times all transformers together (is it in W?)")  # fmt: skip
+                            f"{name} is {{value}}; "
+                            "more than a hundred times all transformers together (is it in W?)")  # fmt: skip
     count = network.loads.connections_count
     faults += _told("load", network.loads.id, ~(count >= 0.0), count, "connections_count is {value}; allowed is 0 or more")
     return faults

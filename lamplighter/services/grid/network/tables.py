@@ -13,6 +13,8 @@ from lamplighter.terms.columns import BoolArray, FloatArray, IntArray, TextArray
 
 LINE, TRANSFORMER, COUPLER = 0, 1, 2  # what a switch sits at
 ALL_LINE_PHASES = 0  # a demand on all three line phases alike; 1, 2, 3 name a single one
+HOME, BUSINESS, HEAT_PUMP, CHARGING, STORAGE = range(5)  # what a register says a demand is
+KINDS = ("home", "business", "heat pump", "charging", "storage")
 
 
 @dataclass(frozen=True)
@@ -84,13 +86,14 @@ class SwitchTable:
 @dataclass(frozen=True)
 class LoadTable:
     """Demands (k,): at the moment of the file, or at their highest where it has profiles. connections_count: homes and
-    shops behind it; line_phase: 0 on all three, else 1, 2 or 3; profile: name of a course of a year, empty without."""
+    shops behind it; kind: HOME, BUSINESS, ...; line_phase: 0 on all three, else 1, 2 or 3; profile: name of a course of a year, empty without."""
 
     id: TextArray
     node: IntArray
     p_kw: FloatArray
     q_kvar: FloatArray
     connections_count: FloatArray
+    kind: IntArray
     line_phase: IntArray
     profile: TextArray
 

@@ -116,12 +116,14 @@ def reach(network: Network) -> Reach:
 
 @dataclass(frozen=True)
 class Feeders:
-    """Low-voltage stations and what leaves them. station_transformer, station_busbar (s,); node_station, node_feeder
-    (n,): ABSENT outside low voltage (the busbar has no feeder); feeder_station, feeder_branch, feeder_end (f,): the
-    branch that leaves the busbar, and the node electrically farthest from it (most ohms)."""
+    """Stations of the lowest voltage, and what leaves them. station_busbar (s,); supply_transformer, supply_station (m,): the
+    transformers in service above each busbar, none where a source stands there itself; node_station, node_feeder (n,):
+    ABSENT outside (a busbar has no feeder); feeder_station, feeder_branch, feeder_end (f,): the line that leaves the
+    busbar, and the node behind it that is electrically farthest (most ohms)."""
 
-    station_transformer: IntArray
     station_busbar: IntArray
+    supply_transformer: IntArray
+    supply_station: IntArray
     node_station: IntArray
     node_feeder: IntArray
     feeder_station: IntArray
@@ -148,34 +150,27 @@ def distances_ohm(network: Network, from_nodes: IntArray) -> FloatArray:
 
 
 def feeders(network: Network) -> Feeders:
-    """Return stations and feeders of a fused network: each transformer to low voltage, each branch that leaves its busbar.
+    """Return stations and feeders of a fused network: each busbar that transformers feed, each line that leaves it.
 
-    A network that begins at low voltage, or holds none, has its sources as busbars (station_transformer ABSENT).
+    Stations are the busbars below 1 kV; in a network without any, the busbars of its lowest transformers; in one without
+    transformers, its sources.
     """
-    way, u = reach(network), network.nodes.u_rated_v
-    lines = len(network.lines.id)
-    t = network.transformers
-    down = np.flatnonzero((u[t.to_node] < LOW_VOLTAGE_V) & (u[t.from_node] >= LOW_VOLTAGE_V) & way.energised[t.to_node])
-    _, first = np.unique(t.to_node[down], return_index=True)
-    down = down[np.sort(first)]
-    busbar = t.to_node[down]
-    if len(down) == 0:
-        busbar = np.unique(network.sources.node)
-        down = np.full(len(busbar), ABSENT, np.int64)
-    node_station = np.full(len(u), ABSENT, np.int64)
-    node_feeder = np.full(len(u), ABSENT, np.int64)
+    way, u, t = reach(network), network.nodes.u_rated_v, network.transformers
+    live = np.flatnonzero(way.energised[t.to_node] & (u[t.to_node] < u[t.from_node]))
+    lowest = LOW_VOLTAGE_V if np.any(u[t.to_node[live]] < LOW_VOLTAGE_V) else np.inf
+    down = live[u[t.to_node[live]] < lowest]
+    busbar = np.unique(t.to_node[down]) if len(down) else np.unique(network.sources.node)
+    node_station, node_feeder = np.full(len(u), ABSENT, np.int64), np.full(len(u), ABSENT, np.int64)
     node_station[busbar] = np.arange(len(busbar))
-    low = (u < LOW_VOLTAGE_V) if (down != ABSENT).all() else np.ones(len(u), np.bool_)
+    own = node_station != ABSENT
     station: list[int] = []
     branch: list[int] = []
-    own = np.zeros(len(u), np.bool_)
-    own[busbar] = True
     for node in way.order.tolist():
         above = int(way.before[node])
-        if own[node] or above == ABSENT or not low[node] or node_station[above] == ABSENT:
+        if own[node] or above == ABSENT or node_station[above] == ABSENT:
             continue
         node_station[node] = node_station[above]
-        if own[above] and way.branch[node] < lines:
+        if own[above]:
             node_feeder[node] = len(branch)
             station.append(int(node_station[above]))
             branch.append(int(way.branch[node]))
@@ -186,4 +181,7 @@ def feeders(network: Network) -> Feeders:
     held = np.flatnonzero(node_feeder != ABSENT)
     for node in held[np.argsort(far[held], kind="stable")].tolist():
         end[node_feeder[node]] = node
-    return Feeders(down, busbar, node_station, node_feeder, np.array(station, np.int64), np.array(branch, np.int64), end)
+    return Feeders(
+        busbar, down, node_station[t.to_node[down]], node_station, node_feeder, np.array(station, np.int64),
+        np.array(branch, np.int64), end,
+    )  # fmt: skip

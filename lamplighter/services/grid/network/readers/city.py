@@ -7,6 +7,7 @@ from lamplighter.services.grid.network.demand import POWER_FACTOR_TAN, nodes_kw
 from lamplighter.services.grid.network.model import ABSENT, Grid, find
 from lamplighter.services.grid.network.readers.pandapower import ZERO_SEQUENCE
 from lamplighter.services.grid.network.tables import (
+    HOME,
     LINE,
     GenerationTable,
     LineTable,
@@ -54,7 +55,7 @@ def network_of(grid: Grid, name: str, hour: float = 18.5) -> Network:
         ),
         loads=LoadTable(
             nodes.id[held], held.astype(np.int64), power[held], power[held] * POWER_FACTOR_TAN, nodes.connections_count[held],
-            np.zeros(len(held), np.int64), np.full(len(held), ""),
+            np.full(len(held), HOME), np.zeros(len(held), np.int64), np.full(len(held), ""),
         ),
         generation=GenerationTable(np.zeros(0, np.str_), zero, np.zeros(0), np.zeros(0), np.zeros(0, np.str_)),
         sources=SourceTable(

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from lamplighter.services.grid.network.model import ABSENT, GridError
-from lamplighter.services.grid.network.readers.pandapower import connections
+from lamplighter.services.grid.network.readers.pandapower import connections, kinds
 from lamplighter.services.grid.network.tables import (
     GenerationTable,
     LineTable,
@@ -206,7 +206,7 @@ def _network(parts: dict[str, Any], name: str) -> Network:
         sources=_sources(bus, gen, place),
         shunts=_shunts(bus, branch[turns], (one[turns], other[turns]), base, u_v),
         frequency_hz=FREQUENCY_HZ,
-        notes=() if (bus[:, BASE_KV] > 0).all() else ("Some buses state no voltage; they are taken as 1 kV, powers are unaffected.",),
+        notes=() if (bus[:, BASE_KV] > 0).all() else ("Buses that state no voltage are taken as 1 kV.",),
     )  # fmt: skip
 
 
@@ -230,8 +230,8 @@ def _transformers(rows: FloatArray, ends: tuple[Any, IntArray, IntArray], base_m
     share = sn / (base_mva * 1000.0)
     z = np.hypot(rows[:, BR_R], rows[:, BR_X])
     return TransformerTable(
-        id=names, from_node=one, to_node=other, in_service=rows[:, BR_STATUS] > 0, sn_kva=sn, u1_v=u_v[one] * ratio, u2_v=u_v[other],
-        uk_pu=z * share, pk_kw=rows[:, BR_R] * share * sn, i0_pu=np.zeros(len(rows)), p0_kw=np.zeros(len(rows)),
+        id=names, from_node=one, to_node=other, in_service=rows[:, BR_STATUS] > 0, sn_kva=sn, u1_v=u_v[one] * ratio,
+        u2_v=u_v[other], uk_pu=z * share, pk_kw=rows[:, BR_R] * share * sn, i0_pu=np.zeros(len(rows)), p0_kw=np.zeros(len(rows)),
         tap_position=np.zeros(len(rows)), tap_step_v=np.zeros(len(rows)), tap_upper=np.ones(len(rows), np.bool_),
         shift_deg=rows[:, SHIFT],
     )  # fmt: skip
@@ -243,7 +243,7 @@ def _loads(bus: FloatArray) -> LoadTable:
     p = rows[:, PD] * 1000.0
     names = np.array([f"load {int(number)}" for number in rows[:, BUS_I].tolist()], dtype=np.str_)
     zero = np.zeros(len(rows), np.int64)
-    return LoadTable(names, node, p, rows[:, QD] * 1000.0, connections(p), zero, np.full(len(rows), ""))
+    return LoadTable(names, node, p, rows[:, QD] * 1000.0, connections(p), kinds(p, np.full(len(p), "")), zero, np.full(len(rows), ""))
 
 
 def _generation(bus: FloatArray, gen: FloatArray, place: dict[int, int]) -> GenerationTable:

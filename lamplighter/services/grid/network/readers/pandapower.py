@@ -18,8 +18,13 @@ import numpy as np
 
 from lamplighter.services.grid.network.model import ABSENT, GridError
 from lamplighter.services.grid.network.tables import (
+    BUSINESS,
+    CHARGING,
     COUPLER,
+    HEAT_PUMP,
+    HOME,
     LINE,
+    STORAGE,
     TRANSFORMER,
     GenerationTable,
     LineTable,
@@ -34,6 +39,7 @@ from lamplighter.services.grid.network.tables import (
 from lamplighter.terms.columns import BoolArray, FloatArray, IntArray, TextArray
 
 NOT_CARRIED = ("trafo3w", "impedance", "dcline", "ward", "xward", "svc", "tcsc", "ssc", "asymmetric_sgen", "motor")
+LOW_VOLTAGE_KV = 1.0  # below it a row of the load table is one connection, above it a whole street or town
 CONNECTION_KWH = 3500.0  # a connection's yearly energy where the file knows only power
 FULL_HOURS = 1200.0  # yearly energy over the highest power of a home
 ZERO_SEQUENCE = (4.0, 4.0, 0.6)  # r0/r1, x0/x1, c0/c1 of a four-core cable with neutral return, where the file gives none
@@ -138,7 +144,8 @@ def _transformers(net: Any, buses: Buses, notes: list[str]) -> tuple[Transformer
         silent = (position != 0.0) & ~ratio
         if silent.any():
             notes.append(
-                f"{int(silent.sum())} transformers name a tap but no tap_changer_type: they are read at neutral, as pandapower does."
+                f"{int(silent.sum())} transformers name a tap but no tap_changer_type: "
+                "they are read at neutral, as pandapower does."
             )
         position = np.where(ratio, position, 0.0)
     sn = number(rows, "sn_mva", math.nan) * 1000.0
@@ -179,25 +186,41 @@ def _switches(net: Any, buses: Buses, lines: dict[int, int], transformers: dict[
     )
 
 
+KIND_OF_PROFILE = (("H0", HOME), ("HLS", CHARGING), ("APLS", CHARGING), ("Air", HEAT_PUMP), ("Soil", HEAT_PUMP))
+BUSINESS_KW = 10.0  # where no profile tells, more than that is no home
+
+
+def kinds(p_kw: FloatArray, profile: TextArray) -> IntArray:
+    """Return what each demand (k,) is: by the name of its class where it has one, else by its highest power."""
+    found = np.where(np.abs(p_kw) > BUSINESS_KW, BUSINESS, HOME).astype(np.int64)
+    found[profile != ""] = BUSINESS
+    for start, kind in KIND_OF_PROFILE:
+        found[np.char.startswith(profile, start)] = kind
+    return found
+
+
 def connections(p_kw: FloatArray) -> FloatArray:
     """Return how many connections (k,) a demand stands for where a file knows only its highest power: at least one."""
     return np.where(p_kw > 0.0, np.maximum(np.round(p_kw * FULL_HOURS / CONNECTION_KWH), 1.0), 0.0)
 
 
 def _loads(net: Any, buses: Buses) -> LoadTable:
-    tables = [(net.load, 1.0)]
+    tables = [(net.load, True)]
     if "storage" in net and len(net.storage):
-        tables.append((net.storage, 1.0))
-    columns: list[list[Any]] = [[] for _ in range(7)]
-    for rows, sign in tables:
+        tables.append((net.storage, False))
+    columns: list[list[Any]] = [[] for _ in range(8)]
+    for rows, is_load in tables:
         node = buses.of(rows, "bus")
         kept = (node != ABSENT) & _true(rows, "in_service")
         rows = rows[kept]
-        scale = number(rows, "scaling", 1.0) * sign
+        scale = number(rows, "scaling", 1.0)
         p = number(rows, "p_mw", math.nan) * 1000.0 * scale
+        low = number(net.bus.loc[buses.index], "vn_kv", math.nan)[node[kept]] < LOW_VOLTAGE_KV
+        count = np.where(low, 1.0, connections(p)) if is_load else np.zeros(len(rows))
         found = (
-            _names(rows, "load"), node[kept], p, number(rows, "q_mvar", 0.0) * 1000.0 * scale, connections(p),
-            np.zeros(len(rows), np.int64), _text(rows, "profile"),
+            _names(rows, "load"), node[kept], p, number(rows, "q_mvar", 0.0) * 1000.0 * scale, count,
+            kinds(p, _text(rows, "profile")) if is_load else np.full(len(rows), STORAGE), np.zeros(len(rows), np.int64),
+            _text(rows, "profile"),
         )  # fmt: skip
         for column, values in zip(columns, found, strict=True):
             column.append(values)
@@ -210,7 +233,7 @@ def _loads(net: Any, buses: Buses) -> LoadTable:
                 kw = np.array([p * 1000.0 * float(row.scaling)])
                 found = (
                     np.array([f"{row.name or row.Index}.L{phase}"]), node, kw, np.array([q * 1000.0 * float(row.scaling)]),
-                    connections(kw), np.array([phase], dtype=np.int64), np.array([""]),
+                    np.ones(1), kinds(kw, np.array([""])), np.array([phase], dtype=np.int64), np.array([""]),
                 )  # fmt: skip
                 for column, values in zip(columns, found, strict=True):
                     column.append(values)
@@ -237,8 +260,9 @@ def network_from_net(net: Any, name: str) -> Network:
     left = [f"{len(net[kind])} {kind}" for kind in NOT_CARRIED if kind in net and len(net[kind])]
     if left:
         raise GridError(
-            f"{name}: it holds {', '.join(left)}, which cannot be carried over; allowed are buses, lines, two-winding "
-            "transformers, switches, loads, storage, sgen, gen, shunts and external grids. Replace them in pandapower. Nothing was read."
+            f"{name}: it holds {', '.join(left)}, which cannot be carried over; allowed are buses, lines, "
+            "two-winding transformers, switches, loads, storage, sgen, gen, shunts and external grids. "
+            "Replace them in pandapower. Nothing was read."
         )
     notes: list[str] = []
     buses = Buses(net)
@@ -283,9 +307,11 @@ def simbench_code(asked: str) -> str:
     code = asked.removeprefix("simbench:")
     if re.fullmatch(r"(rural|semiurb|urban)\d", code):
         code = f"1-LV-{code}"
-    if "--" not in code:
-        code += "--0"
-    return code if code.endswith("sw") else f"{code}-sw"
+    switched = next((end for end in ("-no_sw", "-sw") if code.endswith(end)), "")
+    parts = code.removesuffix(switched).split("-") if switched else code.split("-")
+    version, levels, kind, *rest = [*parts, "", ""][: max(len(parts), 3)]
+    below, scenario = [*rest, *["", "0"][len(rest) :]][:2]
+    return f"{version}-{levels}-{kind}-{below}-{scenario}{switched or '-sw'}"
 
 
 def simbench_net(asked: str) -> Any:
@@ -294,7 +320,8 @@ def simbench_net(asked: str) -> Any:
     reader: Any = importlib.import_module("simbench")
     if code not in reader.collect_all_simbench_codes():
         raise GridError(
-            f"{asked}: SimBench knows no code {code}; allowed are codes as in 1-LV-urban6--0-sw, 1-MVLV-urban-all--0-sw. Nothing was read."
+            f"{asked}: SimBench knows no code {code}; allowed are codes as in "
+            "1-LV-urban6--0-sw and 1-MVLV-urban-all-0-sw. Nothing was read."
         )
     with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
         warnings.simplefilter("ignore")

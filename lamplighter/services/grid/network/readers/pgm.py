@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from lamplighter.services.grid.network.model import ABSENT, GridError
-from lamplighter.services.grid.network.readers.pandapower import ZERO_SEQUENCE, connections
+from lamplighter.services.grid.network.readers.pandapower import ZERO_SEQUENCE, connections, kinds
 from lamplighter.services.grid.network.tables import (
     COUPLER,
     LINE,
@@ -126,10 +126,12 @@ def _transformers(rows: list[dict[str, Any]], nodes: Nodes) -> TransformerTable:
     reverse = np.where(_column(rows, "tap_min", 0.0) > _column(rows, "tap_max", 0.0), -1.0, 1.0)
     return TransformerTable(
         id=_names(rows, "transformer"), from_node=nodes.of(rows, "from_node"), to_node=nodes.of(rows, "to_node"),
-        in_service=np.ones(len(rows), np.bool_), sn_kva=_column(rows, "sn") / 1e3, u1_v=_column(rows, "u1"), u2_v=_column(rows, "u2"),
-        uk_pu=_column(rows, "uk"), pk_kw=_column(rows, "pk") / 1e3, i0_pu=_column(rows, "i0", 0.0), p0_kw=_column(rows, "p0", 0.0) / 1e3,
-        tap_position=reverse * (_column(rows, "tap_pos", 0.0) - nominal), tap_step_v=_column(rows, "tap_size", 0.0), tap_upper=upper,
-        shift_deg=_column(rows, "clock", 0.0) * DEGREES_A_CLOCK_HOUR,
+        in_service=np.ones(len(rows), np.bool_), sn_kva=_column(rows, "sn") / 1e3,
+        u1_v=_column(rows, "u1"), u2_v=_column(rows, "u2"),
+        uk_pu=_column(rows, "uk"), pk_kw=_column(rows, "pk") / 1e3, i0_pu=_column(rows, "i0", 0.0),
+        p0_kw=_column(rows, "p0", 0.0) / 1e3,
+        tap_position=reverse * (_column(rows, "tap_pos", 0.0) - nominal), tap_step_v=_column(rows, "tap_size", 0.0),
+        tap_upper=upper,         shift_deg=_column(rows, "clock", 0.0) * DEGREES_A_CLOCK_HOUR,
     )  # fmt: skip
 
 
@@ -172,12 +174,18 @@ def _loads(data: dict[str, Any], nodes: Nodes) -> LoadTable:
                         "q": q,
                     }
                 )
-    p = _column(rows, "p", 0.0) / 1e3
-    count = _column(rows, "connections_count")
+    p, profile = _column(rows, "p", 0.0) / 1e3, np.array([str(row.get("profile", "")) for row in rows], dtype=np.str_)
+    count, kind = _column(rows, "connections_count"), _column(rows, "kind")
     return LoadTable(
-        _names(rows, "load"), nodes.of(rows, "node"), p, _column(rows, "q", 0.0) / 1e3, np.where(np.isnan(count), connections(p), count),
-        _column(rows, "line_phase", 0.0).astype(np.int64), np.array([str(row.get("profile", "")) for row in rows], dtype=np.str_),
-    )  # fmt: skip
+        id=_names(rows, "load"),
+        node=nodes.of(rows, "node"),
+        p_kw=p,
+        q_kvar=_column(rows, "q", 0.0) / 1e3,
+        connections_count=np.where(np.isnan(count), connections(p), count),
+        kind=np.where(np.isnan(kind), kinds(p, profile), np.nan_to_num(kind)).astype(np.int64),
+        line_phase=_column(rows, "line_phase", 0.0).astype(np.int64),
+        profile=profile,
+    )
 
 
 def _generation(rows: list[dict[str, Any]], nodes: Nodes) -> GenerationTable:
