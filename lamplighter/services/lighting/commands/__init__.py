@@ -8,8 +8,10 @@ from lamplighter.services.lighting.commands.design import design
 from lamplighter.services.lighting.commands.group import lighting
 from lamplighter.services.lighting.commands.least import least
 from lamplighter.services.lighting.commands.night import night
+from lamplighter.services.lighting.commands.plot import plot
+from lamplighter.services.lighting.commands.residents import residents
 
-for command in (check, compare, curve, design, least, night):
+for command in (check, compare, curve, design, least, night, plot, residents):
     lighting.add_command(command)
 
 __all__ = ["lighting"]
