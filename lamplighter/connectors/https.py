@@ -108,13 +108,52 @@ def token_of(file: Path | None) -> str:
     return token
 
 
+# Keys of a wiring table whose connector is a dialect: of the door, of the peer, and of both together.
+KEYS: Mapping[str, tuple[type, ...]] = {
+    "connector": (str,), "host": (str,), "port": (int,), "own_uri": (str,), "peer_uri": (str,), "token_file": (str,),
+    "peer_token_file": (str,), "tls_cert_file": (str,), "tls_key_file": (str,), "client_ca_file": (str,), "tls_ca_file": (str,),
+    "state_file": (str,), "timeout_s": (int,),
+}  # fmt: skip
+NEEDED = ("connector", "host", "port", "own_uri", "peer_uri")
+
+
+def _path(settings: Mapping[str, Any], key: str) -> Path | None:
+    return Path(settings[key]) if key in settings else None
+
+
+def door_of(settings: Mapping[str, Any]) -> Door:
+    """Return where a wiring table says that we listen; ValueError and OSError say what is wrong with it."""
+    path = "/" + str(settings["own_uri"]).split("://", 1)[-1].partition("/")[2]
+    return Door(
+        host=str(settings["host"]),
+        port=int(settings["port"]),
+        path=path,
+        token=token_of(_path(settings, "token_file")),
+        tls_cert_file=_path(settings, "tls_cert_file"),
+        tls_key_file=_path(settings, "tls_key_file"),
+        client_ca_file=_path(settings, "client_ca_file"),
+    )
+
+
+def peer_of(settings: Mapping[str, Any]) -> Peer:
+    """Return whom a wiring table says that we speak to; ValueError and OSError say what is wrong with it."""
+    return Peer(
+        uri=str(settings["peer_uri"]),
+        token=token_of(_path(settings, "peer_token_file")),
+        ca_file=_path(settings, "tls_ca_file"),
+        cert_file=_path(settings, "tls_cert_file"),
+        key_file=_path(settings, "tls_key_file"),
+        timeout_s=float(settings.get("timeout_s", 10)),
+    )
+
+
 class HttpServer:
     """Answers requests from a thread of its own. `answer` is called from one thread at a time."""
 
     def __init__(self, door: Door, answer: Callable[[Asked], Answered]) -> None:
         """Begin to listen; OSError where the port is taken or a certificate cannot be read."""
         self._door, self._answer = door, answer
-        self._turn = threading.Lock()
+        self.turn = threading.RLock()  # held while a request is answered; whoever else touches what answers holds it too
         self.refused = self.served = 0
         family = socket.AF_INET6 if ":" in door.host else socket.AF_INET
         self._listener = socket.socket(family, socket.SOCK_STREAM)
@@ -140,7 +179,8 @@ class HttpServer:
             tls |= {"ssl_ca_certs": str(door.client_ca_file), "ssl_cert_reqs": ssl.CERT_REQUIRED}
         return uvicorn.Config(
             self._app, log_config=None, access_log=False, lifespan="off", limit_concurrency=AT_ONCE_MAX, timeout_keep_alive=30,
-            timeout_graceful_shutdown=2, server_header=False, date_header=False, ws="none", **tls,
+            timeout_graceful_shutdown=2, server_header=False, date_header=False, ws="none", interface="asgi3",
+            proxy_headers=False, **tls,
         )  # fmt: skip
 
     async def _app(self, scope: _Scope, receive: _Receive, send: _Send) -> None:
@@ -167,7 +207,7 @@ class HttpServer:
         await _sent(send, refused or _plain(500, "no answer"), str(scope["method"]))
 
     def _answered(self, asked: Asked) -> Answered:
-        with self._turn:
+        with self.turn:
             self.served += 1
             return self._answer(asked)
 

@@ -13,7 +13,7 @@ from typing import Any, cast
 
 import numpy as np
 
-from lamplighter.connectors.https import Door, HttpClient, HttpServer, Peer, token_of
+from lamplighter.connectors.https import HttpClient, HttpServer, door_of, peer_of
 from lamplighter.terms.columns import AnyArray
 from lamplighter.terms.exchange import Answered, Asked, Dialect, DialectStart
 from lamplighter.terms.outcome import OutcomeRows
@@ -26,44 +26,6 @@ WAIT_MAX_S = 5.0
 PAUSE_S = 0.2
 DRAIN_MAX_S = 5.0  # how long closing waits for what hands boxes back
 
-# Keys of a wiring table whose connector is a dialect: of the door, of the peer, and of both together.
-KEYS: Mapping[str, tuple[type, ...]] = {
-    "connector": (str,), "host": (str,), "port": (int,), "own_uri": (str,), "peer_uri": (str,), "token_file": (str,),
-    "peer_token_file": (str,), "tls_cert_file": (str,), "tls_key_file": (str,), "client_ca_file": (str,), "tls_ca_file": (str,),
-    "state_file": (str,), "timeout_s": (int,),
-}  # fmt: skip
-NEEDED = ("connector", "host", "port", "own_uri", "peer_uri")
-
-
-def _path(settings: Mapping[str, Any], key: str) -> Path | None:
-    return Path(settings[key]) if key in settings else None
-
-
-def door_of(settings: Mapping[str, Any]) -> Door:
-    """Return where a wiring table says that we listen; ValueError and OSError say what is wrong with it."""
-    path = "/" + str(settings["own_uri"]).split("://", 1)[-1].partition("/")[2]
-    return Door(
-        host=str(settings["host"]),
-        port=int(settings["port"]),
-        path=path,
-        token=token_of(_path(settings, "token_file")),
-        tls_cert_file=_path(settings, "tls_cert_file"),
-        tls_key_file=_path(settings, "tls_key_file"),
-        client_ca_file=_path(settings, "client_ca_file"),
-    )
-
-
-def peer_of(settings: Mapping[str, Any]) -> Peer:
-    """Return whom a wiring table says that we speak to; ValueError and OSError say what is wrong with it."""
-    return Peer(
-        uri=str(settings["peer_uri"]),
-        token=token_of(_path(settings, "peer_token_file")),
-        ca_file=_path(settings, "tls_ca_file"),
-        cert_file=_path(settings, "tls_cert_file"),
-        key_file=_path(settings, "tls_key_file"),
-        timeout_s=float(settings.get("timeout_s", 10)),
-    )
-
 
 class DialectField:
     """The field of one service behind its dialect. City time is the clock on the wall; nothing here is simulated."""
@@ -73,7 +35,7 @@ class DialectField:
     def __init__(self, service: Service, start: SimulationStart, settings: Mapping[str, Any]) -> None:
         """Listen and begin to ask. ValueError, OSError and ImportError say what is wrong; nothing was sent then."""
         module, _, name = service.dialects[str(settings["connector"])].partition(":")
-        self._state_file = _path(settings, "state_file")
+        self._state_file = Path(settings["state_file"]) if "state_file" in settings else None
         remembered = self._state_file.read_bytes() if self._state_file is not None and self._state_file.is_file() else b""
         begin = DialectStart(
             city=start.city,

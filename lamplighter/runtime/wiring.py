@@ -234,9 +234,9 @@ def _faults(name: str, table: Mapping[str, Any], dialects: Sequence[str]) -> lis
     connector = table.get("connector", "mqtt")
     keys, needed = KEYS, ("connector", "host", "port", "topics")
     if connector in dialects:
-        from lamplighter.runtime import dialect  # its libraries are needed only where a city is wired to a gateway
+        from lamplighter.connectors import https  # its libraries are needed only where a city is wired to a gateway
 
-        keys, needed = dialect.KEYS, dialect.NEEDED
+        keys, needed = https.KEYS, https.NEEDED
     faults = [f"[{name}] {key}: unknown, allowed are {', '.join(keys)}" for key in table if key not in keys]
     faults += [
         f"[{name}] {key}: is {table[key]!r}, allowed is a {' or '.join(kind.__name__ for kind in kinds)}"

@@ -10,8 +10,9 @@ from lamplighter.services.lighting.commands.least import least
 from lamplighter.services.lighting.commands.night import night
 from lamplighter.services.lighting.commands.plot import plot
 from lamplighter.services.lighting.commands.residents import residents
+from lamplighter.services.lighting.commands.talq import talq
 
-for command in (check, compare, curve, design, least, night, plot, residents):
+for command in (check, compare, curve, design, least, night, plot, residents, talq):
     lighting.add_command(command)
 
 __all__ = ["lighting"]

@@ -2,7 +2,8 @@
 """The CMS side as a dialect of the lighting service: permits go out as overrides, what a gateway logs comes in as reports."""
 
 import json
-from collections.abc import Callable, Sequence
+import uuid
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from lamplighter.services.lighting.layout import Layout
@@ -14,6 +15,7 @@ from lamplighter.services.lighting.talq.outbox import Job
 from lamplighter.services.lighting.talq.registry import READY, Registration
 from lamplighter.services.lighting.talq.shape import Rows, Text, faults, fits, record_of, rows_of
 from lamplighter.services.lighting.talq.steering import Steering
+from lamplighter.terms.city import CityData
 from lamplighter.terms.exchange import Answered, Asked, DialectStart
 from lamplighter.terms.reading import Message, Reading
 
@@ -34,6 +36,7 @@ class TalqCms:
         self.collector = Collector(layout)
         self.announced = Announcements(self._address, start.peer_uri, fresh, self.collector.heard)
         self.steering = Steering(layout, self.announced, self.collector, fresh)
+        self.steering.watch = bool(start.settings.get("watch", False))
         self._last_gateway = remembered.get("gateway", "")
         self._adopting = False
 
@@ -84,6 +87,29 @@ class TalqCms:
             )
         return "; ".join([*said, *list(self.steering.faults.values())[:5]])
 
+    def standing(self) -> str:
+        """Say in a line how the connection stands, for who looks on."""
+        held = self.announced.held
+        if held is None or held.stage < READY:
+            return self.fault()
+        pairs = self.collector.pairs
+        lamps = int(sum(pairs.weight.values()))
+        return (
+            f"connected: {len(held.members)} devices announced; {lamps} lamps and {len(pairs.meter_cabinet)} meters are the "
+            f"city's, {len(pairs.strange)} are not; {len(self.collector.events)} conditions reported"
+        )
+
+    def members(self) -> Mapping[str, Any]:
+        """Return what is kept of the announced members, by address."""
+        return self.announced.held.members if self.announced.held is not None else {}
+
+    def open_events(self) -> Mapping[str, int]:
+        """Return how many members report each condition."""
+        out: dict[str, int] = {}
+        for _, name in self.collector.events:
+            out[name] = out.get(name, 0) + 1
+        return out
+
     def _adopt(self, now_s: float) -> None:
         """Ask a gateway that we knew before a restart for what it is, so that it need not begin anew."""
         self._adopting = True
@@ -124,6 +150,12 @@ def _remembered(memory: bytes) -> dict[str, str]:
     except ValueError:
         return {}
     return {name: str(held[name]) for name in ("cms", "gateway") if fits(held.get(name), _UUID)}
+
+
+def open_look(city: CityData, prepared: Layout, settings: Mapping[str, Any]) -> TalqCms:
+    """Return the CMS side of somebody who looks on: it installs nothing and commands nothing."""
+    own, peer = str(settings["own_uri"]), str(settings["peer_uri"])
+    return TalqCms(DialectStart(city, prepared, own, peer, {"watch": True}, b"", lambda: str(uuid.uuid4())))
 
 
 def open_cms(start: DialectStart) -> TalqCms:

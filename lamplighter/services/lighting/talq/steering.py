@@ -58,10 +58,10 @@ class Steering:
         layout: Layout,
         announced: Announcements,
         collector: Collector,
-        tables: Mapping[int, Points],
         fresh: Callable[[], str],
     ) -> None:
         self.outbox = Outbox()
+        self.watch = False  # look on: configure loggers, but install nothing and command nothing
         self.faults: dict[str, str] = {}
         self.commandable: set[str] = set()
         self._layout, self._announced, self._collector = layout, announced, collector
@@ -150,6 +150,8 @@ class Steering:
 
     def _set_up(self, held: Registration, now_s: float) -> None:
         self._loggers(held, now_s)
+        if self.watch:
+            return
         self._groups(held)
         self._tables = timetable.programmes(self._layout, timetable.limits_of(held.services))
         owner = self._announced.address
@@ -307,7 +309,7 @@ class Steering:
 
     def order(self, messages: Sequence[Message], now_s: float) -> bool:
         """Queue the overrides that say what the service's messages say; tell whether all of them can go out now."""
-        if not self._address:
+        if not self._address or self.watch:
             return False
         ready = self.segments_ready()
         grouped: dict[tuple[int, float, float], list[int]] = defaultdict(list)
