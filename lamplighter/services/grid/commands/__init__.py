@@ -7,8 +7,10 @@ import click
 
 HERE = "lamplighter.services.grid.commands"
 COMMANDS = {
+    "hosting": (f"{HERE}.hosting:hosting", "Find how many electric cars a grid hosts, by several ways of steering."),
     "show": (f"{HERE}.show:show", "Show every station of CITY with its loading and headroom."),
     "estimate": (f"{HERE}.estimate:estimate", "Estimate drawn states of a grid from its meters, beside the truth."),
+    "reconfigure": (f"{HERE}.reconfigure:command", "Find the configuration of least loss, with a proved bound."),
 }
 
 

@@ -127,7 +127,7 @@ def loss_of(net, closed):
 
 
 @njit(cache=True)
-def descend(net, closed):
+def descend(net, closed, may_switch):
     """Exchange one open for one closed branch as long as that lowers the loss; `closed` is changed. Returns the loss."""
     n = len(net.p_kw)
     best, _ = loss_of(net, closed)
@@ -136,7 +136,7 @@ def descend(net, closed):
     while better:
         better = False
         for e in range(len(net.tail)):
-            if closed[e]:
+            if closed[e] or not may_switch[e]:
                 continue
             span(net, closed, order, up)
             depth = np.zeros(n, np.int64)
@@ -151,11 +151,12 @@ def descend(net, closed):
                 else:
                     g = up[w]
                     w = above(net, g, w)
-                closed[g] = False
-                loss, _ = loss_of(net, closed)
-                closed[g] = True
-                if loss >= 0.0 and loss < gain * (1.0 - 1e-12):
-                    gain, out = loss, g
+                if may_switch[g]:
+                    closed[g] = False
+                    loss, _ = loss_of(net, closed)
+                    closed[g] = True
+                    if loss >= 0.0 and loss < gain * (1.0 - 1e-12):
+                        gain, out = loss, g
             closed[e] = False
             if out >= 0:
                 closed[e], closed[out], best, better = True, False, gain, True

@@ -108,14 +108,17 @@ def cases(net, state, kva, swing, case):
 
 
 @njit(cache=True)
-def search(net, best_kw, cut_share, nodes_max, best_closed):
+def search(net, known, best_kw, cut_share, parts_max, best_closed):
     """Look for trees with a loss below best_kw (1 - cut_share); whatever is found becomes best_kw and best_closed (m,).
+
+    known (m,): FREE, or CLOSED or OPEN where a branch has no switch.
 
     Returns (best_kw, parts examined, True where all were). Where True, no tree has a loss below best_kw (1 - cut_share).
     """
     n, m = len(net.p_kw), len(net.tail)
     deep = max(m - n + 1, 0) + 2
     state = np.zeros((deep, m), np.int8)
+    state[0] = known
     v2_max = np.full((deep, n), net.v2_source_pu)
     own_kw, own_kvar = np.zeros((deep, n)), np.zeros((deep, n))
     kva, swing, bound = np.ones((deep, m)), np.zeros((deep, m)), np.zeros(deep)
@@ -123,7 +126,7 @@ def search(net, best_kw, cut_share, nodes_max, best_closed):
     d, parts = 0, 0
     while True:
         parts += 1
-        if parts > nodes_max:
+        if parts > parts_max:
             return best_kw, parts - 1, False
         cut_kw = best_kw * (1.0 - cut_share)
         kind, bound[d] = sharpen(net, state[d], v2_max[d], own_kw[d], own_kvar[d], kva[d], swing[d], cut_kw)
