@@ -1,0 +1,60 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`lamplighter grid hosting`: how many electric cars a grid bears on its worst night, by several ways of steering."""
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+import click
+
+from lamplighter.services.grid.commands.told import print_rows, write_json
+from lamplighter.services.grid.hosting import search
+from lamplighter.services.grid.hosting.night import Night
+from lamplighter.services.grid.hosting.reading import read_night
+from lamplighter.services.grid.network.model import GridError
+
+STRATEGIES = ("uncontrolled", "timer", "cap", "droop", "transformer", "share", "adaptive", "bound")
+DIGITS = 4
+
+
+@click.command()
+@click.argument("grid")
+@click.option("--strategy", type=click.Choice(STRATEGIES), default="adaptive", show_default=True, help="How charging is steered.")
+@click.option("--seed", default=1, show_default=True, help="Seed of the cars: who comes when, where, and wants how much.")
+@click.option("--gap", is_flag=True, help="Solve the bound too, and print how far the strategy stays below it.")
+@click.option("--json", "into", type=click.Path(path_type=Path), help="Write the result as JSON into this file too.")
+def hosting(grid: str, strategy: str, seed: int, gap: bool, into: Path | None) -> None:
+    """Find the most electric cars that GRID hosts on the noon-to-noon night of its year's highest demand.
+
+    GRID is a SimBench code or short name (urban6), a file or a city. Cars charge with 11 kW, come N(18:00, 1.5 h), leave
+    N(7:15, 1 h) and want Gamma(4, 3 kWh) within 3 and 45 kWh. Hosted is the most with no step above 100.5 % of any
+    transformer or cable or below 0.95 pu, at most 1 % of the energy unserved and every car served to 95 %.
+    """
+    try:
+        night = read_night(grid)
+    except GridError as error:
+        raise click.ClickException(str(error)) from error
+    row = _bound_row(night, seed) if strategy == "bound" else _row(night, strategy, seed)
+    if gap and strategy != "bound":
+        most = search.bound(night, seed, max(round(row["hosted"] * 1.05), 1))
+        row |= {"bound": most.cars, "share_of_bound": round(row["hosted"] / max(most.cars, 1), DIGITS)}
+    row = {"grid": grid, "strategy": strategy, "seed": seed, **row}
+    print_rows(f"{grid}: cars hosted", [row])
+    write_json(into, row)
+
+
+def _row(night: Night, strategy: str, seed: int) -> dict[str, Any]:
+    found = search.hosted(night, strategy, seed)
+    result = {name: value for name, value in dataclasses.asdict(found.result).items() if name != "cars"}
+    return {"hosted": found.cars, **{name: round(value, DIGITS) for name, value in result.items()}}
+
+
+def _bound_row(night: Night, seed: int) -> dict[str, Any]:
+    found = search.bound(night, seed)
+    return {
+        "hosted": found.cars,
+        "proven_for_all_above": found.proven_to_all,
+        "loading_max": round(found.found.loading_max, DIGITS),
+        "voltage_lowest_pu": round(found.found.voltage_lowest_pu, DIGITS),
+        "short_share": round(found.found.short, 6),
+    }

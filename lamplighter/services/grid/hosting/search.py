@@ -1,0 +1,121 @@
+# SPDX-License-Identifier: Apache-2.0
+"""How many cars a night hosts by each way of steering, and the proven most by any."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from lamplighter.services.grid.hosting import steered, ways
+from lamplighter.services.grid.hosting.bound import Relaxed, relaxed
+from lamplighter.services.grid.hosting.cars import Cars, draw
+from lamplighter.services.grid.hosting.night import Night
+from lamplighter.services.grid.hosting.result import UNSERVED_MAX, WORST_SERVED_MIN, Result
+from lamplighter.services.grid.hosting.run import most, run
+from lamplighter.services.grid.hosting.ways import Way
+from lamplighter.terms.columns import FloatArray
+
+CARS_MAX = 4000
+MARGIN = 1e-5  # the relaxation is solved to a hundredth of that: less than this is no shortage
+WAYS: dict[str, Callable[[Night, Cars], Way]] = {
+    "uncontrolled": ways.uncontrolled,
+    "timer": ways.timer,
+    "cap": ways.cap,
+    "droop": ways.droop,
+    "transformer": lambda night, cars: ways.equal_share(night, cars, True),
+    "share": lambda night, cars: ways.equal_share(night, cars, False),
+    "adaptive": steered.adaptive,
+}
+PER_CONNECTION = {"uncontrolled": 1.3, "timer": 0.5, "cap": 1.0, "droop": 1.4, "transformer": 1.4, "share": 6.0, "adaptive": 7.0}
+
+
+@dataclass(frozen=True)
+class Hosted:
+    """The most cars of one way and seed, what their night came to, and what was drawn (t, n)."""
+
+    cars: int
+    result: Result
+    drawn_kw: FloatArray
+
+
+def hosted(night: Night, way: str, seed: int, guess: int | None = None) -> Hosted:
+    """Return the most cars that a night hosts by a way of steering."""
+    highest = max(CARS_MAX, 40 * len(night.connection_row))
+    everyone = draw(seed, highest, night.connection_row)
+    seen: dict[int, tuple[Result, FloatArray]] = {}
+
+    def good(many: int) -> bool:
+        if many not in seen:
+            cars = everyone.head(many)
+            seen[many] = run(night, cars, WAYS[way](night, cars))
+        return seen[many][0].hosted
+
+    first = guess or max(int(PER_CONNECTION[way] * len(night.connection_row)), 1)
+    many = most(good, first, highest)
+    if many not in seen:
+        seen[many] = run(night, everyone.head(many), WAYS[way](night, everyone.head(many)))
+    return Hosted(many, *seen[many])
+
+
+@dataclass(frozen=True)
+class Bound:
+    """No way of steering hosts more cars than `cars`. found: the relaxation's optimum there; proven_to: infeasible for every
+    number above `cars` (True), or only for the next one."""
+
+    cars: int
+    found: Relaxed
+    proven_to_all: bool
+    solved: int
+
+
+def bound(night: Night, seed: int, guess: int | None = None) -> Bound:
+    """Return the most cars that the relaxation allows."""
+    highest = max(CARS_MAX, 40 * len(night.connection_row))
+    everyone = draw(seed, highest, night.connection_row)
+    seen: dict[int, Relaxed] = {}
+
+    def short(many: int) -> float:
+        if many not in seen:
+            seen[many] = relaxed(night, everyone.head(many))
+        return seen[many].short
+
+    low, high = 0, highest + 1
+    at = guess or int(7.5 * len(night.connection_row))
+    while high - low > 1:
+        value = short(at)
+        low, high = (low, at) if value > MARGIN else (at, high)
+        if high == highest + 1:
+            at = min(int(low * 1.06) + 2, highest)
+        elif low == 0:
+            at = max(int(high * 0.94) - 2, 1)
+        else:
+            at = _between(seen, low, high)
+    everything = everyone.energy_kwh.cumsum()
+    return Bound(low, seen.get(low) or relaxed(night, everyone.head(low)), _proven(everything, seen, short, high), len(seen))
+
+
+def _between(seen: dict[int, Relaxed], low: int, high: int) -> int:
+    """Return where the shortage should pass zero, by the straight line between two numbers of cars."""
+    one, other = seen[low].short, seen[high].short
+    if one <= -UNSERVED_MAX + 1e-4:  # room to spare: the line says nothing yet
+        return (low + high) // 2
+    at = low + (high - low) * -one / max(other - one, 1e-12)
+    return min(max(round(at), low + 1), high - 1)
+
+
+def _proven(everything_kwh: FloatArray, seen: dict[int, Relaxed], short: Callable[[int], float], first: int) -> bool:
+    """Return whether infeasibility reaches from `first` cars to any larger number.
+
+    A plan for more cars, less the cars beyond n, is a plan for n that leaves unserved at most what the larger number may,
+    and 5 % at most since each car gets 95 %. Allowing d more unserved lowers the shortage by d at most: a shortage s at
+    n excludes all numbers up to that whose allowance is less than s above n's, and all where s > 4 %.
+    """
+    at = first
+    for _ in range(6):
+        value = short(at) - MARGIN
+        if value > (1.0 - WORST_SERVED_MIN) - UNSERVED_MAX:
+            return True
+        reach = everything_kwh[at - 1] * (1.0 + max(value, 0.0) / UNSERVED_MAX)
+        further = int((everything_kwh < reach).sum())
+        if further <= at:
+            return False
+        at = min(further, int(at * 1.08), len(everything_kwh))
+    return False

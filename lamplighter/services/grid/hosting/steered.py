@@ -1,0 +1,220 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A night steered by operating envelopes from aggregate data alone.
+
+What is read: power of stations and feeders, voltage at feeder ends, counts of connections with their contracted energy,
+and of each group of ten points or more its sums. What a group's cars want is known inside its own box only.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from lamplighter.services.grid.envelopes import station
+from lamplighter.services.grid.envelopes.envelope import (
+    Bounds,
+    Members,
+    below,
+    envelopes,
+    shrink,
+    spread,
+    thermal_headroom,
+    voltage_headroom,
+)
+from lamplighter.services.grid.envelopes.plan import Needs, service_shares
+from lamplighter.services.grid.envelopes.radial import flat, loadings, sweep
+from lamplighter.services.grid.hosting import cars as drawn
+from lamplighter.services.grid.hosting.cars import FULL_KW, STEP_H, STEPS, Cars
+from lamplighter.services.grid.hosting.grouping import depth_pu, grouped
+from lamplighter.services.grid.hosting.night import Night, metered, usual
+from lamplighter.services.grid.hosting.ways import Now, Way, bounds_of
+from lamplighter.services.grid.network.sharing import share
+from lamplighter.services.grid.terms import POINT_MIN_KW, POINTS_REPORTED_MIN
+from lamplighter.terms.columns import AnyArray, FloatArray, IntArray
+
+BLOCKS = np.array([1] * 8 + [2] * 44, dtype=np.int64)  # quarters of an hour, then half hours
+POINT = (POINT_MIN_KW, FULL_KW)
+UNTOLD_KWH, UNTOLD_H = 12.0, 2.0  # a point of a group too small to tell: a usual car's energy, due in two hours
+PRESENT_LIMIT = 1.003  # a quarter of an hour's mean follows the meter to 0.3 %
+U_MARGIN_PU = 0.0005
+FADES_STEPS = 8.0  # what differs from usual today is half gone after two hours
+MET_KW = 0.5
+ROUNDS = 2
+SHARES = (
+    0.955,
+    0.995,
+)  # of its energy a car gets at least and at most as needed; what is wanted beyond follows where there is room
+CAREFUL = 0.93  # share of later headroom that is counted on: what is due early then comes first in good time
+GUARD_H = 0.5
+SECOND_H = 100.0  # ranks what is not pressing behind what is
+
+
+def block_ends_h(step: int) -> FloatArray:
+    """Return the ends of the blocks (k,) in hours from the beginning of a step; the last reaches the next noon."""
+    ends = np.cumsum(BLOCKS)
+    ends = ends[ends < STEPS - step]
+    return np.append(ends, max(STEPS - step, 1)) * STEP_H
+
+
+def usual_needs(samples: int = 4000) -> tuple[FloatArray, FloatArray]:
+    """Return what other nights' sums show of one car: share still to come at each step (t,), energy due by each step (t + 1,)."""
+    one = drawn.draw(0xF0CA, samples, np.zeros(1, np.int64))
+    to_come = np.array([(one.first > step).mean() for step in range(STEPS)])
+    ends = np.arange(STEPS + 1)
+    away = np.maximum(one.last[None, :] - ends[:, None], 0) * STEP_H
+    return to_come, np.maximum(0.0, one.energy_kwh[None, :] - FULL_KW * away).mean(axis=1)
+
+
+@dataclass(frozen=True)
+class Ahead:
+    """Forecast of a night: usual_kw (t + 1, n) power through branches summed over steps, full_kw (n,) what may pass at most."""
+
+    summed_kw: FloatArray
+    full_kw: FloatArray
+
+    def headroom(self, away_kw: FloatArray, step: int, at: IntArray) -> FloatArray:
+        """Return headroom (n, k) of the blocks that end at steps `at`; away_kw (n,): today's difference from usual."""
+        begins = np.append(step, at[:-1])
+        mean = (self.summed_kw[at] - self.summed_kw[begins]) / np.maximum(at - begins, 1)[:, None]
+        fading = 0.5 ** ((0.5 * (begins + at) - step) / FADES_STEPS)
+        return np.maximum(self.full_kw[:, None] - mean.T - fading[None, :] * away_kw[:, None], 0.0)
+
+
+def _ahead(night: Night, members: Members, size: FloatArray, bounds: Bounds) -> tuple[Ahead, FloatArray]:
+    """Return the forecast, and what usually passes each branch (t, n)."""
+    real = usual(night)
+    parent = night.tree.parent
+    sums = np.stack([below(parent, row.copy()) for row in real])
+    groups = len(size)
+    wide = np.full((len(parent), 1), 1e12)
+    needs = Needs(np.full((groups, 1), 1e6), np.zeros((groups, 1)), FULL_KW * size, FULL_KW * size, size, 0.0)
+    mean = real.mean(axis=0)
+    _, head = envelopes(night.tree, mean + 0j, members, (wide, np.array([STEP_H])), needs, bounds)
+    total = np.vstack([np.zeros(len(parent)), np.cumsum(sums, axis=0)])
+    return Ahead(total, head + below(parent, mean.copy())), sums
+
+
+class Steering:
+    """The steering of one night: what never changes in it, and one call per quarter of an hour."""
+
+    def __init__(self, night: Night, cars: Cars) -> None:
+        """Form the groups and look at the night ahead."""
+        self._night, self._cars = night, cars
+        many = len(night.tree.parent)
+        points = np.bincount(cars.row, minlength=many).astype(np.float64)
+        self._members, of_row = grouped(night.tree, points)
+        self._group = of_row[cars.row]
+        self._size = np.bincount(self._group, minlength=len(self._members.attach)).astype(np.float64)
+        self._bounds = bounds_of(night, PRESENT_LIMIT, U_MARGIN_PU)
+        self._to_come, self._due_usual = usual_needs()
+        self._ahead, self._usual = _ahead(night, self._members, self._size, self._bounds)
+        head = night.feeder
+        self._meters = np.unique(np.append(head, np.flatnonzero(~night.tree.is_line)))
+        depth = depth_pu(night.tree.parent, night.tree.z_pu)
+        order = np.lexsort((depth, head))
+        last = np.append(np.flatnonzero(np.diff(head[order])), len(order) - 1)
+        end_of = np.arange(many)
+        end_of[head[order][last]] = order[last]
+        self._end = end_of[head]  # the farthest row of each row's feeder, where a voltage meter is
+
+    def power(self, now: Now) -> FloatArray:
+        """Return what every car (m,) draws in a step."""
+        cars, groups = self._cars, len(self._size)
+        seen = metered(self._night, now.base_kva)
+        ends = block_ends_h(now.step)
+        leaves = (cars.last - now.step) * STEP_H
+        left = np.where(now.here, now.left_kwh, 0.0)
+        at = now.step + np.round(ends / STEP_H).astype(np.int64)
+        through = below(self._night.tree.parent, np.real(seen).copy())
+        headroom = self._ahead.headroom(through - self._usual[now.step], now.step, at)
+        headroom[:, 1:] *= CAREFUL
+        hours = np.diff(ends, prepend=0.0)
+        least, full = (self._needs(now, leaves, ends, self._core(left, share)) for share in SHARES)
+        wanting, usable = full.weight, full.usable_kw
+        if not bool((wanting > 0).any()):
+            return np.zeros(len(left))
+        aim = service_shares(self._night.tree.parent, self._members.attach, headroom, hours, (least, full), np.array(SHARES))
+        part = ((aim - SHARES[0]) / (SHARES[1] - SHARES[0]))[:, None]
+        needs = full._replace(
+            due_kwh=least.due_kwh + part * (full.due_kwh - least.due_kwh), coming_kwh=aim[:, None] * full.coming_kwh
+        )
+        limit, _ = envelopes(self._night.tree, seen, self._members, (headroom, hours), needs, self._bounds)
+        limit = self._filled(seen, limit, (usable, wanting), self._bounds)
+        spare = self._spare_h(now, leaves, self._core(left, aim[self._group]))
+        power = station.choose(self._group, limit, spare, now.usable_kw(), POINT)
+        for _ in range(ROUNDS):
+            drawn_kw = np.bincount(self._group, weights=power, minlength=groups)
+            usable = np.where(drawn_kw < limit - MET_KW, drawn_kw, usable)
+            bounds = self._corrected(now, seen, power, drawn_kw)
+            limit = self._filled(seen, drawn_kw, (usable, wanting), bounds)
+            power = station.choose(self._group, limit, spare, now.usable_kw(), POINT)
+        return power
+
+    def _core(self, left_kwh: FloatArray, share: FloatArray | float) -> FloatArray:
+        """Return the energy (m,) that cars lack of a share of what they want."""
+        return np.maximum(left_kwh - (1.0 - share) * self._cars.energy_kwh, 0.0)
+
+    def _needs(self, now: Now, leaves_h: FloatArray, ends_h: FloatArray, core_kwh: FloatArray) -> Needs:
+        """Return what groups tell, and what they leave to be assumed: below five points that want power they tell nothing."""
+        left = np.where(now.here, now.left_kwh, 0.0)
+        due, usable, wanting = station.sums(self._group, len(self._size), core_kwh, left, leaves_h, (ends_h, FULL_KW))
+        told = wanting >= POINTS_REPORTED_MIN
+        few = np.where(told, 0.0, wanting)
+        if float(few.sum()) >= POINTS_REPORTED_MIN:  # together they may tell; each is taken to have its part of it
+            part = few / few.sum()
+            due = np.where(told[:, None], due, part[:, None] * due[~told].sum(axis=0))
+        else:
+            due = np.where(told[:, None], due, few[:, None] * UNTOLD_KWH * np.minimum(ends_h / UNTOLD_H, 1.0))
+        usable = np.where(told, usable, wanting * FULL_KW)
+        at = now.step + np.round(ends_h / STEP_H).astype(np.int64)
+        coming = (self._size * self._to_come[now.step])[:, None] * self._due_usual[at][None, :]
+        return Needs(due, coming, usable, FULL_KW * self._size, wanting, POINT_MIN_KW)
+
+    def _spare_h(self, now: Now, leaves_h: FloatArray, core_kwh: FloatArray) -> FloatArray:
+        """Return by what (m,) a group's box ranks its cars: who leaves first, but before that whoever would soon lack time.
+
+        Who leaves first is right where the grid is short, time to spare where the point is (the most urgent goes first).
+        """
+        first = np.where(now.here, now.left_kwh - (1.0 - station.FIRST_SHARE) * self._cars.energy_kwh, 0.0)
+        rest = np.where(core_kwh > 0.0, SECOND_H + leaves_h, 2.0 * SECOND_H + leaves_h)
+        slack = leaves_h - first / FULL_KW
+        return np.where(first > 0.0, np.where(slack < GUARD_H, slack - SECOND_H, leaves_h), rest)
+
+    def _filled(self, seen: AnyArray, limit: FloatArray, wants: tuple[FloatArray, FloatArray], bounds: Bounds) -> FloatArray:
+        """Share what is left max-min fair among points that still want power."""
+        usable, wanting = wants
+        tree = self._night.tree
+        for _ in range(3):
+            own = spread(self._members, limit, len(seen))
+            u, i, settled = sweep(tree, seen + own, flat(tree))
+            if not settled:
+                break
+            passes = below(tree.parent, own)
+            room = np.minimum(thermal_headroom(tree, u, i, passes, bounds), voltage_headroom(tree, u, i, passes, bounds)) - passes
+            weight = np.where(limit >= POINT_MIN_KW - 1e-6, wanting, 0.0)
+            more, _ = share(tree.parent, np.maximum(room, 0.0), self._members.attach, weight, np.maximum(usable - limit, 0.0))
+            if float(more.max(initial=0.0)) < 0.05:
+                break
+            limit = limit + more
+        return shrink(tree, seen, self._members, limit, bounds)
+
+    def _corrected(self, now: Now, seen: AnyArray, power: FloatArray, drawn_kw: FloatArray) -> Bounds:
+        """Return the bounds as the meters of the running quarter of an hour correct them: stations, feeders, feeder ends."""
+        tree = self._night.tree
+        many = len(seen)
+        u, i, _ = sweep(tree, seen + spread(self._members, drawn_kw, many), flat(tree))
+        true_u, true_i, settled = sweep(
+            tree, now.base_kva + np.bincount(self._cars.row, weights=power, minlength=many), flat(tree)
+        )
+        if not settled:
+            return self._bounds
+        believed, metered_now = loadings(tree, u, i), loadings(tree, true_u, true_i)
+        factor = np.ones(many)
+        meters = self._meters[metered_now[self._meters] > 0.2]
+        factor[meters] = np.clip(believed[meters] / metered_now[meters], 0.95, 1.05)
+        shift = np.clip(np.abs(true_u) - np.abs(u), -0.02, 0.02)[self._end]
+        return Bounds(self._bounds.loading_max * factor, self._bounds.u_min_pu - shift)
+
+
+def adaptive(night: Night, cars: Cars) -> Way:
+    """Operating envelopes per group from meters, counts and sums over groups; the group's own box shares by time to spare."""
+    return Steering(night, cars).power
