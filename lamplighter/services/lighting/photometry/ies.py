@@ -7,7 +7,14 @@ from pathlib import Path
 import numpy as np
 
 from lamplighter.services.lighting.photometry.distribution import Distribution, from_planes
-from lamplighter.services.lighting.photometry.textfile import ANGLES_MAX, INTENSITY_MAX_CD, Numbers, PhotometryError, lines_of
+from lamplighter.services.lighting.photometry.textfile import (
+    ANGLES_MAX,
+    INTENSITY_MAX_CD,
+    POWER_MAX_W,
+    Numbers,
+    PhotometryError,
+    lines_of,
+)
 from lamplighter.terms.columns import FloatArray
 
 ROAD_TURN_DEG = 90.0  # real road files have C0 towards the street; here C0 is along the road and C90 towards it
@@ -100,6 +107,8 @@ def read_ies(path: Path, turn: bool = True) -> Distribution:
     words = _words(path)
     head = _header(words)
     power_w = words.number(12, "input watts")
+    if not 0.0 <= power_w <= POWER_MAX_W:
+        raise PhotometryError(f"{words.where(12)}: input watts are {power_w:g}; 0 to {POWER_MAX_W:g} is needed")
     start = 13
     gamma_deg = _angles(words, start, head.gamma_count, "vertical")
     c_deg = _angles(words, start + head.gamma_count, head.c_count, "horizontal")

@@ -10,7 +10,14 @@ from pathlib import Path
 import numpy as np
 
 from lamplighter.services.lighting.photometry.distribution import Distribution, from_planes
-from lamplighter.services.lighting.photometry.textfile import ANGLES_MAX, INTENSITY_MAX_CD, Numbers, PhotometryError, lines_of
+from lamplighter.services.lighting.photometry.textfile import (
+    ANGLES_MAX,
+    INTENSITY_MAX_CD,
+    POWER_MAX_W,
+    Numbers,
+    PhotometryError,
+    lines_of,
+)
 from lamplighter.terms.columns import FloatArray
 
 SETS_MAX = 20
@@ -61,8 +68,8 @@ def _header(path: Path, lines: list[str]) -> _Header:
     power_w = _number(path, lines, 31, "the power of the first set of lamps (line 32)")
     if not 0.0 < flux_lm <= 1e6:
         raise PhotometryError(f"{path}, line 29: the luminous flux is {flux_lm:g} lm; above 0 and at most 1000000 is needed")
-    if not 0.0 <= power_w <= 1e5:
-        raise PhotometryError(f"{path}, line 32: the power is {power_w:g} W; 0 to 100000 is needed")
+    if not 0.0 <= power_w <= POWER_MAX_W:
+        raise PhotometryError(f"{path}, line 32: the power is {power_w:g} W; 0 to {POWER_MAX_W:g} is needed")
     first = _LINES_BEFORE_SETS + _LINES_PER_SET * sets
     return _Header(symmetry, planes, gammas, factor, flux_lm, power_w, first)
 

@@ -10,6 +10,8 @@ from lamplighter.services.lighting.photometry.distribution import Distribution
 from lamplighter.services.lighting.photometry.field import RoadField
 from lamplighter.terms.columns import FloatArray
 
+DARK_GLARE_PERCENT = 1e9  # on a road that gets no light
+
 
 @dataclass(frozen=True)
 class Coefficients:
@@ -77,10 +79,18 @@ def coefficients(road: RoadField, light: Distribution, surface: str, output: Flo
 
 
 def threshold_increment(veil_cd_m2: FloatArray, luminance_cd_m2: FloatArray) -> FloatArray:
-    """Return fTI in per cent for veiling luminances and the average luminance of the new road (EN 13201-3:2015, 8.5)."""
-    usual = 65.0 * veil_cd_m2 / luminance_cd_m2**0.8
-    bright = 95.0 * veil_cd_m2 / luminance_cd_m2**1.05
-    return np.where(luminance_cd_m2 <= 5.0, usual, bright)
+    """Return fTI in per cent for veiling luminances and the average luminance of the new road (EN 13201-3:2015, 8.5).
+
+    DARK_GLARE_PERCENT where the road is dark.
+    """
+    mean = np.where(luminance_cd_m2 > 0.0, luminance_cd_m2, 1.0)
+    found = np.where(mean <= 5.0, 65.0 * veil_cd_m2 / mean**0.8, 95.0 * veil_cd_m2 / mean**1.05)
+    return np.where(luminance_cd_m2 > 0.0, found, DARK_GLARE_PERCENT)
+
+
+def ratio(part: FloatArray, whole: FloatArray) -> FloatArray:
+    """Return part over whole, 0 where the whole is dark."""
+    return np.divide(part, whole, out=np.zeros(np.broadcast_shapes(part.shape, whole.shape)), where=whole > 0.0)
 
 
 def quality(points: Coefficients, maintenance: float) -> Quality:
@@ -88,15 +98,15 @@ def quality(points: Coefficients, maintenance: float) -> Quality:
     seen = points.luminance_cd_m2
     lanes = len(seen)
     averages = seen.mean(axis=(1, 2))
-    lengthwise = [seen[lane, :, 3 * lane + 1] for lane in range(lanes)]
+    lengthwise = np.stack([seen[lane, :, 3 * lane + 1] for lane in range(lanes)])
     glare = threshold_increment(points.veil_cd_m2, averages[:, None])
     outside, inside = points.strips_lx[[0, 3]], points.strips_lx[[1, 2]]
     return Quality(
         luminance_cd_m2=float(averages.min()) * maintenance,
-        uniformity_ratio=float((seen.min(axis=(1, 2)) / averages).min()),
-        lengthwise_ratio=float(min(line.min() / line.max() for line in lengthwise)),
+        uniformity_ratio=float(ratio(seen.min(axis=(1, 2)), averages).min()),
+        lengthwise_ratio=float(ratio(lengthwise.min(axis=1), lengthwise.max(axis=1)).min()),
         glare_percent=float(glare.max()),
-        edge_ratio=float((outside / inside).min()),
+        edge_ratio=float(ratio(outside, inside).min()),
         illuminance_lx=float(points.illuminance_lx.mean()) * maintenance,
         illuminance_min_lx=float(points.illuminance_lx.min()) * maintenance,
     )

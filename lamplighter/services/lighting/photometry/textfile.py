@@ -8,6 +8,7 @@ from pathlib import Path
 BYTES_MAX = 8_000_000
 ANGLES_MAX = 10_000
 INTENSITY_MAX_CD = 1e7
+POWER_MAX_W = 1e5
 
 
 class PhotometryError(ValueError):

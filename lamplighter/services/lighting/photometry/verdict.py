@@ -97,11 +97,12 @@ def _luminous(seen: FloatArray, veil: FloatArray, shape: tuple[int, int], row: F
             low, high = min(low, value), max(high, value)
             veiling = max(veiling, veil[lane * along + i])
         mean = total / (along * across)
-        if mean <= 0.0 or high <= 0.0:
+        if mean <= 0.0:
             row[0], row[1], row[2], row[3] = 0.0, 0.0, 0.0, 1e9
             return
         glare = 65.0 * veiling / mean**0.8 if mean <= 5.0 else 95.0 * veiling / mean**1.05
-        row[0], row[1], row[2], row[3] = min(row[0], mean), min(row[1], least / mean), min(row[2], low / high), max(row[3], glare)
+        even = low / high if high > 0.0 else 0.0
+        row[0], row[1], row[2], row[3] = min(row[0], mean), min(row[1], least / mean), min(row[2], even), max(row[3], glare)
 
 
 @njit(cache=True)

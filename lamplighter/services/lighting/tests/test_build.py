@@ -107,5 +107,5 @@ def test_the_made_up_lamps_are_spread_as_real_ones_are(small: Small) -> None:
     moving = np.isin(table["lighting_class"], [n for n in classes.CLASSES if n[0] in "MC"])
     watts = table["rated_power_w"][moving]
     assert 0.4 * SODIUM_W[0] * LED_FOR_SODIUM <= np.median(watts) <= SODIUM_W[1] * LED_FOR_SODIUM
-    over = small.layout.step_share[:, 0]
+    over = small.layout.class_share[:, 0]
     assert 1.0 <= np.mean(1.0 / over) <= 1.4  # product steps over-light by 10 to 40 per cent as a rule
