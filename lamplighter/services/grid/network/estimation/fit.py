@@ -41,6 +41,10 @@ class Estimated:
     p_from_kw: FloatArray
     found: BoolArray
 
+    def part(self, steps: slice) -> "Estimated":
+        """Return some of the steps."""
+        return Estimated(self.u_pu[steps], self.loading[steps], self.p_from_kw[steps], self.found[steps])
+
 
 def open_fit(network: Network, plan: MeterPlan, weights: Weights) -> Fit:
     """Return an estimator for a fused network with these meters and pseudo-loads."""
@@ -55,7 +59,9 @@ def open_fit(network: Network, plan: MeterPlan, weights: Weights) -> Fit:
     ends = len(network.nodes.id)
     count = (len(plan.p_transformer), len(plan.p_line), len(weights.node))
     power = rows_of(pgm.ComponentType.sym_power_sensor, sum(count), next_id)
-    power["measured_object"] = np.concatenate([ends + len(network.lines.id) + plan.p_transformer, ends + plan.p_line, demand["id"]])
+    power["measured_object"] = np.concatenate(
+        [ends + len(network.lines.id) + plan.p_transformer, ends + plan.p_line, demand["id"]]
+    )
     power["measured_terminal_type"] = np.repeat(
         [pgm.MeasuredTerminalType.branch_to, pgm.MeasuredTerminalType.branch_from, pgm.MeasuredTerminalType.load], count
     )
@@ -67,13 +73,14 @@ def open_fit(network: Network, plan: MeterPlan, weights: Weights) -> Fit:
     return Fit(model, network, plan, weights, np.asarray(volts["id"], np.int64), np.asarray(power["id"], np.int64))
 
 
-def _updates(fit: Fit, readings: Readings, pseudo: Pseudo) -> Any:
+def _updates(fit: Fit, readings: Readings, pseudo: Pseudo, u_sigma_pu: FloatArray | None) -> Any:
     plan, steps = fit.plan, readings.steps
+    of_volts = plan.u_sigma_pu if u_sigma_pu is None else u_sigma_pu
     rated = fit.network.nodes.u_rated_v[plan.u_node]
     volts: dict[str, Any] = {
         "id": _repeated(fit.u_id, steps),
         "u_measured": np.where(readings.u_known, readings.u_pu, 1.0) * rated,
-        "u_sigma": np.where(readings.u_known, 1.0, SILENT_SHARE) * plan.u_sigma_pu * rated,
+        "u_sigma": np.where(readings.u_known, 1.0, SILENT_SHARE) * of_volts * rated,
     }
     sigma = np.concatenate(
         [
@@ -101,12 +108,14 @@ def _repeated(ids: IntArray, steps: int) -> Any:
     return np.ascontiguousarray(np.broadcast_to(ids.astype(np.int32), (steps, len(ids))))
 
 
-def estimate_states(fit: Fit, readings: Readings, pseudo: Pseudo, method: str = "newton_raphson") -> Estimated:
-    """Return the states that fit meters and pseudo-loads best, one per step."""
+def estimate_states(fit: Fit, readings: Readings, pseudo: Pseudo, u_sigma_pu: FloatArray | None = None) -> Estimated:
+    """Return the states that fit meters and pseudo-loads best, one per step, by Newton's method: the engine's linear
+    iteration is as fast and does not settle on large grids with many voltage meters. u_sigma_pu (t, v) stands in for the
+    plan's own."""
     found = np.ones(readings.steps, np.bool_)
     result = fit.model.calculate_state_estimation(
-        update_data=_updates(fit, readings, pseudo),
-        calculation_method=pgm.CalculationMethod[method],
+        update_data=_updates(fit, readings, pseudo, u_sigma_pu),
+        calculation_method=pgm.CalculationMethod.newton_raphson,
         error_tolerance=1e-5,
         max_iterations=30,
         threading=-1,

@@ -27,6 +27,7 @@ TAN, TAN_SPREAD = 0.25, 0.08
 HOME_SIGMA_KW = 0.35
 SIGMA_SHARES = {BUSINESS: 0.25, HEAT_PUMP: 0.15, CHARGING: 0.12, STORAGE: 0.12}
 SUN_SIGMA_SHARE = 0.06
+STEADY_SHARE, STEADY_SIGMA_SHARE = 0.35, 0.35  # generators other than photovoltaics: mean and spread, of what is installed
 Q_SIGMA_SHARE = 0.35
 SIGMA_LEAST_KW = 0.03
 CLASSES = ("homes", "businesses", "heat pumps", "sun")
@@ -35,12 +36,13 @@ CLASSES = ("homes", "businesses", "heat pumps", "sun")
 @dataclass(frozen=True)
 class Weights:
     """Public facts per node with demand or generation (d,). station: ABSENT above the stations; classes (4, d): kW expected
-    of homes, businesses, heat pumps and charging, and of photovoltaics in full sun (negative); sigma_kw (d,): spread in
-    the dark, sun_sigma_kw (d,): to be added in full sun; homes_count (d,)."""
+    of homes, businesses, heat pumps and charging, and of photovoltaics in full sun (negative); steady_kw (d,): expected of
+    other generators (negative); sigma_kw (d,): spread in the dark, sun_sigma_kw (d,): to be added in full sun; homes_count (d,)."""
 
     node: IntArray
     station: IntArray
     classes: FloatArray
+    steady_kw: FloatArray
     sigma_kw: FloatArray
     sun_sigma_kw: FloatArray
     homes_count: FloatArray
@@ -82,12 +84,14 @@ def weights_of(network: Network, feeders: Feeders) -> Weights:
     is_kind = [loads.kind == kind for kind in (HOME, BUSINESS, HEAT_PUMP, CHARGING, STORAGE)]
     homes = summed(loads.connections_count, is_kind[HOME])
     heat = HEAT_SHARE * summed(contracted, is_kind[HEAT_PUMP]) + CHARGING_SHARE * summed(contracted, is_kind[CHARGING])
-    installed = np.bincount(generation.node, weights=np.abs(generation.p_kw), minlength=many)
+    is_sun = (generation.profile == "") | np.char.startswith(generation.profile, "PV")
+    installed = np.bincount(generation.node, weights=np.abs(generation.p_kw) * is_sun, minlength=many)
+    other = np.bincount(generation.node, weights=np.abs(generation.p_kw) * ~is_sun, minlength=many)
     classes = np.stack([HOME_KW * homes, BUSINESS_SHARE * summed(contracted, is_kind[BUSINESS]), heat, -installed])
-    variance = HOME_SIGMA_KW**2 * homes
+    variance = HOME_SIGMA_KW**2 * homes + (STEADY_SIGMA_SHARE * other) ** 2
     for kind, share in SIGMA_SHARES.items():
         variance = variance + np.bincount(loads.node, weights=(share * contracted * is_kind[kind]) ** 2, minlength=many)
-    sun = np.bincount(generation.node, weights=(SUN_SIGMA_SHARE * generation.p_kw) ** 2, minlength=many)
+    sun = np.bincount(generation.node, weights=(SUN_SIGMA_SHARE * generation.p_kw * is_sun) ** 2, minlength=many)
     busy = np.zeros(many, np.bool_)
     busy[loads.node], busy[generation.node] = True, True
     node = np.flatnonzero(busy)
@@ -96,6 +100,7 @@ def weights_of(network: Network, feeders: Feeders) -> Weights:
         node=node,
         station=feeders.node_station[node],
         classes=np.asarray(classes[:, node], np.float64),
+        steady_kw=-STEADY_SHARE * np.asarray(other[node], np.float64),
         sigma_kw=np.sqrt(variance[node]) + SIGMA_LEAST_KW,
         sun_sigma_kw=np.sqrt(np.asarray(sun[node], np.float64)),
         homes_count=homes[node],
@@ -111,10 +116,15 @@ def usual_kw(weights: Weights, nodes: int) -> FloatArray:
     return demand
 
 
+def sky_of(weights: Weights, when: Moments) -> FloatArray:
+    """Return a clear sky's output (t,) over the rating of photovoltaics; local time is taken an hour before Greenwich."""
+    moments = zip(when.day.tolist(), when.hour.tolist(), strict=True)
+    return np.array([sun_share(day, hour - 1.0, weights.lat_deg, weights.lon_deg) for day, hour in moments], dtype=np.float64)
+
+
 def _curves(weights: Weights, when: Moments) -> tuple[FloatArray, FloatArray]:
     """Return the factors' expectation (t, 4) over the classes' means, and their spread (t, 4)."""
-    clear = [sun_share(int(d), float(h) - 1.0, weights.lat_deg, weights.lon_deg) for d, h in zip(when.day, when.hour, strict=True)]
-    sky = np.array(clear)
+    sky = sky_of(weights, when)
     flat = np.ones(len(sky))
     mean = np.stack([household(when.hour), commerce(when.hour), flat, SUN_MEAN * sky], axis=1)
     spread = np.stack([*(share * flat for share in CLASS_SPREAD[:3]), SUN_SPREAD * sky + 0.01], axis=1)
@@ -149,21 +159,27 @@ def expected(weights: Weights, feeders: Feeders, plan: MeterPlan, readings: Read
     stations = p.shape[1]
     total = np.stack([np.bincount(station, weights=row * below, minlength=stations) for row in weights.classes])
     own = np.bincount(station, weights=(weights.sigma_kw**2) * below, minlength=stations)
-    factor = _factors(total, own, (p, q, known, sigma), (mean, spread))
+    steady = np.bincount(station, weights=weights.steady_kw * below, minlength=stations)
+    factor = _factors(total, own, (p - steady, q, known, sigma), (mean, spread))
     of_node = factor[:, station] * below[:, None] + mean[:, None, :] * ~below[:, None]
     consumed = np.einsum("tdk,kd->td", of_node[:, :, :3], weights.classes[:3])
-    p_node = consumed + of_node[:, :, 3] * weights.classes[3]
-    tan = np.where(known > 0.0, np.clip(q / np.maximum(np.einsum("tsk,ks->ts", factor[:, :, :3], total[:3]), 1.0), -0.5, 1.0), TAN)
+    p_node = consumed + of_node[:, :, 3] * weights.classes[3] + weights.steady_kw
+    tan = np.where(
+        known > 0.0, np.clip(q / np.maximum(np.einsum("tsk,ks->ts", factor[:, :, :3], total[:3]), 1.0), -0.5, 1.0), TAN
+    )
     q_node = consumed * np.where(below, tan[:, station], TAN)
     blind = np.where(below & (known[:, station] == 0.0), 1.0, 0.0) + np.where(below, 0.0, 1.0)
     common = np.sqrt(np.einsum("tk,kd->td", spread**2, weights.classes**2))
-    sky = (mean[:, 3] / SUN_MEAN)[:, None]
+    sky = sky_of(weights, when)[:, None]
     sigma_node = np.sqrt(weights.sigma_kw**2 + (sky * weights.sun_sigma_kw) ** 2 + blind * common**2)
     return Pseudo(p_node, q_node, sigma_node, Q_SIGMA_SHARE * sigma_node)
 
 
 def _factors(
-    total: FloatArray, own: FloatArray, meter: tuple[FloatArray, FloatArray, FloatArray, FloatArray], prior: tuple[FloatArray, FloatArray]
+    total: FloatArray,
+    own: FloatArray,
+    meter: tuple[FloatArray, FloatArray, FloatArray, FloatArray],
+    prior: tuple[FloatArray, FloatArray],
 ) -> FloatArray:
     """Return the classes' factors (t, s, 4) given P and Q of each station: two linear measurements of four factors."""
     p, q, known, sigma = meter

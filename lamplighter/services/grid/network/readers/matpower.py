@@ -243,7 +243,9 @@ def _loads(bus: FloatArray) -> LoadTable:
     p = rows[:, PD] * 1000.0
     names = np.array([f"load {int(number)}" for number in rows[:, BUS_I].tolist()], dtype=np.str_)
     zero = np.zeros(len(rows), np.int64)
-    return LoadTable(names, node, p, rows[:, QD] * 1000.0, connections(p), kinds(p, np.full(len(p), "")), zero, np.full(len(rows), ""))
+    return LoadTable(
+        names, node, p, rows[:, QD] * 1000.0, connections(p), kinds(p, np.full(len(p), "")), zero, np.full(len(rows), "")
+    )
 
 
 def _generation(bus: FloatArray, gen: FloatArray, place: dict[int, int]) -> GenerationTable:
