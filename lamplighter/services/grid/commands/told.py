@@ -2,6 +2,8 @@
 """What subcommands share: opening a city, its demand by class curves, a table on the terminal, a JSON file."""
 
 import json
+import re
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,23 +17,21 @@ from lamplighter.city.directory import find_city
 from lamplighter.city.folder import load
 from lamplighter.services import discover
 from lamplighter.services.grid.network.demand import nodes_kw
-from lamplighter.services.grid.network.model import Grid
+from lamplighter.services.grid.network.model import Grid, GridError
 from lamplighter.services.grid.network.prepared import Prepared, prepare
+from lamplighter.services.grid.network.readers import is_city, load_grid, network_of
+from lamplighter.services.grid.network.tables import Network
 from lamplighter.terms.columns import FloatArray
 
 HEADINGS = {
     "connections": "homes",
+    "p_kw": "kW",
     "charging_points": "points",
     "sn_kva": "kVA",
     "loading": "load",
     "headroom_kva": "room",
     "cable_loading": "cable",
     "voltage_lowest_pu": "u min",
-    "voltage_mean_abs_percent": "u mean %",
-    "voltage_p99_percent": "u p99 %",
-    "voltage_lowest_p99_percent": "lowest u p99 %",
-    "cable_p99_share": "cable p99",
-    "transformer_p99_share": "transformer p99",
 }
 
 
@@ -42,6 +42,42 @@ def opened_city(name: str) -> Prepared:
     if "grid" not in cities:
         raise click.ClickException(f"{path}: the city has no grid. Build it anew with `lamplighter city build {name}`.")
     return prepare(cities["grid"])
+
+
+@dataclass(frozen=True)
+class Opened:
+    """A grid as asked for: its tables, charging (n,) to be added to its demands, a title and what its powers are."""
+
+    network: Network
+    charging_kw: FloatArray
+    title: str
+    told: str
+
+
+def opened_grid(asked: str, hour: float = 18.5, charging_share: float = 0.0) -> Opened:
+    """Open any grid; what is wrong with it ends the command in one plain message."""
+    try:
+        if not is_city(asked):
+            network = load_grid(asked)
+            return Opened(network, np.zeros(len(network.nodes.id)), network.name, "powers as in the file")
+        prepared = opened_city(asked)
+    except GridError as error:
+        raise click.ClickException(str(error)) from error
+    grid = prepared.grid
+    groups = grid.groups
+    weights = groups.point_count * groups.p_point_kw[groups.point_group] * charging_share
+    network = network_of(grid, asked, hour)
+    told = f"{hour:g} h of a winter working day, {charging_share:.0%} of the points charging"
+    charging = np.bincount(groups.point_node, weights=weights, minlength=len(grid.nodes.id))
+    return Opened(network, np.asarray(charging, np.float64), prepared.city.title, told)
+
+
+def drawing_file(asked: Path | None, name: str) -> Path:
+    """Return where to draw: the file asked for, else grid-NAME.svg in the folder one is in."""
+    file = asked or Path(f"grid-{re.sub(r'[^A-Za-z0-9_.-]', '_', Path(name).name)}.svg")
+    if not file.parent.exists():
+        raise click.UsageError(f"--svg {file}: the folder {file.parent} does not exist; make it first.")
+    return file
 
 
 def demand_of(grid: Grid, hour: float, charging_share: float) -> FloatArray:

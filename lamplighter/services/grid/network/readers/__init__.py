@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Readers: each makes a Network of one kind of file, units converted here and nowhere else. `load_grid` finds the right one."""
 
-from lamplighter.services.grid.network.readers.load import load_grid
+from lamplighter.services.grid.network.readers.city import network_of
+from lamplighter.services.grid.network.readers.load import is_city, load_grid, load_year
 
-__all__ = ["load_grid"]
+__all__ = ["is_city", "load_grid", "load_year", "network_of"]

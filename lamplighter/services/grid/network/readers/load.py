@@ -38,6 +38,12 @@ def load_grid(asked: str) -> Network:
     return network
 
 
+def is_city(asked: str) -> bool:
+    """Return whether `load_grid` would look for a city: no file and no SimBench code."""
+    path = Path(asked).expanduser()
+    return not path.is_file() and not SIMBENCH.fullmatch(asked) and path.suffix not in (".m", ".json")
+
+
 def load_year(asked: str) -> tuple[Network, year.Year]:
     """Return a SimBench network and its year of quarters of an hour. GridError where the grid brings no year."""
     if not SIMBENCH.fullmatch(asked) or Path(asked).is_file():

@@ -1,0 +1,81 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Estimates of consecutive steps: each by itself, then again with what the steps before say of the sources' voltage.
+
+A source's voltage moves little from one quarter of an hour to the next, while its meter's error is new each time. A local
+level model (Durbin and Koopman 2012, section 2.1) follows it forward in time only; how much it moves is found from the
+estimates themselves, and a step beyond four standard deviations (a tap) starts it anew.
+"""
+
+from dataclasses import replace
+
+import numpy as np
+
+from lamplighter.services.grid.network.estimation.fit import Estimated, Fit, estimate_states
+from lamplighter.services.grid.network.estimation.meters import Readings
+from lamplighter.services.grid.network.estimation.prior import Moments, expected
+from lamplighter.services.grid.network.model import ABSENT
+from lamplighter.services.grid.network.topology import Feeders
+from lamplighter.terms.columns import FloatArray, IntArray
+
+GATE = 4.0
+FORGET = 0.98  # weight of the past in the running variance of the level's moves
+MOVES_AT_START_PU = 0.002
+
+
+def follow(estimate_pu: FloatArray, sigma_pu: float, start: FloatArray, moves: float = MOVES_AT_START_PU) -> tuple[FloatArray, FloatArray]:
+    """Return what the steps before let expect of a level (t,), and its variance (t,); inf at a start (t,) of a series.
+
+    Var(y_t - y_t-1) = q + 2 r for a level that moves with variance q under errors of variance r: so is q found, forgetting.
+    """
+    level, variance = 0.0, np.inf
+    r, q = sigma_pu**2, moves**2
+    seen = q + 2.0 * r
+    expectation, spread = np.zeros(len(estimate_pu)), np.full(len(estimate_pu), np.inf)
+    for step, value in enumerate(estimate_pu.tolist()):
+        if bool(start[step]) or not np.isfinite(value):
+            variance = np.inf
+        if np.isfinite(variance):
+            variance += q
+            if (value - level) ** 2 > GATE**2 * (variance + r):
+                variance = np.inf
+            else:
+                expectation[step], spread[step] = level, variance
+        if not np.isfinite(value):
+            continue
+        if np.isfinite(variance):
+            before = estimate_pu[step - 1]
+            seen = FORGET * seen + (1.0 - FORGET) * float(value - before) ** 2 if np.isfinite(before) else seen
+            q = max(seen - 2.0 * r, (0.02 * sigma_pu) ** 2)
+            gain = variance / (variance + r)
+            level, variance = level + gain * (value - level), (1.0 - gain) * variance
+        else:
+            level, variance = value, r
+    return expectation, spread
+
+
+def estimate_series(fit: Fit, feeders: Feeders, readings: Readings, when: Moments, step: IntArray, level_sigma_pu: float) -> Estimated:
+    """Return the states of steps (t,), numbered by `step`: where numbers follow one another the past is used.
+
+    level_sigma_pu: standard deviation of a source's voltage as estimated from one step alone (`spread.Spread.u_pu` there).
+    """
+    pseudo = expected(fit.weights, feeders, fit.plan, readings, when)
+    first = estimate_states(fit, readings, pseudo)
+    start = np.concatenate([[True], np.diff(step) != 1])
+    if start.all():
+        return first
+    u, sigma = readings.u_pu.copy(), np.broadcast_to(fit.plan.u_sigma_pu, readings.u_pu.shape).copy()
+    known = readings.u_known.copy()
+    for source in fit.network.sources.node.tolist():
+        meter = int(np.argmax(fit.plan.u_node == source)) if np.any(fit.plan.u_node == source) else ABSENT
+        if meter == ABSENT:
+            continue
+        level, variance = follow(first.u_pu[:, source], level_sigma_pu, start)
+        told = np.isfinite(variance)
+        own = np.where(known[:, meter], sigma[:, meter] ** -2, 0.0)
+        before = np.where(told, 1.0 / np.where(told, variance, 1.0), 0.0)
+        weight = own + before
+        any_way = weight > 0.0
+        u[any_way, meter] = ((own * u[:, meter] + before * level) / np.where(any_way, weight, 1.0))[any_way]
+        sigma[any_way, meter] = 1.0 / np.sqrt(weight[any_way])
+        known[:, meter] |= told
+    return estimate_states(fit, replace(readings, u_pu=u, u_known=known), pseudo, u_sigma_pu=sigma)

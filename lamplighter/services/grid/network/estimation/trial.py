@@ -1,0 +1,199 @@
+# SPDX-License-Identifier: Apache-2.0
+"""An estimate held against a true state that is known: drawn meters, errors, and how often the intervals were right."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from lamplighter.services.grid.network.demand import POWER_FACTOR_TAN, commerce, household
+from lamplighter.services.grid.network.engine import Flow
+from lamplighter.services.grid.network.estimation.fit import Estimated, Fit, open_fit
+from lamplighter.services.grid.network.estimation.meters import plan_of, read_meters
+from lamplighter.services.grid.network.estimation.prior import Moments, moments_of, sky_of, usual_kw, weights_of
+from lamplighter.services.grid.network.estimation.series import estimate_series
+from lamplighter.services.grid.network.estimation.spread import CONFIDENCE, Spread, spread_in, spread_of
+from lamplighter.services.grid.network.flow import FlowEngine, open_flow, solve
+from lamplighter.services.grid.network.model import ABSENT
+from lamplighter.services.grid.network.readers.year import Year, node_powers
+from lamplighter.services.grid.network.tables import Network
+from lamplighter.services.grid.network.topology import Feeders, feeders
+from lamplighter.terms.columns import FloatArray, IntArray
+
+DAY_STEPS = 96
+WARM_UP_STEPS = 48  # before each scored stretch, so that the source's level has settled as in a system that runs
+SKIES = (0.0, 0.5, 1.0)
+DRAWN_SPREAD = 0.6  # of a connection's power around its class, where a grid brings no year
+
+
+@dataclass(frozen=True)
+class Trial:
+    """A grid set up for a trial: its engine for the truth, its estimator, and the spread at three skies."""
+
+    network: Network
+    year: Year | None
+    engine: FlowEngine
+    feeders: Feeders
+    fit: Fit
+    spreads: tuple[Spread, ...]
+
+
+@dataclass(frozen=True)
+class Errors:
+    """Errors over all scored steps: of voltages below the stations, of each step's lowest voltage, of loading in shares of
+    the rating; and in which share of all cases the 95 % interval held the truth. half_interval: mean half width."""
+
+    steps: int
+    unsettled_steps: int
+    voltage_mean_abs_percent: float
+    voltage_p99_percent: float
+    voltage_lowest_mean_percent: float
+    voltage_lowest_p99_percent: float
+    voltage_lowest_most_percent: float
+    line_p99_share: float
+    transformer_p99_share: float
+    voltage_covered_share: float
+    line_covered_share: float
+    voltage_half_interval_percent: float
+    line_half_interval_share: float
+
+
+def open_trial(network: Network, year: Year | None, which: str) -> Trial:
+    """Return a trial with one of the usual sets of meters."""
+    engine = open_flow(network)
+    small = engine.network
+    tree = feeders(small)
+    weights = weights_of(small, tree)
+    plan = plan_of(small, tree, which, usual_kw(weights, len(small.nodes.id)))
+    night = spread_of(small, tree, plan, weights, SKIES[0])
+    more = tuple(spread_in(small, tree, plan, weights, (night.blocks, sky)) for sky in SKIES[1:])
+    return Trial(network, year, engine, tree, open_fit(small, plan, weights), (night, *more))
+
+
+def drawn_steps(trial: Trial, count: int, seed: int) -> list[tuple[IntArray, int]]:
+    """Return stretches of consecutive steps and how many steps at the start of each are warm-up: whole days, drawn."""
+    dice = np.random.default_rng((seed, 0x57E9))
+    total = trial.year.steps if trial.year is not None else 366 * DAY_STEPS
+    stretches: list[tuple[IntArray, int]] = []
+    left = count
+    while left > 0:
+        scored = min(left, DAY_STEPS)
+        first = int(dice.integers(WARM_UP_STEPS, total - scored))
+        stretches.append((np.arange(first - WARM_UP_STEPS, first + scored, dtype=np.int64), WARM_UP_STEPS))
+        left -= scored
+    return stretches
+
+
+def truth_of(trial: Trial, step: IntArray, dice: np.random.Generator) -> Flow:
+    """Return the true states (t, ...) of the fused network at consecutive steps: the grid's year, or draws around classes."""
+    if trial.year is not None:
+        p, q = node_powers(trial.network, trial.year, slice(int(step[0]), int(step[-1]) + 1))
+    else:
+        p, q = _drawn(trial, step, dice)
+    flow = solve(trial.engine, p, q)
+    kept = np.unique(trial.engine.at, return_index=True)[1]
+    return replace(flow, u_pu=flow.u_pu[:, kept], energised=flow.energised[:, kept])
+
+
+def _drawn(trial: Trial, step: IntArray, dice: np.random.Generator) -> tuple[FloatArray, FloatArray]:
+    """Return demands drawn around the file's own: its powers are those at the classes' highest hour, spread lognormally."""
+    loads, when = trial.network.loads, moments_of(step)
+    high = float(household(np.arange(0.0, 24.0, 0.25)).max()), float(commerce(np.arange(0.0, 24.0, 0.25)).max())
+    curve = np.stack([household(when.hour) / high[0], commerce(when.hour) / high[1]], axis=1)
+    course = curve[:, np.where(loads.kind == 1, 1, 0)]
+    spread = DRAWN_SPREAD / np.sqrt(np.maximum(loads.connections_count, 1.0))
+    noise = np.exp(spread * dice.normal(size=course.shape) - 0.5 * spread**2)
+    many = len(trial.network.nodes.id)
+    p, q = np.zeros((len(step), many)), np.zeros((len(step), many))
+    tan = np.where(loads.p_kw != 0.0, loads.q_kvar / np.where(loads.p_kw != 0.0, loads.p_kw, 1.0), POWER_FACTOR_TAN)
+    np.add.at(p, (slice(None), loads.node), course * noise * loads.p_kw)
+    np.add.at(q, (slice(None), loads.node), course * noise * loads.p_kw * tan)
+    return p, q
+
+
+def _at_sky(trial: Trial, when: Moments, name: str) -> FloatArray:
+    """Return a spread's column (t, ...) at the sky of each step."""
+    sky = np.clip(sky_of(trial.fit.weights, when), 0.0, 1.0)
+    low = np.minimum((sky * (len(SKIES) - 1)).astype(np.int64), len(SKIES) - 2)
+    share = (sky * (len(SKIES) - 1) - low)[:, None]
+    table = np.stack([getattr(spread, name) for spread in trial.spreads])
+    return (1.0 - share) * table[low] + share * table[low + 1]
+
+
+@dataclass
+class Tally:
+    """Errors as they are gathered, step by step."""
+
+    voltage: list[FloatArray]
+    lowest: list[FloatArray]
+    line: list[FloatArray]
+    transformer: list[FloatArray]
+    voltage_held: list[float]
+    line_held: list[float]
+    half_voltage: list[float]
+    half_line: list[float]
+    unsettled: int
+
+
+def _score(trial: Trial, tally: Tally, truth: Flow, found: Estimated, when: Moments) -> None:
+    settled = found.found
+    tally.unsettled += int(np.count_nonzero(~settled))
+    low = trial.feeders.node_station != ABSENT
+    lines = len(trial.engine.network.lines.id)
+    line = np.flatnonzero(low[trial.engine.network.lines.from_node])
+    gap = np.abs(found.u_pu - truth.u_pu)[settled][:, low]
+    lowest = np.abs(found.u_pu[settled][:, low].min(axis=1) - truth.u_pu[settled][:, low].min(axis=1))
+    loading = np.abs(found.loading - truth.loading)[settled]
+    half_u = CONFIDENCE * _at_sky(trial, when, "u_pu")[settled][:, low]
+    half_line = CONFIDENCE * _at_sky(trial, when, "loading")[settled][:, line]
+    tally.voltage.append(gap.astype(np.float32).ravel())
+    tally.lowest.append(lowest)
+    tally.line.append(loading[:, line].astype(np.float32).ravel())
+    tally.transformer.append(loading[:, lines:].ravel())
+    tally.voltage_held.append(float(np.mean(gap <= half_u)))
+    tally.line_held.append(float(np.mean(loading[:, line] <= half_line + 1e-4)))
+    tally.half_voltage.append(float(np.mean(half_u)))
+    tally.half_line.append(float(np.mean(half_line)))
+
+
+def run_trial(
+    trial: Trial, stretches: list[tuple[IntArray, int]], seed: int, progress: Callable[[int], None] = lambda steps: None
+) -> Errors:
+    """Draw truths and meters of stretches of steps (each with so many of warm-up), estimate, and return the errors."""
+    dice = np.random.default_rng((seed, 0x3E75))
+    tally = Tally([], [], [], [], [], [], [], [], 0)
+    sources = trial.engine.network.sources.node
+    level_sigma = float(trial.spreads[0].u_pu[sources].max())
+    for step, warm in stretches:
+        truth = truth_of(trial, step, dice)
+        readings = read_meters(trial.fit.plan, trial.engine.network, truth, dice)
+        when = moments_of(step)
+        found = estimate_series(trial.fit, trial.feeders, readings, when, step, level_sigma).part(slice(warm, None))
+        truth = replace(truth, u_pu=truth.u_pu[warm:], loading=truth.loading[warm:])
+        _score(trial, tally, truth, found, Moments(when.hour[warm:], when.day[warm:]))
+        progress(len(step) - warm)
+    return _errors(tally)
+
+
+def _errors(tally: Tally) -> Errors:
+    voltage, lowest = 100.0 * np.concatenate(tally.voltage), 100.0 * np.concatenate(tally.lowest)
+    line, transformer = np.concatenate(tally.line), np.concatenate(tally.transformer)
+
+    def p99(values: FloatArray) -> float:
+        return round(float(np.quantile(values, 0.99)), 5) if len(values) else 0.0
+
+    return Errors(
+        steps=len(lowest) + tally.unsettled,
+        unsettled_steps=tally.unsettled,
+        voltage_mean_abs_percent=round(float(voltage.mean()), 5),
+        voltage_p99_percent=p99(voltage),
+        voltage_lowest_mean_percent=round(float(lowest.mean()), 5),
+        voltage_lowest_p99_percent=p99(lowest),
+        voltage_lowest_most_percent=round(float(lowest.max()), 5),
+        line_p99_share=p99(line),
+        transformer_p99_share=p99(transformer),
+        voltage_covered_share=round(float(np.mean(tally.voltage_held)), 4),
+        line_covered_share=round(float(np.mean(tally.line_held)), 4),
+        voltage_half_interval_percent=round(100.0 * float(np.mean(tally.half_voltage)), 4),
+        line_half_interval_share=round(float(np.mean(tally.half_line)), 4),
+    )
