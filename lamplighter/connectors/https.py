@@ -160,6 +160,7 @@ class HttpServer:
         self._listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             self._listener.bind((door.host, door.port))
+            self._listener.listen(AT_ONCE_MAX)  # at once, so that who asks before the thread runs waits and is not turned away
             self._server = uvicorn.Server(self._config())
             if door.tls_cert_file is not None:
                 self._server.config.load()

@@ -17,7 +17,7 @@ from lamplighter.services.lighting.talq.shape import Rows, Shape, Wrong, faults,
 MANDATORY: Mapping[str, tuple[str, ...]] = {
     "BasicFunction": ("swVersion",),
     "GatewayFunction": ("cmsUri", "cmsAddress", "gatewayUri", "gatewayAddress", "crlUrn", "vendor"),
-    "CommunicationFunction": ("communicationFailure",),
+    "CommunicationFunction": ("communicationFailure", "physicalAddress"),
     "LampActuatorFunction": (
         "defaultLightState", "targetLightCommand", "feedbackLightCommand", "actualLightState", "calendarID",
     ),

@@ -139,7 +139,7 @@ class Collector:
             slot = slots.of.get((one.address, one.function)) if one.function else slots.first.get((one.address, code))
             if slot is None or slots.kind[slot] != code or one.at_s < slots.at_s[slot]:
                 self.left += 1
-            elif one.name in ("reactivePower", "totalReactivePower"):
+            elif one.name in ("reactivePower", "totalVAR"):
                 slots.reactive_var[slot] = one.value
             else:
                 slots.value[slot], slots.at_s[slot] = one.value, one.at_s

@@ -204,7 +204,7 @@ TYPES: Mapping[str, str] = {
     "calendarID": "AttributeString", "cloEnabled": "AttributeBoolean", "activePower": "AttributeFloat",
     "reactivePower": "AttributeFloat", "activeEnergy": "AttributeFloat", "operatingHours": "AttributeFloat",
     "numberOfLamps": "AttributeInteger", "lampFailure": "AttributeBoolean", "actuatorReference": "AttributeString",
-    "totalActivePower": "AttributeFloat", "totalReactivePower": "AttributeFloat", "totalActiveEnergy": "AttributeFloat",
+    "totalPower": "AttributeFloat", "totalVAR": "AttributeFloat", "totalActiveEnergy": "AttributeFloat",
     "supplyLoss": "AttributeBoolean",
 }  # fmt: skip
 

@@ -17,8 +17,8 @@ MEASURED = {
     "actualLightState": ("LampActuatorFunction", 1.0),
     "activePower": ("LampMonitorFunction", 1.0),  # W
     "reactivePower": ("LampMonitorFunction", 1.0),  # var
-    "totalActivePower": ("ElectricalMeterFunction", 1000.0),  # kW to W
-    "totalReactivePower": ("ElectricalMeterFunction", 1000.0),  # kvar to var
+    "totalPower": ("ElectricalMeterFunction", 1000.0),  # kW to W
+    "totalVAR": ("ElectricalMeterFunction", 1000.0),  # kvar to var
 }
 EVENT_ATTRIBUTES = frozenset(("lampFailure", "supplyLoss", "communicationFailure"))
 _VALUE = Record(("attributeName", "attributeValue"), {"attributeName": docs.TEXT, "attributeValue": docs.ATTRIBUTE})

@@ -61,6 +61,7 @@ class SimulatedLamps:
         self._power_kw, self._reactive_kvar, self._energy_kwh = np.zeros(cabinets), np.zeros(cabinets), np.zeros(cabinets)
         self._power_at_s: FloatArray = np.full(cabinets, -np.inf)
         self._waiting: list[Message] = []
+        self._since_s = float("inf")  # when boxes were first listened to: before, none of them is silent
 
     # What they are told ------------------------------------------------------------------------------------------------------
 
@@ -128,6 +129,7 @@ class SimulatedLamps:
 
     def observed(self, readings: Sequence[Reading], now_s: float) -> None:
         """Take the boxes' reports of a minute."""
+        self._since_s = min(self._since_s, now_s)
         frames = np.frombuffer(wire.decode(readings, self.layout), dtype=wire.FRAME)
         for name, places, scale in (
             ("dimming_level", self.layout.segments.asset, 0.005),
@@ -148,7 +150,7 @@ class SimulatedLamps:
 
     def silent(self, segment: int, now_s: float) -> bool:
         """Tell whether a segment has not reported for more than two minutes."""
-        return bool(now_s - self._level_at_s[segment] > 2.5 * CADENCE_S)
+        return bool(now_s - max(self._level_at_s[segment], self._since_s) > 2.5 * CADENCE_S)
 
     def member(self, address: str, now_s: float) -> dict[str, Any]:
         """Return a member with its attributes as they are; KeyError where there is none."""
@@ -189,6 +191,7 @@ class SimulatedLamps:
         radio = {
             "id": "communication",
             "type": "CommunicationFunction",
+            "physicalAddress": _attribute("String", f"simulated/{self.segment_id[segment]}", None),
             "communicationFailure": _attribute("Boolean", failed, moment(now_s)),
         }
         name = self.segment_id[segment]
@@ -201,8 +204,8 @@ class SimulatedLamps:
         meter = {
             "id": METER,
             "type": "ElectricalMeterFunction",
-            "totalActivePower": _attribute("Float", round(float(self._power_kw[cabinet]), 3), at),
-            "totalReactivePower": _attribute("Float", round(float(self._reactive_kvar[cabinet]), 3), at),
+            "totalPower": _attribute("Float", round(float(self._power_kw[cabinet]), 3), at),
+            "totalVAR": _attribute("Float", round(float(self._reactive_kvar[cabinet]), 3), at),
             "totalActiveEnergy": _attribute("Float", round(float(self._energy_kwh[cabinet]), 3), at),
         }
         return {"address": address, "name": name, "class": METER_CLASS, "functions": [_basic(name), meter]}
@@ -254,7 +257,12 @@ CLASSES: tuple[Mapping[str, Any], ...] = (
                 ("lightStateChange", "invalidCalendar", "invalidProgram"),
             ),
             _about(MONITOR, "LampMonitorFunction", {"numberOfLamps": _READ, "lampFailure": _READ}, ("lampFailure",)),
-            _about("communication", "CommunicationFunction", {"communicationFailure": _READ}, ("communicationFailure",)),
+            _about(
+                "communication",
+                "CommunicationFunction",
+                {"physicalAddress": _READ, "communicationFailure": _READ},
+                ("communicationFailure",),
+            ),
         ],
     },
     {
@@ -265,8 +273,8 @@ CLASSES: tuple[Mapping[str, Any], ...] = (
                 METER,
                 "ElectricalMeterFunction",
                 {
-                    "totalActivePower": {**_READ, "unit": "KiloWatt"},
-                    "totalReactivePower": {**_READ, "unit": "KiloVoltAmpereReactive"},
+                    "totalPower": {**_READ, "unit": "KiloWatt"},
+                    "totalVAR": {**_READ, "unit": "KiloVoltAmpereReactive"},
                     "totalActiveEnergy": {**_READ, "unit": "KiloWattHours"},
                 },
             ),

@@ -18,7 +18,7 @@ LOGGERS_MAX = 20
 _LOGGABLE = frozenset(
     (*MEASURED, "totalActiveEnergy", "communicationFailure", "lampFailure", "calendarID", "feedbackLightCommand")
 )
-_DEFAULT = ("actualLightState", "totalActivePower", "totalReactivePower", "totalActiveEnergy")
+_DEFAULT = ("actualLightState", "totalPower", "totalVAR", "totalActiveEnergy")
 
 
 class Loggers:

@@ -83,7 +83,7 @@ KEPT = {
     "LampMonitorFunction": frozenset(
         ("activePower", "reactivePower", "activeEnergy", "operatingHours", "numberOfLamps", "lampFailure", "actuatorReference")
     ),
-    "ElectricalMeterFunction": frozenset(("totalActivePower", "totalReactivePower", "totalActiveEnergy", "supplyLoss")),
+    "ElectricalMeterFunction": frozenset(("totalPower", "totalVAR", "totalActiveEnergy", "supplyLoss")),
 }
 
 # Functions that tell of somebody at a place and a time, however few: they are refused where they are announced.

@@ -73,7 +73,7 @@ def paired(city: CityData, layout: Layout, begin_s: float, token: str = TOKEN) -
     start = DialectStart(city, layout, cms_uri, gateway_uri, {}, b"", counted(1))
     sides["cms"] = cms = TalqCms(start)
     sides["gateway"] = gateway = TalqGateway(layout, city.name, (gateway_uri, cms_uri), counted(2))
-    clients = [HttpClient(Peer(gateway_uri, token)), HttpClient(Peer(cms_uri, token))]
+    clients = [HttpClient(Peer(gateway_uri, token, timeout_s=60.0)), HttpClient(Peer(cms_uri, token, timeout_s=60.0))]
     pair = Pair(cms, gateway, field_, begin_s, clients, servers)
     clock.append(pair)
     try:

@@ -27,7 +27,7 @@ from schemathesis.specs.openapi.checks import (  # noqa: E402
 
 pytestmark = published.there
 CHECKS = [not_a_server_error, status_code_conformance, content_type_conformance, response_schema_conformance]
-SHORT = {True: 4, False: 1}  # examples of an operation that the lighting profile makes mandatory, and of another
+SHORT = {True: 3, False: 1}  # examples of an operation that the lighting profile makes mandatory, and of another
 LONG = {True: 400, False: 60}
 
 
