@@ -5,6 +5,7 @@ from lamplighter.services.lighting.commands.check import check
 from lamplighter.services.lighting.commands.compare import compare
 from lamplighter.services.lighting.commands.curve import curve
 from lamplighter.services.lighting.commands.design import design
+from lamplighter.services.lighting.commands.export import export
 from lamplighter.services.lighting.commands.group import lighting
 from lamplighter.services.lighting.commands.least import least
 from lamplighter.services.lighting.commands.night import night
@@ -12,7 +13,7 @@ from lamplighter.services.lighting.commands.plot import plot
 from lamplighter.services.lighting.commands.residents import residents
 from lamplighter.services.lighting.commands.talq import talq
 
-for command in (check, compare, curve, design, least, night, plot, residents, talq):
+for command in (check, compare, curve, design, export, least, night, plot, residents, talq):
     lighting.add_command(command)
 
 __all__ = ["lighting"]
