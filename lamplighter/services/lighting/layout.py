@@ -21,7 +21,7 @@ class Segments:
     design: class code; volume_weight: in the design class; by_traffic: follows counted traffic, else the clock;
     bound_share (s, t): shares of the largest flow where the weight of volume changes; bound_relax (s, t + 1): classes below
     design in each interval between them; figures (s, 7): luminance, uniformity, lengthwise uniformity, glare, edge ratio, average
-    and least illuminance at full output.
+    and least illuminance at full output; facade_lx (s,): most light on a wall beside the road at full output, new.
     """
 
     asset: IntArray
@@ -40,6 +40,7 @@ class Segments:
     power_w: FloatArray
     lamps: IntArray
     figures: FigureTable
+    facade_lx: FloatArray
 
 
 @dataclass(frozen=True)

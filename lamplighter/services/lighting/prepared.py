@@ -10,6 +10,7 @@ from lamplighter.services.lighting import plan, stretches
 from lamplighter.services.lighting.flows import network
 from lamplighter.services.lighting.flows.network import Related
 from lamplighter.services.lighting.layout import REST, WORK, Layout, Local, Points, Segments, Sites, Surroundings, Timetables
+from lamplighter.services.lighting.obtrusive import facades
 from lamplighter.services.lighting.photometry import classes, luminaires, quality
 from lamplighter.services.lighting.photometry.field import RoadField
 from lamplighter.services.lighting.selection import weights
@@ -176,9 +177,9 @@ def _timetables(city: CityData, cells: TextArray) -> Timetables:
 
 
 def _segments(
-    city: CityData, table: Table, fields: tuple[IntArray, FloatArray], cells: TextArray, cabinets: TextArray
+    city: CityData, table: Table, fields: tuple[IntArray, FloatArray, FloatArray], cells: TextArray, cabinets: TextArray
 ) -> Segments:
-    field, unit = fields
+    field, unit, facade = fields
     flux_klm = table["rated_flux_lm"] / UNIT_LM
     maintenance = table["maintenance_ratio"]
     figures = unit[field].copy()
@@ -208,6 +209,7 @@ def _segments(
         power_w=table["rated_power_w"],
         lamps=table["luminaires"],
         figures=figures,
+        facade_lx=facade[field] * flux_klm,
     )
 
 
@@ -224,7 +226,7 @@ def prepare(city: CityData) -> Layout:
     table, cells, cabinets, lamps = (city.tables[name] for name in ("segments", "cells", "cabinets", "luminaires"))
     roads, field = distinct_fields(table)
     points, unit = points_of(roads)
-    segments = _segments(city, table, (field, unit), cells["id"], cabinets["id"])
+    segments = _segments(city, table, (field, unit, facades.per_klm_lx(roads)), cells["id"], cabinets["id"])
     areas = np.array(city.areas, dtype=np.str_)
     span = city.span
     own_id = city.assets.id[span]

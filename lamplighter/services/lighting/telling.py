@@ -7,6 +7,7 @@ import numpy as np
 
 from lamplighter.services.lighting import required
 from lamplighter.services.lighting.layout import Layout, calendar_output
+from lamplighter.services.lighting.obtrusive.facades import BEYOND_EDGE_M
 from lamplighter.services.lighting.photometry import classes
 from lamplighter.services.lighting.plan import AVERAGE, LEAST, LUMINANCE
 from lamplighter.services.lighting.required import Need
@@ -109,6 +110,8 @@ def _of_segment(segment: int, snapshot: Snapshot, layout: Layout) -> list[str]:
         said.append("Its lamps are off: it is day, or their cabinet has no supply.")
     else:
         said.append(f"{_light(segment, float(reported.value[local]), kind, layout).capitalize()}, computed for its road surface.")
+        facade_lx = segments.facade_lx[segment] * reported.value[local]
+        said.append(f"A wall {BEYOND_EDGE_M:g} m beyond the road's edge gets {facade_lx:.1f} lx at most, if nothing stands between.")
     force = snapshot.in_force.get(DIM)
     if force is not None and force.active[local]:
         left_min = max(force.expires_s[local] - snapshot.now_s, 0.0) / 60.0
@@ -147,7 +150,8 @@ def explain(snapshot: Snapshot, layout: Layout, asset: int) -> Sequence[str]:
 
 
 def derive(snapshot: Snapshot, state: object, layout: Layout) -> Mapping[str, Column]:
-    """Return each lamp's output as its segment reports it, for the map (columns over the service's own run)."""
+    """Return each lamp's output as its segment reports it, and light on facades at that output, for the map (columns over the
+    service's own run)."""
     del state
     reported = snapshot.latest.get("dimming_level")
     if reported is None:
@@ -157,4 +161,8 @@ def derive(snapshot: Snapshot, state: object, layout: Layout) -> Mapping[str, Co
     at = layout.lamp_asset - layout.start
     source = layout.segments.asset[layout.lamp_segment] - layout.start
     value[at], known_at_s[at], present[at] = reported.value[source], reported.known_at_s[source], reported.present[source]
-    return {"luminaire_dimming_level": Column(value, known_at_s, present)}
+    lit = np.zeros(layout.size)
+    own = layout.segments.asset - layout.start
+    lit[own] = layout.segments.facade_lx * reported.value[own]
+    facade = Column(lit, reported.known_at_s, reported.present)
+    return {"luminaire_dimming_level": Column(value, known_at_s, present), "facade_lx": facade}

@@ -209,6 +209,16 @@ OUTCOMES = (
 LAYERS = (
     Layer("Lamps", LUMINAIRE, "point", "luminaire_dimming_level", 0.0, 1.0, "sequential", "share of full output of each lamp"),
     Layer("Lit streets", SEGMENT, "street", "dimming_level", 0.0, 1.0, "sequential", "share of full output along the street"),
+    Layer(
+        "Light on facades",
+        SEGMENT,
+        "street",
+        "facade_lx",
+        0.0,
+        10.0,
+        "sequential",
+        "most light on a wall 4 m beyond the road's edge, computed for the output that its lamps report; nothing stands between",
+    ),
     Layer("Cabinets", CABINET, "point", "p_kw", 0.0, 3.0, "sequential", "power drawn by the lamps of one cabinet"),
 )
 

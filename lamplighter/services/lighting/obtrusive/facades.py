@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numba import njit
 
-from lamplighter.services.lighting.photometry import columns, field
+from lamplighter.services.lighting.photometry import columns, field, luminaires
 from lamplighter.services.lighting.photometry.columns import Lights
 from lamplighter.services.lighting.photometry.distribution import Distribution
 from lamplighter.services.lighting.photometry.field import RoadField
@@ -87,3 +87,9 @@ def on_facade(road: RoadField, light: Distribution, facades: Facades) -> OnFacad
     """Return the most light that a window beside a road gets."""
     lit, most = walls_lx(road, light, facades, np.array(facades.windows_m))
     return OnFacade(float(lit.max()), float(most.max()))
+
+
+def per_klm_lx(roads: list[tuple[RoadField, str, str]]) -> FloatArray:
+    """Return (f,) the most light on a facade at the usual distance, per 1000 lm, of every road with one of our own optics."""
+    usual = Facades()
+    return np.array([on_facade(road, luminaires.luminaire(optic, 1000.0), usual).vertical_max_lx for road, optic, _ in roads])

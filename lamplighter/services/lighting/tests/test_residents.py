@@ -8,6 +8,7 @@ import click
 import numpy as np
 import pytest
 
+from lamplighter.services.lighting import SERVICE
 from lamplighter.services.lighting.commands.night import quarters
 from lamplighter.services.lighting.commands.residents import curfew, plain, report, show, totals, write_csv
 from lamplighter.services.lighting.obtrusive import facades, nights, upward
@@ -18,7 +19,7 @@ from lamplighter.services.lighting.photometry import luminaires
 from lamplighter.services.lighting.photometry.distribution import Distribution, flux_lm
 from lamplighter.services.lighting.photometry.field import RoadField
 from lamplighter.services.lighting.prepared import distinct_fields
-from lamplighter.services.lighting.tests.small import Small
+from lamplighter.services.lighting.tests.small import EVENING_S, Small
 
 ASKED: dict[str, object] = {
     "year": 2026, "volume": "0:00=-1,6:00=1,20:00=0,22:00=-1", "zone": "E3", "curfew": "23-6", "beyond_m": 4.0,
@@ -174,3 +175,19 @@ def test_a_brighter_clock_means_more_light_at_night(small: Small) -> None:
 def test_mistakes_are_told(small: Small, wrong: dict[str, object], said: str) -> None:
     with pytest.raises(click.UsageError, match=said):
         report(small.city, {**ASKED, **wrong})
+
+
+def test_the_map_shows_light_on_facades_at_the_output_that_lamps_report(small: Small) -> None:
+    layout, table = small.layout, small.city.tables["segments"]
+    snapshot = small.snapshot(EVENING_S, {}, reported=0.4)
+    assert SERVICE.derive is not None
+    column = SERVICE.derive(snapshot, None, layout)["facade_lx"]
+    own = layout.segments.asset - layout.start
+    roads, which = distinct_fields(table)
+    k = 3
+    road, optic, _ = roads[int(which[k])]
+    full = facades.on_facade(road, luminaires.luminaire(optic, float(table["rated_flux_lm"][k])), Facades())
+    assert column.value[own[k]] == pytest.approx(0.4 * full.vertical_max_lx)
+    assert "facade_lx" in {layer.quantity for layer in SERVICE.layers}
+    said = " ".join(SERVICE.explain(snapshot, layout, int(layout.segments.asset[k])))
+    assert f"gets {0.4 * full.vertical_max_lx:.1f} lx at most" in said
