@@ -114,11 +114,11 @@ def serve(city_name: str, cms_uri: str, own_uri: str | None, seed: int, minutes:
     host, port = str(given["host"]), cast("int", given["port"])
     scheme = "https" if files["tls_cert_file"] else "http"
     own = own_uri or f"{scheme}://{host}:{port}/"
-    tls = {name: files[name] for name in ("tls_cert_file", "tls_key_file", "client_ca_file")}
+    tls = files["tls_cert_file"], files["tls_key_file"], files["client_ca_file"]
     try:
         path = "/" + own.split("://", 1)[-1].partition("/")[2]
-        door = Door(host, port, path, token_of(files["token_file"]), **tls)
-        peer = Peer(cms_uri, token_of(files["cms_token_file"]), files["tls_ca_file"], tls["tls_cert_file"], tls["tls_key_file"])
+        door = Door(host, port, path, token_of(files["token_file"]), *tls)
+        peer = Peer(cms_uri, token_of(files["cms_token_file"]), files["tls_ca_file"], tls[0], tls[1])
         gateway = TalqGateway(prepare(city), city.name, (own, cms_uri), lambda: str(uuid.uuid4()))
         server, client = HttpServer(door, lambda asked: gateway.answer(asked, time.time())), HttpClient(peer)
     except (ValueError, OSError) as error:

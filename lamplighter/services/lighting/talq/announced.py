@@ -100,7 +100,7 @@ _CLASSES = KINDS[0]
 
 def kind_of(rows: Sequence[Mapping[str, Any]]) -> Kind | None:
     """Return which kind the rows of a document are, nothing where none fits."""
-    first = rows[0] if rows else {}
+    first = rows[0] if rows else record_of(None)
     names = set(first)
     if first.get("name") in words.SERVICES or str(first.get("name", "")).endswith("Service"):
         return _SERVICES
@@ -112,12 +112,13 @@ def kind_of(rows: Sequence[Mapping[str, Any]]) -> Kind | None:
 
 def verdict(document: Any) -> Verdict:
     """Return what a document is and what is wrong with it."""
-    rows = [record_of(row) for row in rows_of(document)] if isinstance(document, list) else [record_of(document)]
+    listed = rows_of(document)
+    single = bool(record_of(document)) or not listed
+    rows = [record_of(document)] if single else [record_of(row) for row in listed]
     kind = kind_of(rows)
     if kind is None:
         names = ", ".join(dict.fromkeys(k.name for k in (_SERVICES, *KINDS)))
         return Verdict("unknown", len(rows), (f"the document is none of: {names}",), (), ())
-    single = not isinstance(document, list)
     wrong = faults(document, kind.shape if single else Rows(kind.shape))
     if wrong:
         return Verdict(kind.name, len(rows), tuple(map(str, wrong)), (), ())

@@ -118,12 +118,8 @@ def _told(value: object) -> str:
     """Say what stands there without repeating much of it: a foreign text may hold anything."""
     if isinstance(value, str):
         return f"a text of {len(value)} characters" if len(value) > 40 else repr(value)
-    rows = rows_of(value)
-    if rows or value == []:
-        return f"a list of {len(rows)}"
-    if isinstance(value, dict):
-        return "an object"
-    return "missing" if value is None else str(value)[:40].lower() if isinstance(value, bool) else str(value)[:40]
+    kinds: dict[type[object], str] = {list: f"a list of {len(rows_of(value))}", dict: "an object", type(None): "missing"}
+    return kinds.get(type(value)) or str(value).lower()[:40]
 
 
 def _whole(value: object) -> bool:
@@ -182,9 +178,9 @@ def _rows_faults(value: object, shape: Rows, at: str) -> Iterator[Wrong]:
         return
     rows = cast("list[object]", value)
     if shape.at_most is not None and len(rows) > shape.at_most:
-        yield Wrong(at, _told(value), f"a list of {shape.at_most} at most")
+        yield Wrong(at, f"a list of {len(rows)}", f"{shape.at_most} at most")
     if shape.unlike and any(row in rows[:k] for k, row in enumerate(rows)):
-        yield Wrong(at, _told(value), "a list in which no two are equal")
+        yield Wrong(at, f"a list of {len(rows)}", "one in which no two are equal")
     for k, row in enumerate(rows):
         yield from _faults(row, shape.of, f"{at}/{k}")
 
