@@ -8,8 +8,11 @@ import click
 HERE = "lamplighter.services.grid.commands"
 COMMANDS = {
     "hosting": (f"{HERE}.hosting:hosting", "Find how many electric cars a grid hosts, by several ways of steering."),
-    "show": (f"{HERE}.show:show", "Show every station of CITY with its loading and headroom."),
-    "estimate": (f"{HERE}.estimate:estimate", "Estimate drawn states of a grid from its meters, beside the truth."),
+    "show": (f"{HERE}.show:show", "Draw any grid with loading and voltage, and show its stations' headroom."),
+    "export": (f"{HERE}.export:export", "Write any grid as pandapower or power-grid-model JSON."),
+    "estimate": (f"{HERE}.estimate:estimate", "Estimate states of a grid from its meters, beside the truth."),
+    "observe": (f"{HERE}.observe:observe", "Say what meters see of a grid, how sure, and where the next one helps most."),
+    "doubt": (f"{HERE}.doubt:doubt", "Rank likely faults of a grid's model by what its meters say."),
     "reconfigure": (f"{HERE}.reconfigure:command", "Find the configuration of least loss, with a proved bound."),
 }
 

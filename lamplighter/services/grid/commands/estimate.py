@@ -2,133 +2,61 @@
 """`lamplighter grid estimate`: how far the estimate from meters is from a true state that is known."""
 
 import dataclasses
+import time
 from pathlib import Path
 
 import click
-import numpy as np
+from rich.console import Console
 
-from lamplighter.services.grid.commands.told import demand_of, opened_city, print_rows, write_json
-from lamplighter.services.grid.network.demand import POWER_FACTOR_TAN
-from lamplighter.services.grid.network.engine import Flow, Meters, estimate_state, open_engine, power_flow
-from lamplighter.services.grid.network.model import ABSENT, Grid
-from lamplighter.services.grid.network.prepared import Prepared
-from lamplighter.terms.columns import FloatArray
+from lamplighter.services.grid.commands.told import moving_bar, opened_grid, print_facts, write_json
+from lamplighter.services.grid.network.estimation.meters import SETS
+from lamplighter.services.grid.network.estimation.trial import drawn_steps, open_trial, run_trial, whole_year
+from lamplighter.services.grid.network.readers import has_year, load_year
 
-
-@dataclasses.dataclass(frozen=True)
-class EstimateErrors:
-    """Errors of the estimate against the true state, over all low-voltage nodes, branches and steps."""
-
-    steps: int
-    voltage_mean_abs_percent: float
-    voltage_p99_percent: float
-    voltage_lowest_p99_percent: float
-    cable_p99_share: float
-    transformer_p99_share: float
-
-
-def estimate_errors(prepared: Prepared, ends: bool, steps: int, seed: int) -> EstimateErrors:
-    """Return how far the estimate is from drawn true states; meters of class 0.5 and 0.2 %, pseudo-powers by counts.
-
-    ends: whether the voltage meters at feeder ends are read too. Raises where the grid is too large to be estimated so.
-    """
-    grid, dice = prepared.grid, np.random.default_rng((seed, 0xE57))
-    if prepared.estimator is None:
-        raise click.ClickException(
-            f"{len(grid.nodes.id)} nodes are more than estimate_nodes_max; raise it in the city's settings."
-        )
-    engine = open_engine(grid)
-    low = grid.nodes.station != ABSENT
-    errors: list[tuple[FloatArray, float, FloatArray, FloatArray]] = []
-    for _ in range(steps):
-        power = demand_of(grid, float(dice.uniform(6.0, 23.0)), 0.0)
-        charging = _drawn_charging(grid, dice)
-        homes = np.maximum(
-            power + prepared.settings.sigma_connection_kw * np.sqrt(grid.nodes.connections_count) * dice.normal(size=len(power)),
-            0.0,
-        )
-        truth = power_flow(engine, (homes + charging)[None], (homes * POWER_FACTOR_TAN)[None], "newton_raphson")
-        found = estimate_state(prepared.estimator, _measured(prepared, truth, (homes, charging), ends, dice))
-        gap = 100.0 * np.abs(found.u_pu[0] - truth.u_pu[0])[low]
-        lowest = 100.0 * abs(float(found.u_pu[0, low].min() - truth.u_pu[0, low].min()))
-        loading = np.abs(found.loading[0] - truth.loading[0])
-        errors.append((gap, lowest, loading[: grid.branches.lines], loading[grid.branches.lines :]))
-    gaps = np.concatenate([error[0] for error in errors])
-    return EstimateErrors(
-        steps,
-        round(float(gaps.mean()), 4),
-        round(float(np.quantile(gaps, 0.99)), 4),
-        round(float(np.quantile([error[1] for error in errors], 0.99)), 4),
-        round(float(np.quantile(np.concatenate([error[2] for error in errors]), 0.99)), 4),
-        round(float(np.quantile(np.concatenate([error[3] for error in errors]), 0.99)), 4),
-    )
-
-
-def _drawn_charging(grid: Grid, dice: np.random.Generator) -> FloatArray:
-    """Return a drawn evening's charging at the nodes: each point full or off, a quarter of them full."""
-    groups = grid.groups
-    on = dice.binomial(groups.point_count.astype(np.int64), 0.25) * groups.p_point_kw[groups.point_group]
-    return np.bincount(groups.point_node, weights=on, minlength=len(grid.nodes.id)).astype(np.float64)
-
-
-def _measured(
-    prepared: Prepared, truth: Flow, power: tuple[FloatArray, FloatArray], ends: bool, dice: np.random.Generator
-) -> Meters:
-    """Return what meters would say of a true state, and what counts of connections and group sums let expect of each node."""
-    grid = prepared.grid
-    rated, end_rated = grid.nodes.u_rated_v[grid.station_busbar], grid.nodes.u_rated_v[grid.meter_node]
-    sn = grid.branches.rating_kva[grid.station_branch]
-    stations, many = len(sn), len(end_rated)
-    groups = grid.groups
-    of_point = (
-        power[1][groups.point_node]
-        * groups.point_count
-        / np.maximum(np.bincount(groups.point_node, weights=groups.point_count, minlength=len(power[1]))[groups.point_node], 1.0)
-    )
-    drawn = np.bincount(groups.point_group, weights=of_point, minlength=len(groups.id))
-    out = -truth.p_to_kw[0, grid.station_branch] + 0.005 * sn * dice.normal(size=stations)
-    out_q = -truth.q_to_kvar[0, grid.station_branch] + 0.005 * sn * dice.normal(size=stations)
-    homes = out - np.bincount(groups.station, weights=drawn, minlength=stations)
-    share = np.zeros(len(grid.nodes.id))
-    share[grid.tree.node] = prepared.energy_share
-    below = grid.nodes.station != ABSENT
-    station = np.where(below, grid.nodes.station, 0)
-    spread = drawn[groups.point_group] * groups.point_count / np.maximum(groups.points_count[groups.point_group], 1.0)
-    charging = np.bincount(groups.point_node, weights=spread, minlength=len(share))
-    volts = truth.u_pu[0, grid.station_busbar] * rated
-    end_volts = truth.u_pu[0, grid.meter_node] * end_rated
-    return Meters(
-        busbar_u_v=volts * (1.0 + 0.002 * dice.normal(size=stations)),
-        busbar_sigma_v=0.002 * rated,
-        out_p_kw=out,
-        out_q_kvar=out_q,
-        out_sigma_kw=0.005 * sn,
-        end_u_v=end_volts * (1.0 + 0.002 * dice.normal(size=many)) if ends else end_rated,
-        end_sigma_v=(0.002 if ends else 10.0) * end_rated,
-        node_p_kw=np.asarray(np.where(below, homes[station] * share, 0.0) + charging, np.float64),
-        node_q_kvar=np.where(below, out_q[station] * share, 0.0),
-        node_sigma_kw=prepared.settings.sigma_connection_kw * np.sqrt(grid.nodes.connections_count)
-        + 0.02
-        + 0.5 * np.sqrt(11.0 * charging),
-    )
+FACTS = {
+    "steps": "steps",
+    "unsettled_steps": "of these without an estimate",
+    "voltage_mean_abs_percent": "voltage, mean error, %",
+    "voltage_p99_percent": "voltage, 99 % of errors below, %",
+    "voltage_lowest_mean_percent": "lowest voltage of a step, mean error, %",
+    "voltage_lowest_p99_percent": "lowest voltage, 99 % of errors below, %",
+    "voltage_lowest_most_percent": "lowest voltage, largest error, %",
+    "line_p99_share": "cable loading, 99 % of errors below, share of rating",
+    "transformer_p99_share": "transformer loading, 99 % of errors below, share of rating",
+    "voltage_covered_share": "voltages inside their 95 % interval, share",
+    "line_covered_share": "cable loadings inside their 95 % interval, share",
+    "voltage_half_interval_percent": "half of a voltage's interval, mean, %",
+    "line_half_interval_share": "half of a cable loading's interval, mean, share",
+    "meters": "meters",
+    "seconds_a_step": "seconds a step, truth and meters included",
+}
 
 
 @click.command()
-@click.argument("city", default="adlershof")
+@click.argument("grid", default="adlershof")
 @click.option(
-    "--sensors",
-    "meters",
-    type=click.Choice(["station", "ends"]),
-    default="ends",
-    show_default=True,
-    help="Which meters are read.",
-)
-@click.option("--steps", default=50, show_default=True, help="How many states are drawn.")
-@click.option("--seed", default=1, show_default=True, help="Seed of the states and of the meters' errors.")
-@click.option("--json", "into", type=click.Path(path_type=Path), help="Write the errors as JSON into this file too.")
-def estimate(city: str, meters: str, steps: int, seed: int, into: Path | None) -> None:
-    """Estimate drawn states of CITY's grid from its meters, and show how far the estimate is from the truth."""
-    prepared = opened_city(city)
-    found = dataclasses.asdict(estimate_errors(prepared, meters == "ends", steps, seed))
-    print_rows(f"{prepared.city.title}: errors of the estimate, meters: {meters}", [found])
-    write_json(into, {"city": city, "sensors": meters, "seed": seed, **found})
+    "--sensors", "which", type=click.Choice(SETS), default="ends", show_default=True,
+    help="Meters: stations alone; with one voltage at each feeder's end; with three along each feeder.",
+)  # fmt: skip
+@click.option("--steps", default=192, show_default=True, type=click.IntRange(1), help="Quarters of an hour, in whole days drawn.")
+@click.option("--seed", default=1, show_default=True, help="Seed of the days and of the meters' errors.")
+@click.option("--year", "whole", is_flag=True, help="All quarters of an hour of the year.")
+@click.option("--json", "into", type=click.Path(dir_okay=False, path_type=Path), help="Write the errors as JSON into this file too.")
+def estimate(grid: str, which: str, steps: int, seed: int, whole: bool, into: Path | None) -> None:
+    """Estimate states of GRID from its meters, and show how far the estimate is from the truth.
+
+    GRID: a city, a file, or a SimBench code. SimBench's year is the truth where there is one; else demands are drawn
+    around class curves. The estimate sees meters (0.2 % of voltage, 0.5 % of a transformer's rating, drawn errors), counts
+    of connections and registered power; never a profile.
+    """
+    network, year = load_year(grid) if has_year(grid) else (opened_grid(grid).network, None)
+    trial = open_trial(network, year, which)
+    stretches = whole_year(trial) if whole else drawn_steps(trial, steps, seed)
+    total = sum(len(step) - warm for step, warm in stretches)
+    began_s = time.perf_counter()
+    with moving_bar(Console(stderr=True), f"{network.name}, {which}", total) as advance:
+        found = dataclasses.asdict(run_trial(trial, stretches, seed, advance))
+    found["meters"] = len(trial.fit.plan)
+    found["seconds_a_step"] = round((time.perf_counter() - began_s) / sum(len(step) for step, _ in stretches), 6)
+    print_facts(f"{network.name}: errors of the estimate, meters: {which}", {FACTS[name]: value for name, value in found.items()})
+    write_json(into, {"grid": grid, "sensors": which, "seed": seed, "year": whole, **found})

@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """What subcommands share: opening a city, its demand by class curves, a table on the terminal, a JSON file."""
 
+import contextlib
 import json
 import re
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,6 +13,7 @@ import click
 import numpy as np
 from rich.box import SIMPLE
 from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
 
 from lamplighter.city.directory import find_city
@@ -107,3 +110,26 @@ def write_json(into: Path | None, value: dict[str, Any]) -> None:
             into.write_text(json.dumps(value, indent=2) + "\n", encoding="utf-8")
         except OSError as error:
             raise click.UsageError(f"--json {into}: cannot be written ({error.strerror}); choose another place") from error
+
+
+def print_facts(title: str, facts: dict[str, Any]) -> None:
+    """Print names and values below one another."""
+    table = Table(title=title, box=SIMPLE, pad_edge=False, padding=(0, 1, 0, 0), show_header=False)
+    table.add_column()
+    table.add_column(justify="right")
+    for name, value in facts.items():
+        table.add_row(name, f"{value:.4g}" if isinstance(value, float) else str(value))
+    Console().print(table)
+
+
+@contextlib.contextmanager
+def moving_bar(console: Console, what: str, total: int) -> Iterator[Callable[[int], None]]:
+    """Show a progress bar while the block runs; the block calls what it is given with the steps done."""
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console, transient=True) as progress:
+        task = progress.add_task(what, total=total)
+
+        def advance(steps: int) -> None:
+            progress.advance(task, steps)
+
+        yield advance

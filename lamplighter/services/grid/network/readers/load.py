@@ -44,9 +44,14 @@ def is_city(asked: str) -> bool:
     return not path.is_file() and not SIMBENCH.fullmatch(asked) and path.suffix not in (".m", ".json")
 
 
+def has_year(asked: str) -> bool:
+    """Return whether `load_year` reads it: a SimBench code."""
+    return SIMBENCH.fullmatch(asked) is not None and not Path(asked).is_file()
+
+
 def load_year(asked: str) -> tuple[Network, year.Year]:
     """Return a SimBench network and its year of quarters of an hour. GridError where the grid brings no year."""
-    if not SIMBENCH.fullmatch(asked) or Path(asked).is_file():
+    if not has_year(asked):
         raise GridError(f"{asked}: only SimBench grids bring a year; give a code as in 1-LV-urban6--2. Nothing was run.")
     net = pandapower.simbench_net(asked)
     network = pandapower.network_from_net(net, pandapower.simbench_code(asked))

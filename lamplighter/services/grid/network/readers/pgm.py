@@ -30,6 +30,7 @@ CARRIED = ("node", "line", "link", "transformer", "source", "sym_load", "asym_lo
 MEASURED = ("sym_voltage_sensor", "asym_voltage_sensor", "sym_power_sensor", "asym_power_sensor", "fault", "sym_current_sensor",
             "asym_current_sensor", "voltage_regulator", "transformer_tap_regulator")  # fmt: skip
 FREQUENCY_HZ = 50.0
+UNRATED_A = 1e9  # a rating beyond it stands for none
 SK_DEFAULT_MVA = 1e4  # the engine's own default
 STIFF_MVA = 1e9
 DEGREES_A_CLOCK_HOUR = 30.0
@@ -111,12 +112,13 @@ def _nodes(rows: list[dict[str, Any]]) -> NodeTable:
 def _lines(rows: list[dict[str, Any]], nodes: Nodes) -> LineTable:
     r, x, c = _column(rows, "r1"), _column(rows, "x1"), _column(rows, "c1", 0.0)
     own = [_column(rows, name) for name in ("r0", "x0", "c0")]
+    rating = _column(rows, "i_n", math.inf)
     zero = [np.where(np.isnan(o), k * same, o) for o, k, same in zip(own, ZERO_SEQUENCE, (r, x, c), strict=True)]
     return LineTable(
         id=_names(rows, "line"), from_node=nodes.of(rows, "from_node"), to_node=nodes.of(rows, "to_node"),
         in_service=np.ones(len(rows), np.bool_), length_m=_column(rows, "length_m", math.inf), r_ohm=r, x_ohm=x, c_f=c,
         g_s=_column(rows, "tan1", 0.0) * c * 2.0 * math.pi * FREQUENCY_HZ, r0_ohm=zero[0], x0_ohm=zero[1], c0_f=zero[2],
-        i_n_a=_column(rows, "i_n", math.inf), type=np.array([str(row.get("type", "")) for row in rows], dtype=np.str_),
+        i_n_a=np.where(rating < UNRATED_A, rating, np.inf), type=np.array([str(row.get("type", "")) for row in rows], dtype=np.str_),
     )  # fmt: skip
 
 
