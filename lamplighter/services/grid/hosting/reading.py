@@ -38,10 +38,10 @@ def tree_of(network: Network, walk: Reach) -> tuple[Radial, IntArray]:
     z, gain, rating = np.zeros(many, np.complex128), np.ones(many), np.full(many, np.inf)
     is_line = (branch != ABSENT) & (branch < len(lines.id))
     shunt = np.zeros(many, np.complex128)
-    l = branch[is_line]
-    z[is_line] = (lines.r_ohm + 1j * lines.x_ohm)[l] * 1000.0 / u[is_line] ** 2
-    rating[is_line] = np.sqrt(3.0) * u[is_line] * lines.i_n_a[l] / 1000.0
-    half = 0.5 * (lines.g_s - 2j * np.pi * network.frequency_hz * lines.c_f)[l] * u[is_line] ** 2 / 1000.0
+    own = branch[is_line]
+    z[is_line] = (lines.r_ohm + 1j * lines.x_ohm)[own] * 1000.0 / u[is_line] ** 2
+    rating[is_line] = np.sqrt(3.0) * u[is_line] * lines.i_n_a[own] / 1000.0
+    half = 0.5 * (lines.g_s - 2j * np.pi * network.frequency_hz * lines.c_f)[own] * u[is_line] ** 2 / 1000.0
     np.add.at(shunt, np.flatnonzero(is_line), half)
     np.add.at(shunt, parent[is_line], half)
     at = np.flatnonzero((branch != ABSENT) & ~is_line)
@@ -92,6 +92,11 @@ def _peak_noon(network: Network, year: Year) -> int:
 
 def read_night(asked: str) -> Night:
     """Return the worst night of a grid. GridError says what is wrong with it."""
+    return read_case(asked)[0]
+
+
+def read_case(asked: str) -> tuple[Night, Network, IntArray]:
+    """Return the worst night of a grid, its network with closed couplers joined, and that network's node (n,) of each row."""
     network, base, past = _course(asked)
     small, at = fused(network)
     tree, node = tree_of(small, reach(small))
@@ -113,7 +118,7 @@ def read_night(asked: str) -> Night:
         raise GridError(f"{asked}: no connection is supplied; allowed is a grid with loads behind a source. Nothing was run.")
     head = feeders(tree)
     energy = np.bincount(place[low], weights=small.loads.p_kw[low], minlength=len(node))
-    return Night(
+    night = Night(
         asked,
         tree,
         rows(base),
@@ -123,3 +128,4 @@ def read_night(asked: str) -> Night:
         head,
         tuple(small.nodes.id[node].tolist()),
     )
+    return night, small, node

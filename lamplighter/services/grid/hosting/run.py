@@ -34,7 +34,7 @@ def run(night: Night, cars: Cars, way: Way) -> tuple[Result, np.ndarray]:
 
 
 def most(good: Callable[[int], bool], guess: int, highest: int) -> int:
-    """Return the most cars that are good: doubling and halving from a guess, then on from there while any of the next few is good."""
+    """Return the most cars that are good: doubling and halving from a guess, then on while any of the next few is good."""
     low = _edge(good, guess, highest)
     while low < highest:
         better = next((n for n in range(min(low + AHEAD_CARS, highest), low + 1, -1) if good(n)), low)

@@ -7,9 +7,12 @@ from dataclasses import dataclass
 from lamplighter.services.grid.hosting import steered, ways
 from lamplighter.services.grid.hosting.bound import Relaxed, relaxed
 from lamplighter.services.grid.hosting.cars import Cars, draw
+from lamplighter.services.grid.hosting.field import Field, disordered
 from lamplighter.services.grid.hosting.night import Night
+from lamplighter.services.grid.hosting.reading import read_case
 from lamplighter.services.grid.hosting.result import UNSERVED_MAX, WORST_SERVED_MIN, Result
 from lamplighter.services.grid.hosting.run import most, run
+from lamplighter.services.grid.hosting.truth import TrueNight, run_true
 from lamplighter.services.grid.hosting.ways import Way
 from lamplighter.terms.columns import FloatArray
 
@@ -53,6 +56,26 @@ def hosted(night: Night, way: str, seed: int, guess: int | None = None) -> Hoste
     if many not in seen:
         seen[many] = run(night, everyone.head(many), WAYS[way](night, everyone.head(many)))
     return Hosted(many, *seen[many])
+
+
+def hosted_true(asked: str, way: str, seed: int, disorder: int) -> tuple[TrueNight, int]:
+    """Return the night with the most cars that a disordered field hosts, and how many nights tried broke a grid bound."""
+    night, network, row_node = read_case(asked)
+    field = Field(night, network, row_node, disordered(night, disorder))
+    highest = max(CARS_MAX, 40 * len(night.connection_row))
+    everyone = draw(seed, highest, night.connection_row)
+    seen: dict[int, TrueNight] = {}
+
+    def good(many: int) -> bool:
+        if many not in seen:
+            cars = everyone.head(many)
+            seen[many] = run_true(night, cars, WAYS[way](night, cars), field, disorder)
+        return seen[many].hosted
+
+    many = most(good, max(int(0.6 * PER_CONNECTION[way] * len(night.connection_row)), 1), highest)
+    if many not in seen:
+        good(many)
+    return seen[many], sum(not found.kept for found in seen.values())
 
 
 @dataclass(frozen=True)

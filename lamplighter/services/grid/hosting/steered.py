@@ -25,8 +25,8 @@ from lamplighter.services.grid.envelopes.radial import flat, loadings, sweep
 from lamplighter.services.grid.hosting import cars as drawn
 from lamplighter.services.grid.hosting.cars import FULL_KW, STEP_H, STEPS, Cars
 from lamplighter.services.grid.hosting.grouping import depth_pu, grouped
-from lamplighter.services.grid.hosting.night import Night, metered, usual
-from lamplighter.services.grid.hosting.ways import Now, Way, bounds_of
+from lamplighter.services.grid.hosting.night import Night, gains_of, metered, usual
+from lamplighter.services.grid.hosting.ways import Late, Now, Way, bounds_of
 from lamplighter.services.grid.network.sharing import share
 from lamplighter.services.grid.terms import POINT_MIN_KW, POINTS_REPORTED_MIN
 from lamplighter.terms.columns import AnyArray, FloatArray, IntArray
@@ -44,6 +44,11 @@ SHARES = (
     0.995,
 )  # of its energy a car gets at least and at most as needed; what is wanted beyond follows where there is room
 CAREFUL = 0.93  # share of later headroom that is counted on: what is due early then comes first in good time
+LATE_LOADING = 0.95  # what changes until late meters say so stays free, beside the usual gain of demand
+LATE_U_MIN_PU = 0.92  # a line phase may be 0.90 pu (EN 50160); the rest is for what changes until the meter says so
+REMEMBERED = 8  # quarters of an hour whose corrections count
+LATE_RAMP_KW = 11.0  # a group rises by one point in a quarter of an hour, so that what it really loads shows in time
+FORGETS = 0.99
 GUARD_H = 0.5
 SECOND_H = 100.0  # ranks what is not pressing behind what is
 
@@ -114,12 +119,23 @@ class Steering:
         last = np.append(np.flatnonzero(np.diff(head[order])), len(order) - 1)
         end_of = np.arange(many)
         end_of[head[order][last]] = order[last]
+        self._is_meter = np.isin(np.arange(many), self._meters)
+        self._factors: list[FloatArray] = []
+        self._sags: list[FloatArray] = []
+        self._before_kw = np.zeros(len(self._size))
+        self._predicted: FloatArray | None = None
+        self._excess, self._steady = np.zeros(many), np.ones(many)
+        self._gains = gains_of(night)
         self._end = end_of[head]  # the farthest row of each row's feeder, where a voltage meter is
 
     def power(self, now: Now) -> FloatArray:
         """Return what every car (m,) draws in a step."""
         cars, groups = self._cars, len(self._size)
-        seen = metered(self._night, now.base_kva)
+        bounds = self._bounds
+        if now.late is None:
+            seen = metered(self._night, now.base_kva)
+        else:
+            seen, bounds = self._from_late(now, now.late)
         ends = block_ends_h(now.step)
         leaves = (cars.last - now.step) * STEP_H
         left = np.where(now.here, now.left_kwh, 0.0)
@@ -137,17 +153,57 @@ class Steering:
         needs = full._replace(
             due_kwh=least.due_kwh + part * (full.due_kwh - least.due_kwh), coming_kwh=aim[:, None] * full.coming_kwh
         )
-        limit, _ = envelopes(self._night.tree, seen, self._members, (headroom, hours), needs, self._bounds)
-        limit = self._filled(seen, limit, (usable, wanting), self._bounds)
+        limit, _ = envelopes(self._night.tree, seen, self._members, (headroom, hours), needs, bounds)
+        limit = self._filled(seen, limit, (usable, wanting), bounds)
+        if now.late is not None:
+            limit = np.minimum(limit, self._before_kw + LATE_RAMP_KW)
+            self._before_kw = limit
+            u, i, _ = sweep(self._night.tree, seen + spread(self._members, limit, len(seen)), flat(self._night.tree))
+            self._predicted = loadings(self._night.tree, u, i) / np.maximum(self._steady, 0.1)
         spare = self._spare_h(now, leaves, self._core(left, aim[self._group]))
         power = station.choose(self._group, limit, spare, now.usable_kw(), POINT)
-        for _ in range(ROUNDS):
+        for _ in range(ROUNDS if now.late is None else 0):  # late meters correct nothing within the quarter of an hour
             drawn_kw = np.bincount(self._group, weights=power, minlength=groups)
             usable = np.where(drawn_kw < limit - MET_KW, drawn_kw, usable)
             bounds = self._corrected(now, seen, power, drawn_kw)
             limit = self._filled(seen, drawn_kw, (usable, wanting), bounds)
             power = station.choose(self._group, limit, spare, now.usable_kw(), POINT)
         return power
+
+    def _from_late(self, now: Now, late: Late) -> tuple[AnyArray, Bounds]:
+        """Return what is believed of rows (n,) now, and the bounds, both as late meters show them.
+
+        A feeder's meter less what its groups drew then is not charging (chargers that do not obey among it); what such
+        a reading usually gains in a quarter of an hour is added. A meter that shows more than the model lowers its bound.
+        """
+        night, tree = self._night, self._night.tree
+        many = len(tree.parent)
+        drawn_kw = np.bincount(self._group, weights=late.steered_kw, minlength=len(self._size))
+        own = spread(self._members, drawn_kw, many)
+        by_feeder = np.zeros(many)
+        np.add.at(by_feeder, night.feeder, own)
+        heads = night.feeder == np.arange(many)
+        inner = np.zeros(many, np.complex128)
+        np.add.at(inner, np.maximum(tree.parent, 0), np.where(heads & tree.is_line, late.through_kva, 0.0))
+        rest = np.where(heads, late.through_kva - by_feeder - np.where(tree.is_line, 0.0, inner), 0.0)
+        then = np.where(tree.parent < 0, 0.0, rest[night.feeder] * night.share)
+        gains = np.maximum(self._gains[now.step], 0.0)
+        seen = then + gains
+        u, i, settled = sweep(tree, then + own, flat(tree))
+        if not settled:
+            return seen, self._bounds
+        believed = loadings(tree, u, i)
+        factor = np.where(late.loading > 0.1, np.minimum(believed / np.maximum(late.loading, 0.05), 1.0), 1.0)
+        lower = np.minimum(late.lowest_pu - np.abs(u), 0.0)[self._end]
+        self._factors.append(np.where(self._is_meter, factor, 1.0)[night.feeder])
+        self._sags.append(lower)
+        if self._predicted is not None:  # what a meter showed beyond what the plan allowed for will happen again
+            beyond = np.where(self._is_meter, late.loading - self._predicted, 0.0)[night.feeder]
+            self._excess = np.maximum(FORGETS * self._excess, beyond)
+        steady = np.array(self._factors[-REMEMBERED:]).min(axis=0)
+        self._steady = steady
+        sag = np.array(self._sags[-REMEMBERED:]).min(axis=0)
+        return seen, Bounds(np.maximum(LATE_LOADING - self._excess, 0.1) * steady, LATE_U_MIN_PU - sag)
 
     def _core(self, left_kwh: FloatArray, share: FloatArray | float) -> FloatArray:
         """Return the energy (m,) that cars lack of a share of what they want."""

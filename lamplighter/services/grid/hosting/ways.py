@@ -19,16 +19,34 @@ TIMER_STEP = 44  # 23:00
 
 @dataclass(frozen=True)
 class Now:
-    """What a step begins with: its number, what is plugged in (m,), energy still wanted (m,), what is not charging (n,)."""
+    """What a step begins with: its number, what is plugged in (m,), energy still wanted (m,), what is not charging (n,).
+
+    late: what meters said before, where they are late; then nothing newer is known.
+    """
 
     step: int
     here: AnyArray
     left_kwh: FloatArray
     base_kva: AnyArray
+    late: "Late | None" = None
 
     def usable_kw(self) -> FloatArray:
         """Return what each car (m,) can draw on average in this step."""
         return np.where(self.here, np.minimum(FULL_KW, self.left_kwh / STEP_H), 0.0)
+
+
+@dataclass(frozen=True)
+class Late:
+    """Meters of the quarter of an hour before, at the head of each feeder and at transformers (values elsewhere are not read).
+
+    through_kva (n,): power into the feeder; loading (n,): of the fullest line phase; lowest_pu (n,): of the lowest line
+    phase, read at feeder ends; steered_kw (m,): what steered cars drew, summed by their groups before anybody reads it.
+    """
+
+    through_kva: AnyArray
+    loading: FloatArray
+    lowest_pu: FloatArray
+    steered_kw: FloatArray
 
 
 Way = Callable[[Now], FloatArray]
