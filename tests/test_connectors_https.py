@@ -90,6 +90,24 @@ def test_a_redirection_is_not_followed_and_a_dead_peer_is_told() -> None:
     client.close()
 
 
+def test_what_fails_while_it_is_answered_is_told_without_its_content(caplog: pytest.LogCaptureFixture) -> None:
+    def fails(asked: Asked) -> Answered:
+        raise ValueError(f"secret {asked.body!r}")
+
+    broken = HttpServer(Door("127.0.0.1", 0), fails)
+    client = HttpClient(Peer(f"http://127.0.0.1:{broken.port}/"))
+    for _ in range(2):
+        answer = client.ask(Asked("POST", "/", "", {}, b"x"))
+        assert answer is not None
+        assert answer.status == 500
+        assert b"secret" not in answer.body
+    assert broken.failed == 2
+    assert "ValueError" in caplog.text
+    assert "secret" not in caplog.text
+    client.close()
+    broken.close()
+
+
 def test_an_answer_without_measure_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(https, "ANSWER_MAX_BYTES", 1000)
     big = HttpServer(Door("127.0.0.1", 0), lambda asked: Answered(200, {}, b"x" * 5000))

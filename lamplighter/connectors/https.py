@@ -9,6 +9,7 @@ import asyncio
 import contextlib
 import hmac
 import ipaddress
+import logging
 import socket
 import ssl
 import threading
@@ -26,6 +27,8 @@ try:
     import httpx
 except ImportError as error:
     raise ImportError("speaking to a gateway over HTTP needs httpx: pip install 'lamplighter[talq]'") from error
+
+log = logging.getLogger(__name__)
 
 BODY_MAX_BYTES = 16 << 20
 ANSWER_MAX_BYTES = 64 << 20
@@ -154,7 +157,7 @@ class HttpServer:
         """Begin to listen; OSError where the port is taken or a certificate cannot be read."""
         self._door, self._answer = door, answer
         self.turn = threading.RLock()  # held while a request is answered; whoever else touches what answers holds it too
-        self.refused = self.served = 0
+        self.refused = self.served = self.failed = 0
         family = socket.AF_INET6 if ":" in door.host else socket.AF_INET
         self._listener = socket.socket(family, socket.SOCK_STREAM)
         self._listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -210,7 +213,12 @@ class HttpServer:
     def _answered(self, asked: Asked) -> Answered:
         with self.turn:
             self.served += 1
-            return self._answer(asked)
+            try:
+                return self._answer(asked)
+            except Exception as error:  # noqa: BLE001 - whatever a request brings about, the next one is answered
+                self.failed += 1
+                log.error("a request could not be answered (%s)", type(error).__name__)  # no text of it: it may quote content
+                return _plain(500, "the request could not be answered")
 
     def _kept_out(self, headers: Mapping[str, str]) -> Answered | None:
         """Return the refusal of who bears no token, or of what is too large by its own word."""

@@ -159,16 +159,16 @@ class Collector:
 
     def readings(self, now_s: float) -> list[Reading]:
         """Return what the minute that ends now was, as reports of the service's own wire."""
-        level, known = self._segments(now_s)
+        share, known = self._segments(now_s)
         power_w, reactive_var, metered = self._cabinets(now_s)
         rows = np.zeros(int(known.sum()), dtype=wire.SEGMENT_ROW)
         rows["number"], rows["count"] = np.flatnonzero(known), 1
-        rows["half_percent"] = np.floor(level[known] * wire.HALF_PERCENT + 1e-9)
+        rows["half_percent"] = np.floor(share[known] * wire.HALF_PERCENT + 1e-9)
         meters = np.zeros(int(metered.sum()), dtype=wire.CABINET_ROW)
         meters["number"] = np.flatnonzero(metered)
         meters["power_w"], meters["reactive_var"] = np.rint(power_w[metered]), np.rint(reactive_var[metered])
         out = [("segments", wire.SEGMENTS, rows), ("cabinets", wire.CABINETS, meters)]
-        cells = self._cells(now_s, (level, known), (power_w, metered))
+        cells = self._cells(now_s, (share, known), (power_w, metered))
         out += [] if cells is None else [("cells", wire.CELLS, cells)]
         parts = [
             (topic, kind, part[a : a + wire.ROWS_MAX]) for topic, kind, part in out for a in range(0, len(part), wire.ROWS_MAX)

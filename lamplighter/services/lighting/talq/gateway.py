@@ -74,7 +74,7 @@ class GatewaySide:
         self.routes = self._routes()
 
     def _routes(self) -> tuple[Route, ...]:
-        device, group = "/devices/{deviceAddress}", "/groups/{groupAddress}"
+        member, group = "/devices/{deviceAddress}", "/groups/{groupAddress}"
         return (
             Route("GET", "/services", lambda call: self._said(call, list(SERVICES))),
             Route("GET", "/services/{serviceName}", lambda call: self._named(call, SERVICES, "serviceName")),
@@ -86,13 +86,13 @@ class GatewaySide:
             Route("POST", "/devices", self._fixed, docs.Rows(docs.MEMBER)),
             Route("PUT", "/devices", self._fixed, docs.Rows(docs.MEMBER)),
             Route("PATCH", "/devices", self._patch_many, docs.Rows(docs.MEMBER)),
-            Route("GET", device, self._get),
-            Route("PATCH", device, self._patch_one, docs.MEMBER),
-            Route("DELETE", device, self._drop),
-            Route("GET", device + "/{functionId}", self._function),
-            Route("PATCH", device + "/{functionId}", self._patch_function, docs.FUNCTION),
-            Route("GET", device + "/{functionId}/{attributeName}", self._attribute),
-            Route("PATCH", device + "/{functionId}/{attributeName}", self._patch_attribute, docs.ATTRIBUTE),
+            Route("GET", member, self._get),
+            Route("PATCH", member, self._patch_one, docs.MEMBER),
+            Route("DELETE", member, self._drop),
+            Route("GET", member + "/{functionId}", self._function),
+            Route("PATCH", member + "/{functionId}", self._patch_function, docs.FUNCTION),
+            Route("GET", member + "/{functionId}/{attributeName}", self._attribute),
+            Route("PATCH", member + "/{functionId}/{attributeName}", self._patch_attribute, docs.ATTRIBUTE),
             *self.programmes.routes("controlProgramAddress", docs.PROGRAM),
             *self.calendars.routes("calendarAddress", docs.CALENDAR),
             *self.groups.routes("groupAddress", docs.GROUP),
@@ -290,10 +290,10 @@ class GatewaySide:
     def _assign(self, call: Call) -> Reply:
         self._admitted(call)
         document = record_of(call.document)
-        entity = record_of(document["entity"])
-        name = str(entity["address"])
-        if str(entity["resource"]).strip("/") != "calendars":
-            refuse(422, "assignmentEntityNotValid", f"{str(entity['resource'])[:40]!r} is not assigned here; calendars are")
+        assigned = record_of(document["entity"])
+        name = str(assigned["address"])
+        if str(assigned["resource"]).strip("/") != "calendars":
+            refuse(422, "assignmentEntityNotValid", f"{str(assigned['resource'])[:40]!r} is not assigned here; calendars are")
         if name and name not in self.calendars.rows:
             refuse(422, "assignmentEntityNotValid", f"calendar {name[:40]!r} is not held here")
         for segment in self._segments(rows_of(document["addresses"]), "assignmentAddressNotValid"):
@@ -321,8 +321,8 @@ class GatewaySide:
                     seen.add(address)
                     waiting += [record_of(member) for member in self.groups.rows[address]["members"]]
                 continue
-            device, *inner = address.strip("/").split("/")
-            segment = self.lamps.segments.get(device.lower())
+            head, *inner = address.strip("/").split("/")
+            segment = self.lamps.segments.get(head.lower())
             if resource != "devices" or segment is None or (inner and inner[0] != "lampActuator"):
                 refuse(422, key, f"{resource[:20]}/{address[:80]} is no lamp, no group of lamps")
             else:
@@ -346,8 +346,8 @@ class GatewaySide:
             wrong.append(Wrong(at, f"{len(references)} members", f"{GROUP_MEMBERS_MAX} at most"))
         for k, row in enumerate(references):
             resource, address = str(row["resource"]).strip("/"), str(row["address"])
-            device = address.strip("/").partition("/")[0].lower()
-            known = device in self.lamps.segments or device in self.lamps.cabinets
+            head = address.strip("/").partition("/")[0].lower()
+            known = head in self.lamps.segments or head in self.lamps.cabinets
             if not (resource == "groups" and address in self.groups.rows) and not (resource == "devices" and known):
                 wrong.append(Wrong(f"{at}/{k}", f"{resource[:20]}/{address[:60]}", "a device or group that is held here"))
         return wrong

@@ -55,8 +55,8 @@ class SimulatedLamps:
         self.segment_address = list(self.segments)
         self.overrides: dict[int, Override] = {}
         self.calendar: dict[int, str] = {}
-        self._level: FloatArray = np.ones(count)
-        self._level_at_s: FloatArray = np.full(count, -np.inf)
+        self._share: FloatArray = np.ones(count)
+        self._share_at_s: FloatArray = np.full(count, -np.inf)
         cabinets = len(self.cabinet_id)
         self._power_kw, self._reactive_kvar, self._energy_kwh = np.zeros(cabinets), np.zeros(cabinets), np.zeros(cabinets)
         self._power_at_s: FloatArray = np.full(cabinets, -np.inf)
@@ -141,7 +141,7 @@ class SimulatedLamps:
             at = order[np.searchsorted(places[order], rows["asset"].astype(np.int64))]
             value = rows["value"] * scale
             if name == "dimming_level":
-                self._level[at], self._level_at_s[at] = value, now_s
+                self._share[at], self._share_at_s[at] = value, now_s
             elif name == "p_kw":
                 self._power_kw[at], self._power_at_s[at] = value, now_s
                 self._energy_kwh[at] += value * CADENCE_S / 3600.0
@@ -150,7 +150,7 @@ class SimulatedLamps:
 
     def silent(self, segment: int, now_s: float) -> bool:
         """Tell whether a segment has not reported for more than two minutes."""
-        return bool(now_s - max(self._level_at_s[segment], self._since_s) > 2.5 * CADENCE_S)
+        return bool(now_s - max(self._share_at_s[segment], self._since_s) > 2.5 * CADENCE_S)
 
     def member(self, address: str, now_s: float) -> dict[str, Any]:
         """Return a member with its attributes as they are; KeyError where there is none."""
@@ -167,8 +167,8 @@ class SimulatedLamps:
         return LAMP_CLASS if address in self.segments else METER_CLASS
 
     def _lamp(self, address: str, segment: int, now_s: float) -> dict[str, Any]:
-        at = _moment_or_none(float(self._level_at_s[segment]))
-        level = {"name": "LevelState", "value": round(float(self._level[segment]) * 100.0)}
+        at = _moment_or_none(float(self._share_at_s[segment]))
+        light = {"name": "LevelState", "value": round(float(self._share[segment]) * 100.0)}
         held = self.overrides.get(segment)
         full = {"state": {"name": "LevelState", "value": 100}, "reason": "default"}
         actuator: dict[str, Any] = {
@@ -177,7 +177,7 @@ class SimulatedLamps:
             "defaultLightState": _attribute("LevelState", {"name": "LevelState", "value": 100}, None),
             "targetLightCommand": _attribute("Command", full if held is None else dict(held.command), None),
             "feedbackLightCommand": _attribute("Command", full if held is None else dict(held.command), at),
-            "actualLightState": _attribute("LevelState", level, at),
+            "actualLightState": _attribute("LevelState", light, at),
             "calendarID": _attribute("String", self.calendar.get(segment, ""), None),
         }
         failed = self.silent(segment, now_s)

@@ -80,7 +80,7 @@ def answer(asked: Asked, routes: Sequence[Route], now_s: float) -> Answered:
     """Answer one request; whatever it holds, the answer is one of the standard's and nothing is half done."""
     packed = asked.headers.get("content-encoding", "").strip().lower()
     try:
-        reply = _answer(asked, packed, routes, now_s)
+        reply = _answered(asked, packed, routes, now_s)
     except RefusedError as refusal:
         errors = [{"key": refusal.key, "description": text[:1000]} for text in refusal.faults]
         reply = Reply(refusal.status, errors)
@@ -88,6 +88,13 @@ def answer(asked: Asked, routes: Sequence[Route], now_s: float) -> Answered:
     if reply.document is None:
         return Answered(reply.status, headers, b"")
     return _packed(Answered(reply.status, {**headers, "content-type": "application/json"}, written(reply.document)), packed)
+
+
+def _answered(asked: Asked, packed: str, routes: Sequence[Route], now_s: float) -> Reply:
+    try:
+        return _answer(asked, packed, routes, now_s)
+    except RecursionError:
+        refuse(400, "payloadError", "the content is nested without measure")
 
 
 def _answer(asked: Asked, packed: str, routes: Sequence[Route], now_s: float) -> Reply:

@@ -14,64 +14,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lamplighter.services.lighting.layout import calendar_output, local_s
-from lamplighter.services.lighting.talq import announced, intake, programme, protocol, refusals, registry, timetable
+from lamplighter.services.lighting.talq import announced, intake, programme, protocol, registry, timetable
 from lamplighter.services.lighting.talq import documents as docs
 from lamplighter.services.lighting.talq import vocabulary as words
 from lamplighter.services.lighting.talq.box import TalqGateway
-from lamplighter.services.lighting.talq.cms import Announcements
 from lamplighter.services.lighting.talq.outbox import Job, Outbox
 from lamplighter.services.lighting.talq.programme import Moment
 from lamplighter.services.lighting.talq.shape import faults, moment_s
-from lamplighter.services.lighting.tests import talq_published as published
 from lamplighter.services.lighting.tests.small import EVENING_S, Small
+from lamplighter.services.lighting.tests.talq_cms import LAMPS, SERVICES, A, B, ask, bootstrapped, cms, gateway, kept, lamp
 from lamplighter.terms.exchange import Answered, Asked
-
-A, B = str(uuid.UUID(int=1 << 100)), str(uuid.UUID(int=2 << 100))
-HEADERS = {"talq-api-version": "2.7.1", "content-type": "application/json"}
-
-
-def cms() -> Announcements:
-    taken: list[Any] = []
-    side = Announcements(A, "https://gw.example/", lambda: B, taken.append)
-    side.taken = taken  # pyright: ignore
-    return side
-
-
-def ask(side: Announcements, method: str, path: str, document: Any, client: str = B, **headers: str) -> Answered:
-    query = f"clientAddress={client}&talqRequestId={A}"
-    body = document if isinstance(document, bytes) else json.dumps(document).encode()
-    return protocol.answer(Asked(method, path, query, {**HEADERS, **headers}, body), side.routes, EVENING_S)
-
-
-def gateway(uri: str = "https://gw.example/") -> dict[str, Any]:
-    function = {"id": "g", "type": "GatewayFunction", "gatewayUri": {"type": "AttributeUri", "value": uri}}
-    return {"address": words.NOBODY, "name": "gw", "class": "gw", "functions": [function]}
-
-
-LAMPS = {"name": "lamp", "functions": [{"functionId": "a", "type": "LampActuatorFunction"}]}
-SERVICES = [{"name": name} for name in ("ConfigurationService", "ControlService", "DataCollectService")]
-
-
-def bootstrapped() -> Announcements:
-    side = cms()
-    assert ask(side, "POST", "/devices", [gateway()], words.NOBODY).status == 201
-    own = {"name": "gw", "functions": [{"functionId": "g", "type": "GatewayFunction"}]}
-    assert ask(side, "POST", "/device-classes", [own]).status == 201
-    assert ask(side, "PATCH", f"/devices/{B}", {**gateway(), "address": B}).status == 200
-    assert ask(side, "POST", "/services", SERVICES).status == 201
-    assert ask(side, "POST", "/device-classes", [LAMPS]).status == 201
-    return side
-
-
-def lamp(number: int, **more: Any) -> dict[str, Any]:
-    function = {"id": "a", "type": "LampActuatorFunction", **more}
-    return {"address": str(uuid.UUID(int=number)), "name": f"lamp-{number}", "class": "lamp", "functions": [function]}
-
-
-def kept(side: Announcements) -> dict[str, Any]:
-    assert side.held is not None
-    return dict(side.held.members)
-
 
 # Bootstrap -----------------------------------------------------------------------------------------------------------------
 
@@ -98,120 +50,6 @@ def test_a_gateway_that_brings_its_own_address_is_refused() -> None:
     member = gateway()
     member["functions"][0]["gatewayAddress"] = {"type": "AttributeString", "value": B}
     assert ask(cms(), "POST", "/devices", [member], words.NOBODY).status == 422
-
-
-# What is refused because of people ------------------------------------------------------------------------------------------
-
-
-def counter(**more: Any) -> dict[str, Any]:
-    functions = [
-        {"id": "c", "type": "TrafficCounterFunction", **{k: {"type": "AttributeString", "value": v} for k, v in more.items()}}
-    ]
-    return {"address": A, "name": "counter", "class": "lamp", "functions": functions}
-
-
-@pytest.mark.parametrize(
-    "kind",
-    ["Bluetooth beacon", "WIFI detector", "wi-fi", "BLE", "Blue Tooth", "WLAN probe requests", "RFID", "camera", "ANPR", ""],
-)
-def test_counters_that_recognise_what_people_carry_are_refused_with_the_reason(kind: str) -> None:
-    side = bootstrapped()
-    answer = ask(side, "POST", "/devices", [lamp(1), counter(sensorType=kind)])
-    assert answer.status == 422
-    told = json.loads(answer.body)[0]["description"]
-    assert "recognise" in told or "not known to count without" in told
-    assert kept(side) == {}, "a request is refused whole"
-
-
-def test_a_counter_that_does_not_say_what_it_is_is_refused() -> None:
-    assert ask(bootstrapped(), "POST", "/devices", [counter()]).status == 422
-
-
-@pytest.mark.parametrize("kind", ["inductive loop", "radar", "Magnetometer", "piezo", "laser scanner"])
-def test_counters_that_only_count_are_let_in_and_nothing_of_them_is_kept(kind: str) -> None:
-    side = bootstrapped()
-    assert ask(side, "POST", "/devices", [counter(sensorType=kind)]).status == 201
-    assert kept(side)[A]["functions"] == []
-
-
-def test_a_counter_whose_samples_are_so_short_that_single_people_show_is_refused() -> None:
-    one = counter(sensorType="radar")
-    one["functions"][0]["trafficSamplingPeriod"] = {"type": "AttributeInteger", "value": 10}
-    assert ask(bootstrapped(), "POST", "/devices", [one]).status == 422
-    one["functions"][0]["trafficSamplingPeriod"]["value"] = 900
-    assert ask(bootstrapped(), "POST", "/devices", [one]).status == 201
-
-
-@pytest.mark.parametrize("kind", sorted(words.REFUSED))
-def test_functions_that_notice_people_are_refused_with_the_reason(kind: str) -> None:
-    side = bootstrapped()
-    described = {"name": "other", "functions": [{"functionId": "x", "type": kind}]}
-    answer = ask(side, "POST", "/device-classes", [described])
-    assert answer.status == 422
-    assert words.REFUSED[kind] in json.loads(answer.body)[0]["description"]
-
-
-@pytest.mark.parametrize(
-    "name",
-    ["licencePlate", "faceCount", "macAddress", "imei", "phoneNumber", "vehicleId", "personTrajectory", "videoUri", "eMail"],
-)
-def test_an_attribute_through_which_a_person_could_pass_is_refused_wherever_it_stands(name: str) -> None:
-    side = bootstrapped()
-    about = {"name": name, "scope": "measurement", "type": "AttributeString"}
-    described = {"name": "other", "functions": [{"functionId": "x", "type": "VendorThing", "vendorAttributes": [about]}]}
-    assert ask(side, "POST", "/device-classes", [described]).status == 422
-    one = lamp(1)
-    one["functions"][0][name] = {"type": "AttributeString", "value": "x"}
-    assert ask(side, "POST", "/devices", [one]).status == 422
-    assert kept(side) == {}
-
-
-@given(st.dictionaries(st.text(max_size=8), st.recursive(st.none() | st.text(), lambda s: st.lists(s, max_size=2), max_leaves=4)))
-def test_whatever_else_an_announcement_holds_is_forgotten(more: dict[str, Any]) -> None:
-    side = bootstrapped()
-    one = {**more, **lamp(1)}
-    one["functions"] = [{**more, **one["functions"][0]}, {**more, "id": "v", "type": "VendorFunction"}]
-    if ask(side, "POST", "/devices", [one]).status == 201:
-        assert kept(side) == {one["address"]: lamp(1)}
-
-
-@published.there
-def test_every_name_of_the_standard_is_taken_left_or_refused_and_none_is_unknown() -> None:
-    model = published.model()
-    functions = {name for name in model if name.endswith("Function") and name != "Function"}
-    assert set(words.KEPT) | set(words.REFUSED) | {words.COUNTER} <= functions
-    for name in functions:
-        attributes = model[name]["allOf"][1].get("properties", {})
-        for attribute in words.KEPT.get(name, ()):
-            assert attribute in attributes
-            assert attributes[attribute]["allOf"][0]["$ref"].endswith(docs.TYPES[attribute])
-        if name not in words.REFUSED and name != words.COUNTER:
-            described = {
-                "name": "x",
-                "functions": [{"functionId": "f", "type": name, "attributes": [{"name": a} for a in attributes]}],
-            }
-            assert list(refusals.class_faults(described, "")) == [], f"{name} of the standard is refused by its words"
-    assert set(model["EventType"]["enum"]) == words.EVENTS
-    assert set(model["TalqUnitEnum"]["enum"]) == words.UNITS
-    assert set(model["VendorAttributeDesc"]["allOf"][1]["properties"]["type"]["enum"]) == words.ATTRIBUTES
-    assert set(words.LAMP_EVENTS) <= words.EVENTS
-
-
-@published.there
-def test_what_is_called_mandatory_is_what_the_lighting_profile_marks() -> None:
-    model = published.model()
-    for name, attributes in announced.MANDATORY.items():
-        parts = model[name]["allOf"][1]["properties"]
-        marked = {
-            a
-            for a, part in parts.items()
-            if part.get("allOf")
-            and published.profile(part["allOf"][1]).get("gw") == "M"
-            and part["allOf"][1].get("x-talq-scope") != "event"
-            and "x-talq-deprecated-by" not in part["allOf"][1]
-        }
-        assert marked <= set(attributes), f"{name}: {marked - set(attributes)} is mandatory too"
-        assert set(attributes) - marked <= {"communicationFailure", "lampFailure"}
 
 
 # Logs -----------------------------------------------------------------------------------------------------------------------
@@ -309,6 +147,18 @@ def test_what_unpacks_beyond_measure_is_refused_before_it_is_unpacked() -> None:
     bomb = gzip.compress(b" " * (protocol.BODY_MAX_BYTES + 1))
     assert ask(bootstrapped(), "POST", "/devices", bomb, **{"content-encoding": "gzip"}).status == 413
     assert ask(bootstrapped(), "POST", "/devices", bomb[:-9], **{"content-encoding": "gzip"}).status in (400, 413)
+
+
+def test_what_is_nested_without_measure_is_refused() -> None:
+    deep: Any = 1
+    for _ in range(900):
+        deep = {"value": deep}
+    command = {"state": {"name": "LevelState", "value": 50}, "value": deep}
+    one = lamp(1, targetLightCommand={"type": "AttributeCommand", "value": command})
+    side = bootstrapped()
+    answer = ask(side, "POST", "/devices", [one])
+    assert answer.status in (201, 400)
+    assert kept(side) == ({} if answer.status == 400 else {one["address"]: lamp(1)})
 
 
 @given(st.datetimes(datetime(1971, 1, 1), datetime(2100, 1, 1)), st.integers(-23 * 60, 23 * 60))
@@ -432,7 +282,6 @@ def test_documents_are_told_apart_and_judged() -> None:
     assert announced.verdict([LAMPS]).kind == "device classes"
     assert "calendarID" in announced.verdict([LAMPS]).missing[0]
     assert announced.verdict([lamp(1)]).sound
-    assert announced.verdict([counter(sensorType="WiFi")]).refused
     assert announced.verdict({"entries": []}).kind == "log report"
     assert announced.verdict({"targetCommand": {"state": {"name": "LevelState", "value": 50}}}).refused
     assert announced.verdict({"targetCommand": {"state": {"name": "levelState", "value": 50}}}).wrong
