@@ -23,6 +23,7 @@ KEYS: Mapping[str, tuple[type, ...]] = {
     "password_file": (str,), "tls_ca_file": (str,), "retry_min_s": (int,), "retry_max_s": (int,), "queue_max": (int,),
 }  # fmt: skip
 OFF_MAX_S = 5.0  # an order for a moment further off than this (a clock that jumped, a machine that slept) is not sent
+RELAY = "ocpp"  # a dialect that speaks through a relay between stations and their operator, not over HTTP
 WAIT_MAX_S = 5.0  # never longer in one go, also where the clock was set back: whoever hands back must not wait for it
 
 
@@ -197,6 +198,11 @@ class Wiring:
             )
         settings = self.services[service.name]
         try:
+            if settings["connector"] in service.dialects and settings["connector"] == RELAY:
+                from lamplighter.runtime.relay import RelayField  # loaded only where a city's charging stations are wired
+
+                broker = {key: settings[key] for key in settings if key in KEYS and key != "connector"}
+                return RelayField(service, start, settings, BrokerField(service, broker) if broker else None)
             if settings["connector"] in service.dialects:
                 from lamplighter.runtime.dialect import DialectField  # loaded only where a city is wired to a gateway
 
@@ -233,7 +239,12 @@ def read_wiring(path: Path, known: Sequence[Service] = ()) -> Wiring:
 def _faults(name: str, table: Mapping[str, Any], dialects: Sequence[str]) -> list[str]:
     connector = table.get("connector", "mqtt")
     keys, needed = KEYS, ("connector", "host", "port", "topics")
-    if connector in dialects:
+    if connector in dialects and connector == RELAY:
+        from lamplighter.connectors import ocpp  # as below; a broker may bring what the relay does not
+
+        with_broker = any(key in table for key in KEYS if key != "connector")
+        keys, needed = {**KEYS, **ocpp.KEYS}, (*ocpp.NEEDED, *(needed if with_broker else ()))
+    elif connector in dialects:
         from lamplighter.connectors import https  # its libraries are needed only where a city is wired to a gateway
 
         keys, needed = https.KEYS, https.NEEDED

@@ -45,4 +45,5 @@ SERVICE = Service(
     record=RECORDS,
     derive=derive,
     lines=lines_of,
+    dialects={"ocpp": "lamplighter.services.grid.ocpp:open_dialect"},
 )

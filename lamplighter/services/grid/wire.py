@@ -20,6 +20,7 @@ from lamplighter.terms.reading import Message, Reading
 
 HEADER = struct.Struct("<I")
 STATIONS, ENDS, CHARGING, LIMITS = "grid/stations", "grid/ends", "grid/charging", "grid/charging/limit"
+TOLD = "grid/charging/told"  # limits that stations read back by themselves, without the rest of a charging row
 
 STATION_ROW = np.dtype([("number", "<u4"), ("p_10w", "<i4"), ("q_10var", "<i4"), ("u_10mv", "<u4")])
 END_ROW = np.dtype([("number", "<u4"), ("u_10mv", "<u4")])
@@ -27,6 +28,7 @@ CHARGING_ROW = np.dtype(
     [("number", "<u4"), ("p_100w", "<u4"), ("limit_10w", "<u4"), ("wanting", "<u4"),
      ("told", "<u4"), ("soon_5kwh", "<u4"), ("later_5kwh", "<u4"), ("late_1kwh", "<u4")]
 )  # fmt: skip
+TOLD_ROW = np.dtype([("number", "<u4"), ("limit_10w", "<u4")])
 LIMIT_ROW = np.dtype([("number", "<u4"), ("order", "<u4"), ("limit_10w", "<u4"), ("duration_s", "<u4")])
 ORDER_LIMIT, ORDER_HAND_BACK = 1, 2
 
@@ -39,6 +41,7 @@ FIELDS: Mapping[str, tuple[np.dtype[np.void], tuple[tuple[str, str], ...]]] = {
         (("p_100w", "charging_p_kw"), ("limit_10w", "charging_limit_kw"), ("wanting", "charging_wanting"),
          ("soon_5kwh", "energy_soon_kwh"), ("later_5kwh", "energy_later_kwh"), ("late_1kwh", "energy_late_kwh")),
     ),
+    TOLD: (TOLD_ROW, (("limit_10w", "charging_limit_kw"),)),
 }  # fmt: skip
 ENERGY = ("energy_soon_kwh", "energy_later_kwh")
 KNOWN = {quantity.name: quantity for quantity in QUANTITIES}
@@ -46,7 +49,7 @@ KNOWN = {quantity.name: quantity for quantity in QUANTITIES}
 
 def positions(topic: str, prepared: Prepared) -> IntArray:
     """Return the own positions of the boxes that speak under a topic, by their number."""
-    return {STATIONS: prepared.station_at, ENDS: prepared.meter_at, CHARGING: prepared.group_at}[topic]
+    return {STATIONS: prepared.station_at, ENDS: prepared.meter_at, CHARGING: prepared.group_at, TOLD: prepared.group_at}[topic]
 
 
 def encode_rows(window: int, rows: AnyArray) -> bytes:

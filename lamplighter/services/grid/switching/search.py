@@ -19,12 +19,12 @@ from lamplighter.services.grid.switching.relaxation import (
     ROUNDS_MAX,
     SAFE_SHARE,
     SPLIT,
+    depths,
     downward,
+    least,
     least_drops,
     least_losses,
     loops,
-    depths,
-    least,
     settle,
 )
 
