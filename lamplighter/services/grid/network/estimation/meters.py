@@ -78,6 +78,19 @@ def plan_of(network: Network, feeders: Feeders, which: str, demand_kw: FloatArra
     )
 
 
+def without(plan: MeterPlan, network: Network, names: list[str]) -> MeterPlan:
+    """Return the plan without the voltage meters at nodes, and the power meters at transformers, of these names."""
+    volts = ~np.isin(network.nodes.id[plan.u_node], names)
+    power = ~np.isin(network.transformers.id[plan.p_transformer], names)
+    return replace(
+        plan,
+        u_node=plan.u_node[volts],
+        u_sigma_pu=plan.u_sigma_pu[volts],
+        p_transformer=plan.p_transformer[power],
+        p_transformer_sigma_kw=plan.p_transformer_sigma_kw[power],
+    )
+
+
 def expected_drop(network: Network, demand_kw: FloatArray) -> FloatArray:
     """Return the voltage drop (n,) in per unit from the source by first-order formulas, rings left out."""
     way, lines = reach(network), len(network.lines.id)

@@ -7,7 +7,7 @@ common factors of the classes included, so that it stays true though the fit kno
 (Abur and Exposito 2004, chapter 5; Joseph's form: Bucy and Joseph 1968).
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -83,9 +83,14 @@ def _conditioned(own: FloatArray, common: FloatArray, sigma_kw: float) -> FloatA
 
 
 def measured(
-    block: Block, plan: MeterPlan, weights: Weights, sky: float, root_sigma_pu: float, station_sigma_kw: FloatArray
+    block: Block, plan: MeterPlan, weights: Weights, at: tuple[float, float], station_sigma_kw: FloatArray, told: bool = True
 ) -> Measured:
-    """Return a block's linear measurement. station_sigma_kw (s,): of the meters of each station, inf where there is none."""
+    """Return a block's linear measurement, at a sky and with a standard deviation of the root's voltage (`at`).
+
+    station_sigma_kw (s,): of the meters of each station, inf where there is none. told: the classes' factors have been
+    read from the station's own power already, as in `prior.expected`; False where that power is itself on trial.
+    """
+    sky, root_sigma_pu = at
     many = len(block.demand)
     own, common = _prior(weights, block, sky, len(station_sigma_kw))
     rows: list[FloatArray] = []
@@ -102,7 +107,7 @@ def measured(
             variance.append(float(sigma[meter]) ** 2)
     factors = np.eye(4)
     if block.station >= 0 and np.isfinite(station_sigma_kw[block.station]):
-        factors = _conditioned(own, common, float(station_sigma_kw[block.station]))
+        factors = _conditioned(own, common, float(station_sigma_kw[block.station])) if told else factors
         for reactive in (False, True):
             row = np.zeros(2 * many + 1)
             row[many * reactive : many * reactive + many] = 1.0
@@ -157,7 +162,7 @@ def spread_in(network: Network, feeders: Feeders, plan: MeterPlan, weights: Weig
     flow_cov: list[FloatArray] = []
     for block in blocks:
         root = SOURCE_SIGMA_PU if block.station < 0 else float(u_sigma[feeders.station_busbar[block.station]])
-        covariance = posterior(measured(block, plan, weights, sky, root, sigma))
+        covariance = posterior(measured(block, plan, weights, (sky, root), sigma))
         many = len(block.demand)
         to_u = np.concatenate([-block.r_pu, -block.x_pu, np.ones((len(block.nodes), 1))], axis=1)
         in_u = to_u @ covariance @ to_u.T
@@ -236,3 +241,14 @@ def next_line_meters(network: Network, found: Spread, most: int) -> NextMeter:
     columns = [np.array(column) for column in zip(*rows, strict=True)] if rows else [np.zeros(0)] * 4
     absent = np.full(len(rows), ABSENT, np.int64)
     return NextMeter(absent, columns[1].astype(np.int64), columns[0] / max(total, 1e-30), columns[2], columns[3])
+
+
+def seen_by_meters(network: Network, feeders: Feeders, plan: MeterPlan, weights: Weights, blocks: list[Block]) -> list[float]:
+    """Return for each station the share of its nodes whose voltage meters alone tell to within 1 %, pseudo-loads set aside
+    (their spread made ten thousand times as wide): what is observable in the strict sense."""
+    blind = replace(weights, sigma_kw=weights.sigma_kw * 1e4, classes=weights.classes * 0.0)
+    wide = spread_in(network, feeders, plan, blind, (blocks, 0.0))
+    stations = len(feeders.station_busbar)
+    seen = np.bincount(feeders.node_station[feeders.node_station != ABSENT], minlength=stations).astype(np.float64)
+    clear = (feeders.node_station != ABSENT) & (wide.u_pu < 0.01)
+    return (np.bincount(feeders.node_station[clear], minlength=stations) / np.maximum(seen, 1.0)).tolist()
