@@ -14,6 +14,7 @@ COMMANDS = {
     "observe": (f"{HERE}.observe:observe", "Say what meters see of a grid, how sure, and where the next one helps most."),
     "doubt": (f"{HERE}.doubt:doubt", "Rank likely faults of a grid's model by what its meters say."),
     "reconfigure": (f"{HERE}.reconfigure:command", "Find the configuration of least loss, with a proved bound."),
+    "restore": (f"{HERE}.restore:command", "Supply most again after a fault, with a switching sheet."),
 }
 
 

@@ -28,9 +28,9 @@ KILO = 1000.0
 
 @dataclass(frozen=True)
 class Restoration:
-    """What is advised. fault (m,) mask; start, target (m,): closed branches before (fault isolated) and after; value_kw of
-    each class (4,): cut off, supplied again, and the most that is possible; proved: bound and answer meet;
-    switchings_count: operations besides isolating, at least switchings_bound_count."""
+    """What is advised. start, target (m,): closed branches before (the fault isolated) and after; dark_kw, restored_kw (4,):
+    by class, what the fault cuts off and what is supplied again; bound_kw: no way supplies more of the highest class, and
+    so on down; proved: the answer meets it; switchings_count: besides isolating; fewest: no way to the same needs fewer."""
 
     fault: int
     start: BoolArray
@@ -101,22 +101,16 @@ def restore(case: Case, fault: int, rank: IntArray | None = None, limits: Limits
     simple = _one_closing(case, start, dark, fault, limits)
     if simple is not None:
         target, proved, fewest = simple, True, True
-        bound = float(value.sum())
     else:
-        target, bound, proved, fewest = _searched(case, start, (fault, dark, value), limits)
+        target, proved, fewest = _searched(case, start, (fault, dark, value), limits)
     result = quick(case, target)
     restored = result.reached & dark
     kw = [np.bincount(rank[mask], case.net.p_kw[mask], len(CLASSES)) for mask in (dark, restored)]
     moves = int(_moves(case, start, target, result.reached).sum())
-    most = _possible_kw(value, bound, case.net.p_kw) if proved else float(case.net.p_kw[dark].sum())
+    bound_kw = float(kw[1 if proved else 0].sum())
     return Restoration(
-        fault, start, target, kw[0], kw[1], float(kw[1].sum()) if proved else most, moves, proved, fewest, result.loss_kw,
-        result.u_lowest_pu, tuple(notes),
-    )  # fmt: skip
-
-
-def _possible_kw(value: FloatArray, bound: float, p_kw: FloatArray) -> float:
-    return float(min(bound, value.sum()) if np.array_equal(value, np.where(value > 0, p_kw, 0.0)) else p_kw[value > 0].sum())
+        fault, start, target, kw[0], kw[1], bound_kw, moves, proved, fewest, result.loss_kw, result.u_lowest_pu, tuple(notes)
+    )
 
 
 def _values(case: Case, rank: IntArray, dark: BoolArray) -> FloatArray:
@@ -153,24 +147,24 @@ def _moves(case: Case, start: BoolArray, target: BoolArray, live: BoolArray) -> 
 
 def _searched(
     case: Case, start: BoolArray, wanted: tuple[int, BoolArray, FloatArray], limits: Limits
-) -> tuple[BoolArray, float, bool, bool]:
-    """Return (target, bound on the value, whether it is met, whether with fewest switchings)."""
+) -> tuple[BoolArray, bool, bool]:
+    """Return (target, whether it is proved to be best, whether with fewest switchings)."""
     _, dark, value = wanted
     if not dark.any():
-        return start, 0.0, True, True
+        return start, True, True
     model = _model(case, start, wanted, limits)
     one = _unit(value)
     worth = np.round(value / one)
     _objective(model, {model.on(i): -float(worth[i]) for i in np.flatnonzero(worth > 0).tolist()})
     best = _first_kept(case, model, start, limits)
     if best is None:
-        return start, 0.0, False, False
+        return start, False, False
     reached = float(worth @ quick(case, best).reached)
     columns = [(model.on(i), float(worth[i])) for i in np.flatnonzero(worth > 0).tolist()]
     _row(model, reached - 0.5, highspy.kHighsInf, columns)
     _objective(model, {model.moved(e): 1.0 for e in range(model.branches)})
     fewer = _first_kept(case, model, start, limits)
-    return (best if fewer is None else fewer), reached * one, True, fewer is not None
+    return (best if fewer is None else fewer), True, fewer is not None
 
 
 def _unit(value: FloatArray) -> float:

@@ -54,8 +54,15 @@ def way_to(case: Case, start: BoolArray, target: BoolArray, limits: Limits | Non
         steps += added
     for branch in np.flatnonzero(state & ~target).tolist():
         state[branch] = False
-        steps.append(_step(case, state, branch, "isolate", "it ends the part that is supplied", limits))
+        steps.append(_step(case, state, branch, "supply", "it ends the part that is supplied", limits))
     return tuple(steps)
+
+
+def fault_steps(case: Case, fault: int, start: BoolArray, target: BoolArray, limits: Limits | None = None) -> tuple[Step, ...]:
+    """Return the steps after a fault: the failed line is opened at both ends first, then `way_to` from there."""
+    limits = limits or Limits()
+    text = "the failed line is opened at both ends and stays open; its protection has switched it off"
+    return (_step(case, start, fault, "isolate", text, limits), *way_to(case, start, target, limits))
 
 
 def _next(case: Case, state: BoolArray, target: BoolArray, limits: Limits) -> tuple[BoolArray, list[Step]]:
@@ -171,6 +178,11 @@ def told_steps(case: Case, steps: tuple[Step, ...]) -> list[dict[str, Any]]:
     ]
 
 
+def _called(row: dict[str, Any]) -> str:
+    ends = f"{row['from']}-{row['to']}"
+    return str(row["line"]) if ends in row["line"] else f"{row['line']} ({ends})"
+
+
 def print_steps(console: Console, case: Case, steps: tuple[Step, ...]) -> None:
     """Print a switching sheet: what to switch in which order, what each state is by power flow, and why."""
     if not steps:
@@ -183,7 +195,7 @@ def print_steps(console: Console, case: Case, steps: tuple[Step, ...]) -> None:
     for row in told_steps(case, steps):
         what = f"{row['way']}: {row['reason']}" + (f" NOT KEPT: {'; '.join(row['not_kept'])}" if row["not_kept"] else "")
         table.add_row(
-            str(row["step"]), row["switch"].upper(), f"{row['line']} ({row['from']}-{row['to']})", f"{row['voltage_lowest_pu']:.4f}",
-            f"{row['i_a']:.0f}", f"{row['without_supply_kw']:.0f}", what, "____",
+            str(row["step"]), row["switch"].upper(), _called(row), f"{row['voltage_lowest_pu']:.4f}", f"{row['i_a']:.0f}",
+            f"{row['without_supply_kw']:.0f}", what, "____",
         )  # fmt: skip
     console.print(table)
