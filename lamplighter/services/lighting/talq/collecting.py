@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from lamplighter.services.lighting import wire
-from lamplighter.services.lighting.layout import Layout
+from lamplighter.services.lighting.layout import DAY_S, Layout, local_s
 from lamplighter.services.lighting.talq import registry
 from lamplighter.services.lighting.talq import vocabulary as words
 from lamplighter.services.lighting.talq.intake import MEASURED, Event, Log
@@ -25,6 +25,7 @@ SOURCE = "talq"
 FRESH_S = 90.0  # a lamp's value counts for so long; older ones leave their segment unknown
 EVENTS_MAX = 10_000
 MINUTES = BOUNDARY_S // CADENCE_S
+NOON_S = 43_200
 _KINDS = ("LampActuatorFunction", "LampMonitorFunction", "ElectricalMeterFunction")
 _LAMP, _MONITOR, _METER = range(3)
 
@@ -67,7 +68,8 @@ def paired(members: Mapping[str, Any], layout: Layout) -> Paired:
 
 @dataclass
 class _Slots:
-    """Columns (n,) of functions that report: kind, place (segment, cabinet), lamps behind it, latest value and its moment."""
+    """Columns (n,) of functions that report: kind, place (segment, cabinet), lamps behind it, latest value and its moment;
+    energy_wh: of meters, as it is counted since they were installed."""
 
     of: dict[tuple[str, str], int] = field(default_factory=dict[tuple[str, str], int])
     first: dict[tuple[str, int], int] = field(default_factory=dict[tuple[str, int], int])
@@ -77,6 +79,8 @@ class _Slots:
     value: FloatArray = field(default_factory=lambda: np.zeros(0))
     reactive_var: FloatArray = field(default_factory=lambda: np.zeros(0))
     at_s: FloatArray = field(default_factory=lambda: np.zeros(0))
+    energy_wh: FloatArray = field(default_factory=lambda: np.zeros(0))
+    energy_at_s: FloatArray = field(default_factory=lambda: np.zeros(0))
 
 
 class Collector:
@@ -92,6 +96,9 @@ class Collector:
         cells = len(layout.cell_asset)
         self._cell_wh, self._cell_share = np.zeros(cells), np.zeros(cells)
         self._cell_minutes: IntArray = np.zeros(cells, dtype=np.int64)
+        self._noon_wh: FloatArray = np.zeros(len(layout.cabinet_asset))
+        self._noon_known: BoolArray = np.zeros(len(layout.cabinet_asset), dtype=np.bool_)
+        self._day: int | None = None
 
     def pair(self, members: Mapping[str, Any]) -> None:
         """Take the members as they are announced now; latest values of those that stay are kept."""
@@ -116,9 +123,10 @@ class Collector:
                 kept.append(old.of.get((address, str(function["id"])), -1))
         new.kind, new.place, new.lamps = (np.array(column, dtype=np.int64) for column in (kind, place, lamps))
         from_old = np.array(kept, dtype=np.int64)
-        new.value, new.reactive_var, new.at_s = np.zeros(len(kind)), np.zeros(len(kind)), np.full(len(kind), -np.inf)
+        new.value, new.reactive_var, new.energy_wh = np.zeros(len(kind)), np.zeros(len(kind)), np.zeros(len(kind))
+        new.at_s, new.energy_at_s = np.full(len(kind), -np.inf), np.full(len(kind), -np.inf)
         stays = from_old >= 0
-        for name in ("value", "reactive_var", "at_s"):
+        for name in ("value", "reactive_var", "at_s", "energy_wh", "energy_at_s"):
             getattr(new, name)[stays] = getattr(old, name)[from_old[stays]]
         self._slots = new
 
@@ -137,7 +145,12 @@ class Collector:
         for one in log.taken:
             code = _KINDS.index(MEASURED[one.name][0])
             slot = slots.of.get((one.address, one.function)) if one.function else slots.first.get((one.address, code))
-            if slot is None or slots.kind[slot] != code or one.at_s < slots.at_s[slot]:
+            if slot is None or slots.kind[slot] != code:
+                self.left += 1
+            elif one.name == "totalActiveEnergy":
+                if one.at_s >= slots.energy_at_s[slot]:
+                    slots.energy_wh[slot], slots.energy_at_s[slot] = one.value, one.at_s
+            elif one.at_s < slots.at_s[slot]:
                 self.left += 1
             elif one.name in ("reactivePower", "totalVAR"):
                 slots.reactive_var[slot] = one.value
@@ -170,6 +183,8 @@ class Collector:
         out = [("segments", wire.SEGMENTS, rows), ("cabinets", wire.CABINETS, meters)]
         cells = self._cells(now_s, (share, known), (power_w, metered))
         out += [] if cells is None else [("cells", wire.CELLS, cells)]
+        registers = self._registers(now_s)
+        out += [] if registers is None else [("registers", wire.REGISTERS, registers)]
         parts = [
             (topic, kind, part[a : a + wire.ROWS_MAX]) for topic, kind, part in out for a in range(0, len(part), wire.ROWS_MAX)
         ]
@@ -220,4 +235,23 @@ class Collector:
         rows["number"], rows["energy_wh"] = full, np.rint(self._cell_wh[full])
         rows["half_percent"] = np.rint(self._cell_share[full] / MINUTES * wire.HALF_PERCENT)
         self._cell_wh[:], self._cell_share[:], self._cell_minutes[:] = 0.0, 0.0, 0
+        return rows
+
+    def _registers(self, now_s: float) -> "np.ndarray[Any, Any] | None":
+        """Return what each cabinet's meter counted in the day that ends now, at noon; nothing at any other minute."""
+        day = int((local_s(now_s, self._layout.local) - NOON_S) // DAY_S)
+        if day == self._day:
+            return None
+        slots, count = self._slots, len(self._layout.cabinet_asset)
+        meter = slots.kind == _METER
+        told = meter & (now_s - slots.energy_at_s <= FRESH_S)
+        counted_wh = np.bincount(slots.place[told], weights=slots.energy_wh[told], minlength=count).astype(np.float64)
+        meters = np.bincount(slots.place[meter], minlength=count)
+        known = (np.bincount(slots.place[told], minlength=count) == meters) & (meters > 0)
+        day_wh = counted_wh - self._noon_wh
+        whole = known & self._noon_known & (day_wh >= 0.0) & (self._day == day - 1)
+        first = self._day is None  # the day under way was not seen from its beginning
+        self._day, self._noon_wh, self._noon_known = day, counted_wh, known & (not first)
+        rows = np.zeros(int(whole.sum()), dtype=wire.REGISTER_ROW)
+        rows["number"], rows["energy_wh"] = np.flatnonzero(whole), np.rint(np.minimum(day_wh[whole], 2.0**32 - 1.0))
         return rows

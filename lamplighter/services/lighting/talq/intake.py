@@ -19,6 +19,7 @@ MEASURED = {
     "reactivePower": ("LampMonitorFunction", 1.0),  # var
     "totalPower": ("ElectricalMeterFunction", 1000.0),  # kW to W
     "totalVAR": ("ElectricalMeterFunction", 1000.0),  # kvar to var
+    "totalActiveEnergy": ("ElectricalMeterFunction", 1000.0),  # kWh to Wh
 }
 EVENT_ATTRIBUTES = frozenset(("lampFailure", "supplyLoss", "communicationFailure"))
 _VALUE = Record(("attributeName", "attributeValue"), {"attributeName": docs.TEXT, "attributeValue": docs.ATTRIBUTE})
@@ -27,7 +28,7 @@ _EVENT = Record(("eventType",), {"eventType": docs.EVENT, "startEndFlag": docs.F
 
 @dataclass(frozen=True)
 class Taken:
-    """One value of one function. name: the attribute; value: percent, W or var as it is named; at_s: when it was so."""
+    """One value of one function. name: the attribute; value: percent, W, var or Wh as it is named; at_s: when it was so."""
 
     address: str
     function: str

@@ -38,7 +38,7 @@ LOGGER, EVENT_LOGGER = "lamplighter-values", "lamplighter-events"
 _LOGGED = {
     "LampActuatorFunction": ("actualLightState",),
     "LampMonitorFunction": ("activePower", "reactivePower"),
-    "ElectricalMeterFunction": ("totalPower", "totalVAR"),
+    "ElectricalMeterFunction": ("totalPower", "totalVAR", "totalActiveEnergy"),
 }
 _WATCHED = """lampFailure dimmingFailure relayFailure controlGearCommFailure cyclingFailure lampUnexpectedOn lampPowerTooLow
     lampPowerTooHigh powerFactorTooLow highTemperature leakageDetected supplyLoss communicationFailure invalidCalendar

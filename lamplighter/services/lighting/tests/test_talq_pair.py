@@ -9,6 +9,7 @@ import pytest
 
 from lamplighter.services.lighting import SERVICE, wire
 from lamplighter.services.lighting.interlock import INTERLOCKS
+from lamplighter.services.lighting.talq.intake import Log, Taken
 from lamplighter.services.lighting.talq.lamps import SimulatedLamps
 from lamplighter.services.lighting.talq.registry import READY
 from lamplighter.services.lighting.talq.steering import moment
@@ -248,6 +249,23 @@ def test_a_quarter_hour_of_a_cell_is_reported_when_every_minute_of_it_is_known(p
         pair.run(pair.now_s + 60.0)
         cells += [len(r.payload) for r in pair.cms.readings(pair.now_s) if r.topic == "cells"]
     assert len(cells) == 1, "the first quarter was not known from its beginning"
+
+
+def test_what_a_meter_counted_from_noon_to_noon_is_its_day(pair: Pair, small: Small) -> None:
+    collector, meters = pair.cms.collector, list(pair.gateway.lamps.cabinets.items())
+    noon_s = EVENING_S - 6 * 3600.0
+    counted: list[np.ndarray[tuple[int, ...], np.dtype[np.void]]] = []
+    for day in range(1, 5):
+        at_s = noon_s + day * 86_400.0
+        rows = tuple(Taken(a, "electricalMeter", "totalActiveEnergy", 1000.0 * day * (k + 1), at_s) for a, k in meters)
+        collector.heard(Log(rows if day < 4 else rows[1:], (), 0))
+        for minute in (-60.0, 0.0, 60.0):
+            sent = [r.payload for r in collector.readings(at_s + minute) if r.topic == "registers"]
+            counted += [np.frombuffer(p, dtype=wire.REGISTER_ROW, offset=wire.HEADER.size) for p in sent]
+    assert [len(rows) for rows in counted] == [len(meters), len(meters), len(meters) - 1], (
+        "from the first whole day on, and not where one is missing"
+    )
+    assert counted[0]["energy_wh"].tolist() == [1000 * (k + 1) for k in range(len(meters))]
 
 
 def test_who_bears_no_token_is_kept_out(pair: Pair) -> None:
