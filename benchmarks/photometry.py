@@ -4,7 +4,8 @@
     python benchmarks/photometry.py [--fields 100000] [--json benchmarks/results/photometry.json]
 
 Cold: every field is a road of its own (no two alike, nothing is computed once for two of them), all criteria of its class. Warm:
-streets with lamps spaced irregularly, each lamp with an output of its own. One core: everything runs on one thread.
+streets with lamps spaced irregularly, each lamp with an output of its own; influences
+are stored packed (verdict.PACKED). One core: everything runs on one thread.
 """
 
 import argparse
@@ -107,7 +108,7 @@ def warm(count: int, only_m: bool) -> dict[str, float]:
     optics = (columns.lights_of([luminaires.luminaire(o, 6000.0) for o in OPTICS]), columns.surfaces_of(["R3"]))
     fields, poles, kind = town(count, dice, only_m)
     begun = time.perf_counter()
-    stored = verdict.store(fields, poles, optics, verdict.blocks_for(kind))
+    stored = verdict.store(fields, poles, optics, verdict.blocks_for(kind), verdict.PACKED)
     filled = time.perf_counter() - begun
     lamps = int(poles.lamp.max()) + 1
     touch = changes.touch_of(stored, lamps)
