@@ -41,7 +41,9 @@ FACTS = {
 @click.option("--steps", default=192, show_default=True, type=click.IntRange(1), help="Quarters of an hour, in whole days drawn.")
 @click.option("--seed", default=1, show_default=True, help="Seed of the days and of the meters' errors.")
 @click.option("--year", "whole", is_flag=True, help="All quarters of an hour of the year.")
-@click.option("--json", "into", type=click.Path(dir_okay=False, path_type=Path), help="Write the errors as JSON into this file too.")
+@click.option(
+    "--json", "into", type=click.Path(dir_okay=False, path_type=Path), help="Write the errors as JSON into this file too."
+)
 def estimate(grid: str, which: str, steps: int, seed: int, whole: bool, into: Path | None) -> None:
     """Estimate states of GRID from its meters, and show how far the estimate is from the truth.
 

@@ -31,8 +31,12 @@ from lamplighter.services.grid.network.topology import Feeders, feeders, fused
     help="Meters: stations alone; with one voltage at each feeder's end; with three along each feeder.",
 )  # fmt: skip
 @click.option("--lost", default="", help="Nodes (or transformers) whose meters are silent, by name, with commas between.")
-@click.option("--next", "most", default=5, show_default=True, type=click.IntRange(1), help="How many places for a next meter to name.")
-@click.option("--json", "into", type=click.Path(dir_okay=False, path_type=Path), help="Write all of it as JSON into this file too.")
+@click.option(
+    "--next", "most", default=5, show_default=True, type=click.IntRange(1), help="How many places for a next meter to name."
+)
+@click.option(
+    "--json", "into", type=click.Path(dir_okay=False, path_type=Path), help="Write all of it as JSON into this file too."
+)
 def observe(grid: str, which: str, lost: str, most: int, into: Path | None) -> None:
     """Say what meters see of GRID: intervals of voltage and loading per station, and where the next meter helps most.
 

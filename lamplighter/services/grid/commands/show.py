@@ -19,10 +19,16 @@ from lamplighter.terms.columns import FloatArray
 @click.command()
 @click.argument("grid", default="adlershof")
 @click.option("--hour", default=18.5, show_default=True, help="Local hour of a winter working day, by class curves; cities only.")
-@click.option("--charging", default=0.0, show_default=True, help="Share of all charging points at full power, 0 to 1; cities only.")
-@click.option("--svg", "drawing", type=click.Path(dir_okay=False, path_type=Path), help="Where to draw; by default grid-NAME.svg here.")
+@click.option(
+    "--charging", default=0.0, show_default=True, help="Share of all charging points at full power, 0 to 1; cities only."
+)
+@click.option(
+    "--svg", "drawing", type=click.Path(dir_okay=False, path_type=Path), help="Where to draw; by default grid-NAME.svg here."
+)
 @click.option("--no-svg", is_flag=True, help="Draw nothing.")
-@click.option("--json", "into", type=click.Path(dir_okay=False, path_type=Path), help="Write the table as JSON into this file too.")
+@click.option(
+    "--json", "into", type=click.Path(dir_okay=False, path_type=Path), help="Write the table as JSON into this file too."
+)
 def show(grid: str, hour: float, charging: float, drawing: Path | None, no_svg: bool, into: Path | None) -> None:
     """Draw GRID with loading and voltage, and show every station with its headroom, by power flow.
 
@@ -71,7 +77,9 @@ def _station_row(network: Network, tree: Feeders, flow: Flow, u: FloatArray, num
         "nodes": int(below.sum()),
         "connections": round(float(network.loads.connections_count[hangs].sum())),
         "sn_kva": round(sn, 1),
-        "p_kw": round(float(-flow.p_to_kw[0, lines + own].sum()), 1) if len(own) else round(float(network.loads.p_kw[hangs].sum()), 1),
+        "p_kw": round(float(-flow.p_to_kw[0, lines + own].sum()), 1)
+        if len(own)
+        else round(float(network.loads.p_kw[hangs].sum()), 1),
         "loading": round(loading, 3),
         "headroom_kva": round(sn - float(carried.sum()), 1) if len(own) else 0.0,
         "cable_loading": round(float(flow.loading[0, cable].max(initial=0.0)), 3),

@@ -162,10 +162,14 @@ def _axes(picture: Picture, frame: _Frame) -> list[str]:
     parts = [f'<path d="M{LEFT:g} {TOP:g}V{bottom:g}H{right:g}" fill="none" stroke="#666666"/>']
     for value in _ticks(frame.low_x, frame.high_x):
         x = frame.x(value)
-        parts.append(f'<path d="M{x:.1f} {bottom:g}v5" stroke="#666666"/><text x="{x:.1f}" y="{bottom + 19:g}" text-anchor="middle">{value:g}</text>')
+        parts.append(
+            f'<path d="M{x:.1f} {bottom:g}v5" stroke="#666666"/><text x="{x:.1f}" y="{bottom + 19:g}" text-anchor="middle">{value:g}</text>'
+        )
     for value in _ticks(frame.low_y, frame.high_y) if picture.square else []:
         y = frame.y(value)
-        parts.append(f'<path d="M{LEFT:g} {y:.1f}h-5" stroke="#666666"/><text x="{LEFT - 8:g}" y="{y + 4:.1f}" text-anchor="end">{value:g}</text>')
+        parts.append(
+            f'<path d="M{LEFT:g} {y:.1f}h-5" stroke="#666666"/><text x="{LEFT - 8:g}" y="{y + 4:.1f}" text-anchor="end">{value:g}</text>'
+        )
     middle = (LEFT + right) / 2.0, (TOP + bottom) / 2.0
     parts.append(f'<text x="{middle[0]:g}" y="{bottom + 42:g}" text-anchor="middle">{picture.labels[0]}</text>')
     parts.append(f'<text transform="translate(18 {middle[1]:g}) rotate(-90)" text-anchor="middle">{picture.labels[1]}</text>')
@@ -206,22 +210,31 @@ def _dots(picture: Picture, frame: _Frame) -> list[str]:
             f"<title>{escape(str(picture.names[k]))}: {told}</title></circle>"
         )
         if few:
-            parts.append(f'<text x="{x + 5:.1f}" y="{y - 5:.1f}" font-size="9" fill="#333333">{escape(str(picture.names[k]))}</text>')
+            parts.append(
+                f'<text x="{x + 5:.1f}" y="{y - 5:.1f}" font-size="9" fill="#333333">{escape(str(picture.names[k]))}</text>'
+            )
     return parts
 
 
 def _legend() -> list[str]:
     x, parts = WIDTH - RIGHT + 30.0, list[str]()
-    for top, name, low, high, unit in ((90.0, "Voltage of a node", *VOLTAGE_PU, "pu"), (390.0, "Loading of a branch", 0.0, 1.0, "of its rating")):
+    for top, name, low, high, unit in (
+        (90.0, "Voltage of a node", *VOLTAGE_PU, "pu"),
+        (390.0, "Loading of a branch", 0.0, 1.0, "of its rating"),
+    ):
         parts.append(f'<text x="{x:g}" y="{top - 12:g}" font-weight="bold">{name}</text>')
         for k in range(24):
             y = top + 200.0 * (23 - k) / 24.0
             parts.append(f'<rect x="{x:g}" y="{y:.1f}" width="22" height="8.6" fill="{_shade(k / 23.0)}"/>')
         for k in range(5):
             value = low + (high - low) * k / 4.0
-            parts.append(f'<text x="{x + 30:g}" y="{top + 204.0 - 200.0 * k / 4.0:.1f}">{value:g} {unit if k == 4 else ""}</text>')
+            parts.append(
+                f'<text x="{x + 30:g}" y="{top + 204.0 - 200.0 * k / 4.0:.1f}">{value:g} {unit if k == 4 else ""}</text>'
+            )
     style = 'stroke="#000000" stroke-width="5" stroke-dasharray="7 3"'
     parts.append(f'<path d="M{x:g} 640h50" {style}/><text x="{x + 60:g}" y="645">above its rating</text>')
     parts.append(f'<path d="M{x:g} 668h50" stroke="#bbbbbb" stroke-dasharray="2 4"/><text x="{x + 60:g}" y="673">open</text>')
-    parts.append(f'<circle cx="{x + 25:g}" cy="696" r="4" fill="#ffffff" stroke="#222222"/><text x="{x + 60:g}" y="701">no voltage</text>')
+    parts.append(
+        f'<circle cx="{x + 25:g}" cy="696" r="4" fill="#ffffff" stroke="#222222"/><text x="{x + 60:g}" y="701">no voltage</text>'
+    )
     return parts

@@ -27,7 +27,9 @@ def pandapower_json(network: Network) -> str:
     try:
         pp: Any = importlib.import_module("pandapower")
     except ImportError as error:
-        raise GridError('Writing pandapower JSON needs pandapower: `pip install "lamplighter[grid]"`. Nothing was written.') from error
+        raise GridError(
+            'Writing pandapower JSON needs pandapower: `pip install "lamplighter[grid]"`. Nothing was written.'
+        ) from error
     net = pp.create_empty_network(network.name, f_hz=network.frequency_hz)
     nodes = network.nodes
     for k in range(len(nodes.id)):
@@ -88,7 +90,9 @@ def _demands_into(pp: Any, net: Any, network: Network) -> None:
             pp.create_asymmetric_load(net, node, name=name, **{f"p_{letter}_mw": p, f"q_{letter}_mvar": q})
     net.load["profile"] = loads.profile[loads.line_phase == ALL_LINE_PHASES].tolist()
     for k in range(len(generation.id)):
-        pp.create_sgen(net, int(generation.node[k]), generation.p_kw[k] / 1e3, generation.q_kvar[k] / 1e3, name=str(generation.id[k]))
+        pp.create_sgen(
+            net, int(generation.node[k]), generation.p_kw[k] / 1e3, generation.q_kvar[k] / 1e3, name=str(generation.id[k])
+        )
     net.sgen["profile"] = generation.profile.tolist()
     for k in range(len(shunts.id)):
         mva = (network.nodes.u_rated_v[shunts.node[k]] / 1e3) ** 2
@@ -104,9 +108,13 @@ def _sources_into(pp: Any, net: Any, network: Network) -> None:
             behind = pp.create_bus(net, kv, name=f"{sources.id[k]} behind its short-circuit power")
             z = kv**2 / sk
             x = z / math.hypot(1.0, SOURCE_RX)
-            pp.create_line_from_parameters(net, behind, node, 1.0, SOURCE_RX * x, x, 0.0, math.nan, name=f"{sources.id[k]} source")
+            pp.create_line_from_parameters(
+                net, behind, node, 1.0, SOURCE_RX * x, x, 0.0, math.nan, name=f"{sources.id[k]} source"
+            )
             node = behind
-        pp.create_ext_grid(net, node, vm_pu=float(sources.u_ref_pu[k]), va_degree=float(sources.u_angle_deg[k]), name=str(sources.id[k]))
+        pp.create_ext_grid(
+            net, node, vm_pu=float(sources.u_ref_pu[k]), va_degree=float(sources.u_angle_deg[k]), name=str(sources.id[k])
+        )
 
 
 def pgm_json(network: Network) -> str:
@@ -128,7 +136,10 @@ def pgm_json(network: Network) -> str:
     single = rows_of(pgm.ComponentType.asym_load, int((~even).sum()), next_id)
     single["node"], single["status"], single["type"] = loads.node[~even], 1, pgm.LoadGenType.const_power
     own = np.arange(3)[None, :] == loads.line_phase[~even][:, None] - 1
-    single["p_specified"], single["q_specified"] = own * loads.p_kw[~even][:, None] * 1e3, own * loads.q_kvar[~even][:, None] * 1e3
+    single["p_specified"], single["q_specified"] = (
+        own * loads.p_kw[~even][:, None] * 1e3,
+        own * loads.q_kvar[~even][:, None] * 1e3,
+    )
     parts[pgm.ComponentType.asym_load], next_id = single, next_id + len(single)
     coupler = np.flatnonzero(network.switches.at == COUPLER)
     link = rows_of(pgm.ComponentType.link, len(coupler), next_id)

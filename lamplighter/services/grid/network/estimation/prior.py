@@ -149,18 +149,33 @@ def station_sums(feeders: Feeders, plan: MeterPlan, readings: Readings) -> tuple
     return p, q, np.where(metered & (silent == 0.0), 1.0, 0.0), np.sqrt(variance)
 
 
-def expected(weights: Weights, feeders: Feeders, plan: MeterPlan, readings: Readings, when: Moments) -> Pseudo:
-    """Return the pseudo-loads of each step, given what the stations' meters said; a silent station's nodes are expected at
-    their classes' curves, with the wider spread that follows."""
+def factors_of(weights: Weights, feeders: Feeders, plan: MeterPlan, readings: Readings, when: Moments) -> FloatArray:
+    """Return the classes' common factors (t, s, 4) given what the stations' meters said."""
     p, q, known, sigma = station_sums(feeders, plan, readings)
-    mean, spread = _curves(weights, when)
     below = weights.station != ABSENT
     station = np.maximum(weights.station, 0)
     stations = p.shape[1]
-    total = np.stack([np.bincount(station, weights=row * below, minlength=stations) for row in weights.classes])
+    total = _totals(weights, stations)
     own = np.bincount(station, weights=(weights.sigma_kw**2) * below, minlength=stations)
     steady = np.bincount(station, weights=weights.steady_kw * below, minlength=stations)
-    factor = _factors(total, own, (p - steady, q, known, sigma), (mean, spread))
+    return _factors(total, own, (p - steady, q, known, sigma), _curves(weights, when))
+
+
+def _totals(weights: Weights, stations: int) -> FloatArray:
+    """Return the classes' means (4, s) of whole stations."""
+    below, station = weights.station != ABSENT, np.maximum(weights.station, 0)
+    return np.stack([np.bincount(station, weights=row * below, minlength=stations) for row in weights.classes])
+
+
+def expected(weights: Weights, feeders: Feeders, plan: MeterPlan, readings: Readings, when: Moments) -> Pseudo:
+    """Return the pseudo-loads of each step, given what the stations' meters said; a silent station's nodes are expected at
+    their classes' curves, with the wider spread that follows."""
+    _, q, known, _ = station_sums(feeders, plan, readings)
+    mean, spread = _curves(weights, when)
+    below = weights.station != ABSENT
+    station = np.maximum(weights.station, 0)
+    total = _totals(weights, q.shape[1])
+    factor = factors_of(weights, feeders, plan, readings, when)
     of_node = factor[:, station] * below[:, None] + mean[:, None, :] * ~below[:, None]
     consumed = np.einsum("tdk,kd->td", of_node[:, :, :3], weights.classes[:3])
     p_node = consumed + of_node[:, :, 3] * weights.classes[3] + weights.steady_kw

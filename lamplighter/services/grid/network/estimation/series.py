@@ -22,7 +22,9 @@ FORGET = 0.98  # weight of the past in the running variance of the level's moves
 MOVES_AT_START_PU = 0.002
 
 
-def follow(estimate_pu: FloatArray, sigma_pu: float, start: FloatArray, moves: float = MOVES_AT_START_PU) -> tuple[FloatArray, FloatArray]:
+def follow(
+    estimate_pu: FloatArray, sigma_pu: float, start: FloatArray, moves: float = MOVES_AT_START_PU
+) -> tuple[FloatArray, FloatArray]:
     """Return what the steps before let expect of a level (t,), and its variance (t,); inf at a start (t,) of a series.
 
     Var(y_t - y_t-1) = q + 2 r for a level that moves with variance q under errors of variance r: so is q found, forgetting.
@@ -53,7 +55,9 @@ def follow(estimate_pu: FloatArray, sigma_pu: float, start: FloatArray, moves: f
     return expectation, spread
 
 
-def estimate_series(fit: Fit, feeders: Feeders, readings: Readings, when: Moments, step: IntArray, level_sigma_pu: float) -> Estimated:
+def estimate_series(
+    fit: Fit, feeders: Feeders, readings: Readings, when: Moments, step: IntArray, level_sigma_pu: float
+) -> Estimated:
     """Return the states of steps (t,), numbered by `step`: where numbers follow one another the past is used.
 
     level_sigma_pu: standard deviation of a source's voltage as estimated from one step alone (`spread.Spread.u_pu` there).
