@@ -10,11 +10,39 @@ import json
 from pathlib import Path
 from statistics import mean
 
-from lamplighter.services.grid.hosting.reading import read_night
+from lamplighter.services.grid.hosting.cars import draw
+from lamplighter.services.grid.hosting.check import refereed
+from lamplighter.services.grid.hosting.reading import read_case, read_days, read_night
+from lamplighter.services.grid.hosting.result import LOADING_MAX, U_MIN_PU
+from lamplighter.services.grid.hosting.run import run
 from lamplighter.services.grid.hosting.search import WAYS, bound, hosted, hosted_true
 
 RESULTS = Path(__file__).parent / "results" / "grid_hosting.json"
 GRIDS = ("urban6", "semiurb4", "semiurb5", "rural2", "rural3")
+
+
+def year(grid: str, share: float, seed: int) -> dict[str, object]:
+    """Steer every night of a SimBench year with `share` of the cars that the worst night hosts; new cars every night."""
+    worst, network, row_node = read_case(grid)
+    many = round(hosted(worst, "adaptive", seed).cars * share)
+    highest, lowest, least, unserved, broken, nights = 0.0, 2.0, 1.0, 0.0, 0, 0
+    for day, night in enumerate(read_days(grid)):
+        cars = draw(1000 * seed + day, many, night.connection_row)
+        result, drawn = run(night, cars, WAYS["adaptive"](night, cars))
+        loading, voltage = refereed(night, network, row_node, drawn)
+        highest, lowest = max(highest, loading), min(lowest, voltage)
+        least, unserved = min(least, result.worst_served_share), max(unserved, result.unserved_share)
+        broken += loading > LOADING_MAX or voltage < U_MIN_PU
+        nights += 1
+    return {
+        "cars": many,
+        "nights": nights,
+        "nights_with_violation": broken,
+        "loading_max": round(highest, 4),
+        "voltage_lowest_pu": round(lowest, 4),
+        "worst_served_share": round(least, 4),
+        "unserved_share_worst_night": round(unserved, 4),
+    }
 
 
 def main() -> None:
@@ -26,7 +54,13 @@ def main() -> None:
     parser.add_argument("--ways", default=",".join(WAYS))
     parser.add_argument("--truth", action="store_true", help="adaptive and cap in disordered three-phase fields too")
     parser.add_argument("--into", type=Path, default=RESULTS)
+    parser.add_argument("--year", action="store_true", help="every night of a year instead, refereed by power-grid-model")
+    parser.add_argument("--share", type=float, default=0.95, help="with --year: part of the cars hosted on the worst night")
     asked = parser.parse_args()
+    if asked.year:
+        for grid in asked.grids.split(","):
+            print(grid, year(grid, asked.share, 1), flush=True)
+        return
     grids = ("urban6", "semiurb4") if asked.quick else tuple(asked.grids.split(","))
     seeds = range(1, (2 if asked.quick else asked.seeds) + 1)
     found: dict[str, list[dict[str, object]]] = {}

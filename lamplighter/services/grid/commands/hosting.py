@@ -7,12 +7,15 @@ from typing import Any
 
 import click
 
-from lamplighter.city.folder import CityError
+from lamplighter.city.faults import CityError
 from lamplighter.services.grid.commands.told import print_rows, write_json
 from lamplighter.services.grid.hosting import search
+from lamplighter.services.grid.hosting.check import refereed
 from lamplighter.services.grid.hosting.night import Night
-from lamplighter.services.grid.hosting.reading import read_night
+from lamplighter.services.grid.hosting.reading import read_case
 from lamplighter.services.grid.network.model import GridError
+from lamplighter.services.grid.network.tables import Network
+from lamplighter.terms.columns import IntArray
 
 STRATEGIES = ("uncontrolled", "timer", "cap", "droop", "transformer", "share", "adaptive", "bound")
 DIGITS = 4
@@ -46,10 +49,10 @@ def hosting(grid: str, strategy: str, seed: int, truth: str, disorder: int, gap:
         if truth != "model":
             _true(grid, strategy, (seed, disorder), into)
             return
-        night = read_night(grid)
+        night, network, row_node = read_case(grid)
     except (GridError, CityError) as error:
         raise click.ClickException(str(error)) from error
-    row = _bound_row(night, seed) if strategy == "bound" else _row(night, strategy, seed)
+    row = _bound_row(night, seed) if strategy == "bound" else _row((night, network, row_node), strategy, seed)
     if gap and strategy != "bound":
         most = search.bound(night, seed, max(round(row["hosted"] * 1.05), 1))
         row |= {"bound": most.cars, "share_of_bound": round(row["hosted"] / max(most.cars, 1), DIGITS)}
@@ -71,9 +74,11 @@ def _true(grid: str, strategy: str, seeds: tuple[int, int], into: Path | None) -
     write_json(into, row | {"model_in_doubt": bool(doubts), "doubts": doubts})
 
 
-def _row(night: Night, strategy: str, seed: int) -> dict[str, Any]:
-    found = search.hosted(night, strategy, seed)
+def _row(case: tuple[Night, Network, IntArray], strategy: str, seed: int) -> dict[str, Any]:
+    found = search.hosted(case[0], strategy, seed)
+    loading, lowest = refereed(*case, found.drawn_kw)
     result = {name: value for name, value in dataclasses.asdict(found.result).items() if name != "cars"}
+    result |= {"referee_loading_max": loading, "referee_voltage_lowest_pu": lowest}
     return {"hosted": found.cars, **{name: round(value, DIGITS) for name, value in result.items()}}
 
 

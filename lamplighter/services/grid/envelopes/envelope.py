@@ -72,8 +72,8 @@ def thermal_headroom(tree: Radial, u: AnyArray, i: AnyArray, charging_kw: FloatA
             continue
         amps = tree.rating_kva[row] * bounds.loading_max[row]
         if not tree.is_line[row]:
-            gain = tree.gain_ratio[row]
-            amps /= max(1.0, gain, gain * abs(u[up]))
+            upper = amps / max(1.0, abs(u[up])) - tree.idle_kva[row] * abs(u[up])
+            amps = min(amps, max(upper, 0.0) / tree.gain_ratio[row])
         s = u[row] * np.conj(i[row])
         most = np.sqrt(max((amps * abs(u[row])) ** 2 - s.imag**2, 0.0))
         out[row] = charging_kw[row] + most - s.real

@@ -20,7 +20,8 @@ U_COLLAPSED = 0.3
 class Radial(NamedTuple):
     """A forest, parents before children (n,). parent: ABSENT (-1) at a source; z_pu: series impedance of the branch above;
     gain_ratio: voltage below over voltage above without demand; rating_kva: of that branch (inf where none);
-    is_line; source_pu: voltage held (own row of a source); shunt_kva: constant draw of each row at rated voltage."""
+    is_line; source_pu: voltage held (own row of a source); shunt_kva: constant draw of each row at rated voltage;
+    idle_kva: what the transformer above a row takes by itself."""
 
     parent: IntArray
     z_pu: AnyArray
@@ -29,6 +30,7 @@ class Radial(NamedTuple):
     is_line: BoolArray
     source_pu: FloatArray
     shunt_kva: AnyArray
+    idle_kva: FloatArray
 
 
 @njit(cache=True)
@@ -84,7 +86,7 @@ def loadings(tree: Radial, u: AnyArray, i: AnyArray) -> FloatArray:
             continue
         amps = abs(i[row])
         if not tree.is_line[row]:
-            gain = tree.gain_ratio[row]
-            amps = max(amps, amps * gain, amps * gain * abs(u[up]))
+            upper = amps * tree.gain_ratio[row] + tree.idle_kva[row] * abs(u[up])
+            amps = max(amps, upper, upper * abs(u[up]))
         out[row] = amps / tree.rating_kva[row]
     return out

@@ -21,7 +21,7 @@ from lamplighter.services.grid.hosting.result import LOADING_MAX, U_MIN_PU, UNSE
 from lamplighter.terms.columns import AnyArray, BoolArray, FloatArray, IntArray
 
 UNIT_KVA = 100.0  # powers are counted in this unit, so that all figures of the programme are of like size
-ATTEMPTS = ((1e-6, 1e-8), (1e-6, 1e-7), (1e-5, 1e-6), (1e-4, 1e-7))  # tolerance, static regularisation
+ATTEMPTS = ((5e-6, 1e-8), (5e-6, 1e-7), (2e-5, 1e-6), (5e-5, 1e-7))  # tolerance, static regularisation
 SOLVED = ("Solved", "AlmostSolved")
 
 

@@ -119,8 +119,9 @@ class Watch:
                 continue
             slope = float(x @ y / (x @ x))
             error = float(np.sqrt(((y - slope * x) ** 2).mean() / (x @ x)))
+            end = night.row_id[self._end[feeder]]
             if abs(slope - 1.0) > LENGTH_SHARE and abs(slope - 1.0) > 4.0 * error:
-                text = f"voltage falls {slope:.2f} times as much as the model's cables say, towards {night.row_id[self._end[feeder]]}"
+                text = f"voltage falls {slope:.2f} times as much as the model's cables say, towards {end}"
                 far = not FAR[0] <= slope <= FAR[1]
                 kind, at = ("link box or cable", self._end[feeder]) if far else ("cable length or type", head)
                 doubts.append(Doubt(kind, night.row_id[at], abs(slope - 1.0) / max(error, 1e-4), text))

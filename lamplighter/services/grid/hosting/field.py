@@ -143,9 +143,10 @@ class Field:
             sn = float(tree.rating_kva[row])
             share = tree.z_pu[row] * sn / (tree.gain_ratio[row] * u[up] / u[row] * u[row] / u[up]) ** 2
             lower = tree.gain_ratio[row] * u[row]
+            loss, reactance = 100.0 * share.real, 100.0 * share.imag
             self._tell(
                 f"new transformer.b{row} phases=3 windings=2 buses=(n{up} n{row}.1.2.3.0) conns=(delta wye) "
-                f"kvs=({u[up] / 1000.0} {lower / 1000.0}) kvas=({sn} {sn}) %loadloss={100.0 * share.real} xhl={100.0 * share.imag}"
+                f"kvs=({u[up] / 1000.0} {lower / 1000.0}) kvas=({sn} {sn}) %loadloss={loss} xhl={reactance}"
             )
         for row in range(len(tree.parent)):
             kv = u[row] / 1000.0 / np.sqrt(3.0)

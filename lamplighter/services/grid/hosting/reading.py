@@ -1,6 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """A grid's worst night from whatever was asked for: SimBench's year where there is one, else class curves of a winter day."""
 
+from collections.abc import Iterator
+from dataclasses import replace
+
 import numpy as np
 
 from lamplighter.services.grid.envelopes.radial import Radial
@@ -58,9 +61,30 @@ def tree_of(network: Network, walk: Reach) -> tuple[Radial, IntArray]:
     rating[at] = sn
     idle = np.sqrt(np.maximum((transformers.i0_pu[t] * sn) ** 2 - transformers.p0_kw[t] ** 2, 0.0))
     np.add.at(shunt, parent[at], transformers.p0_kw[t] + 1j * idle)
+    no_load = np.zeros(many)
+    no_load[at] = np.maximum(transformers.i0_pu, transformers.p0_kw / transformers.sn_kva)[t] * sn
     held = np.zeros(many)
     held[row[network.sources.node]] = network.sources.u_ref_pu
-    return Radial(parent, np.asarray(z, np.complex128), gain, rating, is_line, held, shunt), node
+    return Radial(parent, np.asarray(z, np.complex128), gain, rating, is_line, held, shunt, no_load), node
+
+
+def read_days(asked: str) -> Iterator[Night]:
+    """Return every noon-to-noon night of a SimBench year in turn. GridError where the grid brings no year."""
+    network, year = load_year(asked)
+    small, at = fused(network)
+    tree, node = tree_of(small, reach(small))
+    worst = read_night(asked)
+    row = np.full(len(small.nodes.id), ABSENT, np.int64)
+    row[node] = np.arange(len(node))
+    reached = row[at] != ABSENT
+    place = np.zeros((len(at), len(node)))
+    place[np.flatnonzero(reached), row[at][reached]] = 1.0
+    p, q = node_powers(network, year, slice(0, year.steps))
+    base = p @ place + 1j * (q @ place)
+    for begin in range(NOON_STEP, year.steps - STEPS + 1, STEPS):
+        past = [(begin - day * STEPS) % (year.steps - STEPS) for day in range(DAYS_BEFORE, 0, -1)]
+        before = np.stack([np.real(base[first : first + STEPS]) for first in past])
+        yield replace(worst, tree=tree, base_kva=base[begin : begin + STEPS], before_kw=before)
 
 
 def _course(asked: str) -> tuple[Network, AnyArray, FloatArray]:

@@ -17,7 +17,7 @@ from lamplighter.services.grid.hosting.ways import Way
 from lamplighter.terms.columns import FloatArray
 
 CARS_MAX = 4000
-MARGIN = 1e-5  # the relaxation is solved to a hundredth of that: less than this is no shortage
+MARGIN = 1e-4  # share of energy; the relaxation is solved to half of that or better: less than this is no shortage
 WAYS: dict[str, Callable[[Night, Cars], Way]] = {
     "uncontrolled": ways.uncontrolled,
     "timer": ways.timer,
