@@ -83,7 +83,8 @@ class TalqCms:
         unready = int((~self.steering.segments_ready()).sum())
         if unready:
             said.append(
-                f"{unready} of {len(self._layout.segments.design)} segments are not commanded: not every lamp is announced"
+                f"{unready} of {len(self._layout.segments.design)} segments are not commanded: not every lamp is announced and "
+                "read back"
             )
         return "; ".join([*said, *list(self.steering.faults.values())[:5]])
 
