@@ -9,11 +9,10 @@ stands. Only sums per cell and second of entry are kept; nothing says which vehi
 
 from numba import njit
 
-from lamplighter.services.traffic.horizon.scheme import CELL_M, CELLS
+from lamplighter.services.traffic.horizon.scheme import CELLS
 from lamplighter.terms.columns import FloatArray
 
 AGES = 8  # seconds since entry that are told apart within a cell; the last one holds all that are longer there
-SLOW_M = 8.0  # a vehicle that is this far behind driving freely has slowed down
 
 
 @njit(cache=True)
@@ -52,21 +51,3 @@ def fold(cell_veh: FloatArray, passed_veh: FloatArray, age_veh: FloatArray, infl
                     above += age_veh[lane, c + 1, a]
             out = min(out, above)
         inflow_veh[lane] = came + passed_veh[lane]
-
-
-@njit(cache=True)
-def arrive(ages_veh: FloatArray, reach_m: float, speed_m_s: float, arrive_veh: FloatArray, fresh_veh: FloatArray) -> None:
-    """Add a lane's vehicles to arrive_veh (H,) by the second in which they can be at the stop line, and those of them that
-    have not slowed down yet to fresh_veh (H,). ages_veh (CELLS, AGES)."""
-    for c in range(CELLS):
-        far_m = min(reach_m, (c + 1) * CELL_M)
-        near_m = c * CELL_M
-        for a in range(AGES):
-            veh = ages_veh[c, a]
-            if veh > 0.0:
-                left_m = far_m - speed_m_s * (a + 0.5)
-                at = int(max(left_m, near_m) / speed_m_s)
-                if at < len(arrive_veh):
-                    arrive_veh[at] += veh
-                    if left_m > near_m - SLOW_M:
-                        fresh_veh[at] += veh

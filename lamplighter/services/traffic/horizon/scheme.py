@@ -27,6 +27,7 @@ class Network(NamedTuple):
     lane_offsets (b+1): lanes, sorted by box. lane_length_m, lane_speed_m_s (l): the lane before the stop line only.
     reach_m (l): how far back from the stop line is seen, at most 200 m: to the previous signal or the network's edge, on
     over unsignalised lanes upstream. enters (l): the seen stretch begins at the network's edge, so vehicles are put in there.
+    cell_s (l, CELLS + 1): seconds at free flow from each cell's two ends to the stop line.
     move_offsets (l+1): movements, sorted by lane. move_turn (v): 0 straight, 1 left, 2 right, 3 u-turn. move_exit (v): exit row.
     move_first (b+1): movement number n of box b is row move_first[b] + n. serve (s, m): RED, GIVES_WAY or GREEN by stage row
     and movement number, m the most movements of any box. yield_offsets (v+1), yield_to (k): movement rows to which a
@@ -49,6 +50,7 @@ class Network(NamedTuple):
     lane_speed_m_s: FloatArray
     reach_m: FloatArray
     enters: BoolArray
+    cell_s: FloatArray
     move_offsets: IntArray
     move_turn: IntArray
     move_exit: IntArray
@@ -119,19 +121,22 @@ class Settings(NamedTuple):
     """How to plan. One set serves every network.
 
     step_s: a choice is made every so many seconds, and plans change on that grid only. loops: lanes are seen by loops, not by
-    cells. horizon_s: how far plans look. stop_s: what a stop costs besides the time waited. headway_s, start_s: a standing
-    queue's, before they are learned. arrive_ratio: how much those about to arrive count for the base policy; back_ratio: how
-    many changes a change costs there; end_s: what one who still waits at the end costs. beyond_ratio: how much of the usual
-    arrivals beyond what is seen is expected: to expect them all makes every change look too dear.
+    cells. horizon_s: how far plans look. headway_s: a queue's, before it is learned. back_ratio: how many changes a change
+    costs in the base policy; keep_ratio: how much more what runs counts there than what might. end_s, end_s_per_veh: what one
+    who still waits at the end costs, and how much more for each other in the same lane. spill_ratio: what each vehicle costs
+    besides where a queue outgrows store_ratio of its street; fill_ratio: a street takes vehicles up to this share of what it
+    holds. send_ratio: how much of what the signals upstream have sent, or plan to send, is expected beyond what is seen.
     """
 
     step_s: float = 1.0
     loops: bool = False
     horizon_s: float = 60.0
-    stop_s: float = 0.0
     headway_s: float = 2.0
-    start_s: float = 0.3
-    arrive_ratio: float = 0.5
-    back_ratio: float = 1.5
+    back_ratio: float = 1.0
+    keep_ratio: float = 1.4
     end_s: float = 15.0
-    beyond_ratio: float = 0.5
+    end_s_per_veh: float = 1.0
+    spill_ratio: float = 1.0
+    store_ratio: float = 0.7
+    fill_ratio: float = 1.0
+    send_ratio: float = 0.0

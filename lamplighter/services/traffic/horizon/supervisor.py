@@ -1,11 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """When a box gets its own programme back: where what was predicted does not happen, and where its own would do better.
 
-Three findings count, each over minutes and with room for chance. Vehicles that should have left did not, although the
-streets that they would enter have room (a detector that lies, a blocked lane). Much of the time goes into changes while
-queues grow. Or queues grow although the own programme, with its greens and the discharge that was measured, would carry what
-comes: then the planner is at fault, not the demand. A box that is handed back keeps its programme for a while, and so do
-neighbours in a like state; then it is taken again, and each time it fails anew that while doubles.
+Four findings count, each with room for chance. Vehicles that should have left did not, although the streets that they would
+enter have room (a detector that lies, a blocked lane). Nothing leaves at all for a while though some wait: vehicles stand in
+one another's way, and a programme that gives each turn its own green may free them. Much of the time goes into changes while
+queues grow. Or queues grow and less leaves than predicted although the own programme, with its greens and the discharge that
+was measured, would carry what comes: then the planner is at fault, not the demand. A box that is handed back keeps its
+programme for a while, and so do neighbours in a like state; then it is taken again, and each time it fails anew that while
+doubles.
 """
 
 from typing import NamedTuple
@@ -25,6 +27,8 @@ FAILED_RATIO = 0.35  # of what was predicted
 UNEASY_RATIO = 0.55  # a neighbour that does no better than this goes with a box that fails
 CHANGING_SHARE = 0.45
 GROWN_RATIO, GROWN_VEH = 1.5, 8.0  # a queue has grown if it is so much above its long mean
+SLACK_RATIO = 0.7  # of what was predicted: with less than that leaving, a queue that grows is the planner's doing
+STILL_S, STILL_VEH = 45.0, 4.0  # nothing leaves for so long though so many wait
 SPARE_RATIO = 0.9  # the own programme carries what comes if that is below this share of its discharge
 OWN_S, OWN_MOST_S = 300.0, 2400.0
 FULL_RATIO = 0.6  # a street so full explains that vehicles do not leave
@@ -36,7 +40,8 @@ FORGIVEN_S = 1200.0  # after so long without failing a box is judged afresh
 class Watch(NamedTuple):
     """What is carried per box: predicted_veh_s, left_veh_s, changing_share, queue_veh lately, and the queue over the long run;
     under_s: for how long the planner runs it; back_s: for how long yet it has its own programme; next_s: for how long it would
-    have it when it fails next. came_veh_s (l,): arrivals by lane lately. expected_veh (b,): predicted for the next second."""
+    have it when it fails next; still_s: for how long nothing has left though some wait. came_veh_s (l,): arrivals by lane
+    lately. expected_veh (b,): predicted for the next second."""
 
     predicted_veh_s: FloatArray
     left_veh_s: FloatArray
@@ -46,6 +51,7 @@ class Watch(NamedTuple):
     under_s: FloatArray
     back_s: FloatArray
     next_s: FloatArray
+    still_s: FloatArray
     came_veh_s: FloatArray
     expected_veh: FloatArray
 
@@ -62,6 +68,7 @@ def begin(network: Network) -> Watch:
         under_s=np.zeros(boxes),
         back_s=np.zeros(boxes),
         next_s=np.full(boxes, OWN_S),
+        still_s=np.zeros(boxes),
         came_veh_s=np.zeros(len(network.reach_m)),
         expected_veh=np.zeros(boxes),
     )
@@ -74,16 +81,14 @@ def seen_whole(network: Network, seen: Seen) -> BoolArray:
 
 
 @njit(cache=True)
-def _carries(network: Network, watch: Watch, own_share: FloatArray, rates: tuple[FloatArray, FloatArray], box: int) -> bool:
+def _carries(network: Network, watch: Watch, own_share: FloatArray, rate_veh_s: FloatArray, box: int) -> bool:
     """Return whether the own programme would carry what comes to every lane. False where it is not known."""
-    free_veh_s, opposed_veh_s = rates
     known = False
     lane0 = network.lane_offsets[box]
     for lane in range(lane0, network.lane_offsets[box + 1]):
         carried = 0.0
         for row in range(network.stage_offsets[box], network.stage_offsets[box + 1]):
-            rate = 0.5 * (free_veh_s[row, lane - lane0] + opposed_veh_s[row, lane - lane0])
-            carried += own_share[row] * rate
+            carried += own_share[row] * rate_veh_s[row, lane - lane0]
             known = known or own_share[row] > 0.0
         if watch.came_veh_s[lane] > SPARE_RATIO * carried:
             return False
@@ -102,6 +107,7 @@ def _measure(network: Network, seen: Seen, watch: Watch, waiting_veh: FloatArray
     watch.left_veh_s[box] += (left - watch.left_veh_s[box]) / MEMORY_S
     changing = 1.0 if seen.changing[box] else 0.0
     watch.changing_share[box] += (changing - watch.changing_share[box]) / MEMORY_S
+    watch.still_s[box] = watch.still_s[box] + 1.0 if left == 0.0 and queue >= STILL_VEH else 0.0
     watch.queue_veh[box] += (queue - watch.queue_veh[box]) / MEMORY_S
     watch.usual_queue_veh[box] += (queue - watch.usual_queue_veh[box]) / LONG_S
 
@@ -136,11 +142,11 @@ def _hand_back(watch: Watch, box: int) -> None:
 
 @njit(cache=True)
 def supervise(network: Network, derived: Derived, seen: Seen, watch: Watch, found: tuple[FloatArray, FloatArray, FloatArray],
-              rates: tuple[FloatArray, FloatArray], own_share: FloatArray, trusted: BoolArray) -> None:  # fmt: skip
+              rate_veh_s: FloatArray, own_share: FloatArray, trusted: BoolArray) -> None:  # fmt: skip
     """Carry the watch over one second and clear `trusted` (b,) where a box is to run its own programme.
 
-    found: vehicles that wait before each stop line, that came to the seen stretch, and that are on it (l,); rates: discharge
-    by stage row and lane number, free and opposed (s, k); own_share (s,): share of the own programme's cycle for which each
+    found: vehicles that wait before each stop line, that came to the seen stretch, and that are on it (l,); rate_veh_s (s, k):
+    discharge by stage row and lane number; own_share (s,): share of the own programme's cycle for which each
     stage is green, zeros where it is not known. watch.expected_veh is what the plan of the last second let out in this one.
     """
     waiting_veh, inflow_veh, there_veh = found
@@ -166,7 +172,9 @@ def supervise(network: Network, derived: Derived, seen: Seen, watch: Watch, foun
         predicted = watch.predicted_veh_s[box]
         stuck = not full and predicted > LEFT_MIN_VEH_S and watch.left_veh_s[box] < FAILED_RATIO * predicted
         busy = watch.changing_share[box] > CHANGING_SHARE and grown
-        failed[box] = stuck or busy or (grown and not full and _carries(network, watch, own_share, rates, box))
+        slack = watch.left_veh_s[box] < SLACK_RATIO * predicted
+        outdone = grown and slack and not full and _carries(network, watch, own_share, rate_veh_s, box)
+        failed[box] = stuck or busy or outdone or watch.still_s[box] > STILL_S
     for box in range(boxes):
         if failed[box]:
             _hand_back(watch, box)

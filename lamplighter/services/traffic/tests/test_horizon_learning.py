@@ -1,57 +1,73 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What counts teach: rates come out as they were put in, stay bounded, and do not move without a queue."""
+"""What counts teach: rates come out as they were put in, stay bounded, and do not move where nobody is."""
 
 import numpy as np
 import pytest
 
 from lamplighter.services.traffic.horizon.derive import HISTORY_S, derive
-from lamplighter.services.traffic.horizon.learning import RATE_MAX_VEH_S, RATE_MIN_VEH_S, Discharge, begin, learn
+from lamplighter.services.traffic.horizon.learning import (
+    RATE_MAX_VEH_S,
+    RATE_MIN_VEH_S,
+    START_OVER_S,
+    Discharge,
+    begin,
+    learn,
+)
 from lamplighter.services.traffic.horizon.scheme import GIVES_WAY, GREEN, Network, Settings
 from lamplighter.services.traffic.tests.junctions import crossroads, seen
 from lamplighter.terms.columns import FloatArray
 
 SETTINGS = Settings()
-PRIORS = (SETTINGS.headway_s, SETTINGS.start_s)
+SOMEBODY, NOBODY = np.array([1.0, 1.0]), np.zeros(2)
 
 
 def _begin(network: Network, share: FloatArray | None = None) -> Discharge:
     return begin(network, derive(network), np.ones(len(network.move_exit)) if share is None else share, SETTINGS)
 
 
-def _run(network: Network, learned: Discharge, every_s: int, seconds: int, standing: tuple[bool, ...]) -> None:
+def _run(network: Network, learned: Discharge, every_s: int, seconds: int, first_veh: FloatArray) -> None:
     """Let lane 0 discharge one vehicle every so many seconds."""
     derived, history = derive(network), np.zeros((len(network.reach_m), HISTORY_S))
-    queued = (np.array(standing), np.array(standing))
     for second in range(seconds):
         now = seen(network, 0, 30.0)
         now.passed_veh[0] = 1.0 if second % every_s == 0 else 0.0
-        learn(network, derived, now, learned, (history, np.zeros(len(network.reach_m))), queued, PRIORS, second)
+        learn(network, derived, now, learned, first_veh, (history, np.zeros(len(network.reach_m))), second)
 
 
 @pytest.mark.parametrize("every_s", [2, 3, 5])
 def test_a_rate_is_learned_as_it_is(every_s: int) -> None:
     network = crossroads()
     learned = _begin(network)
-    _run(network, learned, every_s, 1800, (True, False))
-    assert learned.free_veh_s[0, 0] == pytest.approx(1.0 / every_s, rel=0.12)
-    assert learned.headway_s[0] == pytest.approx(min(float(every_s), 4.0), rel=0.12)
+    _run(network, learned, every_s, 1800, SOMEBODY)
+    assert learned.rate_veh_s[0, 0] == pytest.approx(1.0 / every_s, rel=0.12)
 
 
-def test_nothing_is_learned_without_a_queue() -> None:
+def test_nothing_is_learned_where_nobody_is() -> None:
     network = crossroads()
     learned = _begin(network)
-    before = learned.free_veh_s.copy()
-    _run(network, learned, 7, 900, (False, False))
-    assert np.array_equal(learned.free_veh_s, before)
+    before = learned.rate_veh_s.copy()
+    _run(network, learned, 7, 900, NOBODY)
+    assert np.array_equal(learned.rate_veh_s, before)
 
 
 def test_a_lane_at_red_learns_nothing_and_discharges_nothing() -> None:
     network = crossroads()
     learned = _begin(network)
-    _run(network, learned, 2, 600, (True, True))
-    assert learned.saturated_s[0, 1].sum() == 0.0
-    assert learned.free_veh_s[0, 1] == 0.0
-    assert learned.free_veh_s[1, 1] > 0.0
+    before = learned.there_s[0, 1]
+    _run(network, learned, 2, 600, SOMEBODY)
+    assert learned.there_s[0, 1] == before
+    assert learned.rate_veh_s[0, 1] == 0.0
+    assert learned.rate_veh_s[1, 1] == 1.0 / SETTINGS.headway_s
+
+
+def test_the_start_of_a_green_does_not_count() -> None:
+    network = crossroads()
+    learned, derived = _begin(network), derive(network)
+    before = learned.rate_veh_s.copy()
+    for second in range(200):
+        now = seen(network, 0, START_OVER_S)
+        learn(network, derived, now, learned, SOMEBODY, (np.zeros((2, HISTORY_S)), np.zeros(2)), second)
+    assert np.array_equal(learned.rate_veh_s, before)
 
 
 def test_rates_are_bounded() -> None:
@@ -59,31 +75,21 @@ def test_rates_are_bounded() -> None:
     learned, derived = _begin(network), derive(network)
     history, none = np.zeros((2, HISTORY_S)), np.zeros(2)
     for veh, bound in ((5.0, RATE_MAX_VEH_S), (0.0, RATE_MIN_VEH_S)):
-        for second in range(20_000):
+        for second in range(6_000):
             now = seen(network, 0, 30.0)
             now.passed_veh[0] = veh
-            queued = (np.array([True, False]), np.zeros(2, np.bool_))
-            learn(network, derived, now, learned, (history, none), queued, PRIORS, second)
-        assert learned.free_veh_s[0, 0] == pytest.approx(bound, rel=0.2)
-        assert RATE_MIN_VEH_S <= learned.free_veh_s[0, 0] <= RATE_MAX_VEH_S
+            learn(network, derived, now, learned, SOMEBODY, (history, none), second)
+            assert RATE_MIN_VEH_S <= learned.rate_veh_s[0, 0] <= RATE_MAX_VEH_S
+        assert learned.rate_veh_s[0, 0] == bound
 
 
-def _opposing() -> Network:
-    """Return a box in whose one stage lane 0 gives way to lane 1."""
+def test_a_lane_that_gives_way_is_believed_slower_until_it_is_seen() -> None:
     network = crossroads(stages=1)
-    serve = np.array([[GIVES_WAY, GREEN]], np.int64)
-    return network._replace(serve=serve, yield_offsets=np.array([0, 1, 1]), yield_to=np.array([1]))
-
-
-def test_a_lane_that_gives_way_has_two_rates() -> None:
-    network = _opposing()
+    network = network._replace(serve=np.array([[GIVES_WAY, GREEN]], np.int64))
     learned = _begin(network)
-    assert learned.opposed_veh_s[0, 0] < learned.free_veh_s[0, 0]
-    _run(network, learned, 10, 900, (True, True))  # the other lane's queue stands: one in ten seconds finds a gap
-    _run(network, learned, 2, 900, (True, False))
-    assert learned.opposed_veh_s[0, 0] == pytest.approx(0.1, abs=0.03)
-    assert learned.free_veh_s[0, 0] == pytest.approx(0.5, abs=0.06)
-    assert learned.opposed_veh_s[0, 1] == learned.free_veh_s[0, 1]
+    assert learned.rate_veh_s[0, 0] < learned.rate_veh_s[0, 1]
+    _run(network, learned, 2, 900, SOMEBODY)
+    assert learned.rate_veh_s[0, 0] == pytest.approx(0.5, abs=0.03)
 
 
 def _forked(true_share: float) -> float:
@@ -106,8 +112,7 @@ def _forked(true_share: float) -> float:
             first = rng.random() < true_share
             due[0 if first else 1, second + (3 if first else 4)] += 1.0
         inflow = np.array([0.0, due[0, second], due[1, second]])
-        queued = (np.zeros(3, np.bool_), np.zeros(3, np.bool_))
-        learn(network, derived, now, learned, (history, inflow), queued, PRIORS, second)
+        learn(network, derived, now, learned, np.zeros(3), (history, inflow), second)
     return float(learned.turn_share[0])
 
 
@@ -119,10 +124,9 @@ def test_turning_shares_follow_from_the_lanes_that_fill(share: float) -> None:
 def test_what_a_dead_lane_says_is_not_learned() -> None:
     network = crossroads()
     learned, derived = _begin(network), derive(network)
-    before = learned.free_veh_s.copy()
+    before = learned.rate_veh_s.copy()
     for second in range(300):
         now = seen(network, 0, 30.0)
         now.alive[:] = False
-        queued = (np.ones(2, np.bool_), np.ones(2, np.bool_))
-        learn(network, derived, now, learned, (np.zeros((2, HISTORY_S)), np.zeros(2)), queued, PRIORS, second)
-    assert np.array_equal(learned.free_veh_s, before)
+        learn(network, derived, now, learned, SOMEBODY, (np.zeros((2, HISTORY_S)), np.zeros(2)), second)
+    assert np.array_equal(learned.rate_veh_s, before)

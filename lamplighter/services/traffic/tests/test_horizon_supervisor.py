@@ -16,7 +16,7 @@ class _Road:
         self.network = crossroads() if network is None else network
         self.derived, self.watch = derive(self.network), supervisor.begin(self.network)
         self.own_share = np.array(own_share)
-        self.rates = (np.full((2, 2), 0.5), np.full((2, 2), 0.5))
+        self.rate_veh_s = np.full((2, 2), 0.5)
 
     def second(self, expected: float, left: float, waiting: float = 2.0, came: float = 0.1, *, there: float = 2.0,
                changing: bool = False) -> bool:  # fmt: skip
@@ -26,7 +26,7 @@ class _Road:
         self.watch.expected_veh[:] = expected
         trusted = supervisor.seen_whole(self.network, now)
         found = (np.full(2, waiting), np.full(2, came), np.full(2, there))
-        supervisor.supervise(self.network, self.derived, now, self.watch, found, self.rates, self.own_share, trusted)
+        supervisor.supervise(self.network, self.derived, now, self.watch, found, self.rate_veh_s, self.own_share, trusted)
         return bool(trusted[0])
 
     def run(self, seconds: int, **said: float) -> float:
@@ -64,9 +64,22 @@ def test_queues_that_the_own_programme_would_carry_are_handed_back() -> None:
     able, unable, unknown = _Road((0.45, 0.45)), _Road((0.1, 0.1)), _Road()
     for road in (able, unable, unknown):
         road.run(900, expected=0.2, left=0.2, waiting=1.0, came=0.3)
-    assert able.run(600, expected=0.2, left=0.2, waiting=30.0, there=10.0, came=0.3) < 1.0
-    assert unable.run(600, expected=0.2, left=0.2, waiting=30.0, there=10.0, came=0.3) == 1.0
-    assert unknown.run(600, expected=0.2, left=0.2, waiting=30.0, there=10.0, came=0.3) == 1.0
+    assert able.run(600, expected=0.3, left=0.15, waiting=30.0, there=10.0, came=0.3) < 1.0
+    assert unable.run(600, expected=0.3, left=0.15, waiting=30.0, there=10.0, came=0.3) == 1.0
+    assert unknown.run(600, expected=0.3, left=0.15, waiting=30.0, there=10.0, came=0.3) == 1.0
+
+
+def test_a_queue_that_grows_while_all_leave_as_predicted_is_demand() -> None:
+    road = _Road((0.45, 0.45))
+    road.run(900, expected=0.2, left=0.2, waiting=1.0, came=0.3)
+    assert road.run(600, expected=0.3, left=0.28, waiting=30.0, there=10.0, came=0.3) == 1.0
+
+
+def test_a_box_that_nothing_leaves_though_some_wait_is_handed_back() -> None:
+    road = _Road()
+    road.run(600, expected=0.2, left=0.2)
+    assert road.run(int(supervisor.STILL_S), expected=0.01, left=0.0, waiting=5.0) == 1.0
+    assert road.run(5, expected=0.01, left=0.0, waiting=5.0) < 1.0
 
 
 def test_changing_all_the_time_while_queues_grow_is_handed_back() -> None:

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from lamplighter.services.traffic.horizon.scheme import Network
+from lamplighter.services.traffic.horizon.scheme import CELL_M, CELLS, Network
 from lamplighter.services.traffic.planning import clearance
 from lamplighter.services.traffic.planning.network import FOOT, Connection, RoadNetwork, Signal
 from lamplighter.services.traffic.trials import stages as staging
@@ -20,6 +20,7 @@ TURNS = {"straight": 0, "left": 1, "right": 2, "u_turn": 3}
 RED_MAX_S, FOOT_RED_MAX_S = 120.0, 90.0
 FOOT_FLOW_S = 0.02  # persons that come to a crossing each second, before any is counted
 SHOWS = {"G": 2, "g": 1}
+EDGES_M = tuple(CELL_M * n for n in range(CELLS + 1))
 
 
 @dataclass(frozen=True)
@@ -139,6 +140,7 @@ def _network(ways: Ways, rows: _Rows, lane_of: dict[str, int], strands: Sequence
         lane_speed_m_s=np.asarray([ways.speed_m_s[lane] for lane in lanes], np.float64),
         reach_m=np.asarray([s.reach_m for s in strands], np.float64),
         enters=np.asarray([s.enters for s in strands], np.bool_),
+        cell_s=np.asarray([ways.drive_s(s, EDGES_M) for s in strands], np.float64),
         move_offsets=_offsets([lane_of[_lane(c)] for c in moves], len(lanes)),
         move_turn=np.asarray([TURNS.get(c.turn, 0) for c in moves], np.int64),
         move_exit=np.asarray([exit_row[f"{c.to_edge}_{c.to_lane}"] for c in moves], np.int64),
