@@ -150,7 +150,7 @@ def _searched(
 ) -> tuple[BoolArray, bool, bool]:
     """Return (target, whether it is proved to be best, whether with fewest switchings)."""
     _, dark, value = wanted
-    if not dark.any():
+    if not value.any():
         return start, True, True
     model = _model(case, start, wanted, limits)
     one = _unit(value)
@@ -250,7 +250,7 @@ def _model(case: Case, start: BoolArray, wanted: tuple[int, BoolArray, FloatArra
         solver.setOptionValue(name, option)
     model = Model(solver, branch[keep], source[keep], sink[keep], len(case.node_id), len(start))
     _columns(case, model, dark, limits)
-    _balances(case, model)
+    _balances(case, model, limits)
     _voltages(case, model, limits)
     _switchings(case, model, start, fault)
     total_p, total_q = net.p_kw.sum() / KILO, net.q_kvar.sum() / KILO
@@ -260,8 +260,15 @@ def _model(case: Case, start: BoolArray, wanted: tuple[int, BoolArray, FloatArra
     return model
 
 
+def _most(case: Case, limits: Limits) -> tuple[float, float]:
+    """Return the most MW and Mvar that any branch can carry: who is served at u_low wastes no more than 1 - u_low of what is
+    sent, as far as voltages turn little; another 15 % is left for that, also to reactive losses where no demand is reactive."""
+    p_mw, q_mvar = float(case.net.p_kw.sum()) / KILO, float(case.net.q_kvar.sum()) / KILO
+    return p_mw / limits.u_low_pu + 0.15 * (p_mw + q_mvar), q_mvar / limits.u_low_pu + 0.15 * (p_mw + q_mvar)
+
+
 def _columns(case: Case, model: Model, dark: BoolArray, limits: Limits) -> None:
-    most = 1.3 * np.array([case.net.p_kw.sum(), case.net.q_kvar.sum()]) / KILO
+    most = np.array(_most(case, limits))
     square = np.minimum(squares_most(case)[model.branch] / KILO**2, float(most @ most) / limits.u_low_pu**2)
     ones, many = np.ones(model.arcs), model.nodes
     on_low = np.where(dark, 0.0, 1.0)
@@ -289,10 +296,10 @@ def _row(model: Model, low: float, high: float, terms: Sequence[tuple[int, float
     model.solver.addRow(low, high, len(terms), columns, np.array([value for _, value in terms]))
 
 
-def _balances(case: Case, model: Model) -> None:
+def _balances(case: Case, model: Model, limits: Limits) -> None:
     """What flows in is what is used, lost below and sent on; each node with supply has one feeding branch."""
     net, many, inf = case.net, model.arcs, highspy.kHighsInf
-    most = (1.3 * net.p_kw.sum() / KILO, 1.3 * net.q_kvar.sum() / KILO)
+    most = _most(case, limits)
     for node in range(1, model.nodes):
         into, out = np.flatnonzero(model.sink == node).tolist(), np.flatnonzero(model.source == node).tolist()
         _row(model, 0.0, 0.0, [*((a, 1.0) for a in into), (model.on(node), -1.0)])
