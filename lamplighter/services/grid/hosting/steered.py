@@ -34,7 +34,7 @@ from lamplighter.terms.columns import AnyArray, FloatArray, IntArray
 BLOCKS = np.array([1] * 8 + [2] * 44, dtype=np.int64)  # quarters of an hour, then half hours
 POINT = (POINT_MIN_KW, FULL_KW)
 UNTOLD_KWH, UNTOLD_H = 12.0, 2.0  # a point of a group too small to tell: a usual car's energy, due in two hours
-PRESENT_LIMIT = 1.003  # a quarter of an hour's mean follows the meter to 0.3 %
+PRESENT_LIMIT = 1.004  # the mean of a quarter of an hour follows the meters to a part in a thousand; 1.005 is the bound
 U_MARGIN_PU = 0.0005
 FADES_STEPS = 8.0  # what differs from usual today is half gone after two hours
 MET_KW = 0.5
