@@ -206,7 +206,7 @@ def _prices(given: dict[str, object]) -> Prices | None:
         raise click.UsageError(f"--prices {text}: four numbers are needed, POLE:LUMINAIRE:KWH:YEARS") from error
     if not all(0.0 <= price < 1e9 for price in (pole, luminaire, kwh, years)):
         raise click.UsageError(f"--prices {text}: no price is below 0, nor without bound")
-    return Prices(pole, luminaire, kwh, years)
+    return Prices(pole, luminaire, kwh, years * energy.HOURS_A_YEAR)
 
 
 def _rows(task: Task, ways: Ways, chosen: tuple[Judged, Ranked], best: int) -> list[Row]:
@@ -225,11 +225,11 @@ def _rows(task: Task, ways: Ways, chosen: tuple[Judged, Ranked], best: int) -> l
             continue
         area_m2, power_w = road.spacing_m * road.width_m, float(found.power_w[f, n, 0]) * road.rows()
         density = energy.power_density_w_lx_m2(power_w, np.array([met.illuminance_lx]), np.array([area_m2])) or 0.0
-        levels = (found.power_w[f, n] - family.gear_w[product]) / (family.power_w[product] - family.gear_w[product])
+        output = (found.power_w[f, n] - family.gear_w[product]) / (family.power_w[product] - family.gear_w[product])
         made.append(
             Row(
                 designed.label(family, float(family.flux_lm[product])),
-                road, float(family.flux_lm[product]), float(family.power_w[product]), tuple(levels.tolist()), met, density,
+                road, float(family.flux_lm[product]), float(family.power_w[product]), tuple(output.tolist()), met, density,
                 float(order.energy_kwh_km[place]) / (road.width_m * 1000.0), float(order.energy_kwh_km[place]),
                 float(order.poles_per_km[place]), float(order.cost_per_km[place]),
             )

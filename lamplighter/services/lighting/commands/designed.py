@@ -121,7 +121,7 @@ def plain_nearest(near: list[tuple[str, Nearest]]) -> list[dict[str, object]]:
             "limit": miss.limit,
             "unit": miss.unit,
             "short_percent": miss.short_percent(),
-            "best_alone": miss.best,
+            "best_alone": miss.value,
         }
         for name, found in near
         for miss in found.missing
@@ -146,10 +146,10 @@ def out_of_reach(near: list[tuple[str, Nearest]], families: list[Family], ways: 
         for miss in found.missing:
             word = "needs" if miss.low else "allowed"
             mark = f" {miss.unit}" if miss.unit else ""
-            alone = "reached" if (miss.best >= miss.limit) == miss.low or miss.best == miss.limit else "not reached"
+            alone = "reached" if (miss.value >= miss.limit) == miss.low or miss.value == miss.limit else "not reached"
             said.append(
                 f"  {miss.criterion} would be {miss.observed:.3g}{mark}, {word} {miss.limit:g}: {miss.short_percent():.1f} % "
-                f"off. Alone it is {alone} by any ({miss.best:.3g}{mark} at best)."
+                f"off. Alone it is {alone} by any ({miss.value:.3g}{mark} at best)."
             )
     said.append("Allow smaller spacings, other heights, arrangements, tilts or luminaires.")
     return "\n".join(said)

@@ -8,6 +8,7 @@ import numpy as np
 
 from lamplighter.services.lighting.mounting.candidates import Ways
 from lamplighter.services.lighting.mounting.judging import Asked, Judged, energy_kwh_km
+from lamplighter.services.lighting.photometry.energy import HOURS_A_YEAR
 from lamplighter.terms.columns import FloatArray, IntArray
 
 Objective = Literal["energy", "poles", "cost"]
@@ -17,12 +18,12 @@ ALIKE = 1.01  # designs within a per cent of each other count as equal; the seco
 
 @dataclass(frozen=True)
 class Prices:
-    """What a kilometre costs over its life, in one currency: each pole, each luminaire, each kWh, for so many years."""
+    """What a kilometre costs over its life: each pole, each luminaire, each kWh (euros, or any one currency), for span_h."""
 
-    per_pole: float
-    per_luminaire: float
-    per_kwh: float
-    years: float
+    pole_eur: float
+    luminaire_eur: float
+    kwh_eur: float
+    span_h: float
 
 
 @dataclass(frozen=True)
@@ -49,7 +50,7 @@ def ranked(found: Judged, ways: Ways, asked: Asked, objective: Objective, prices
     poles, lamps = ways.poles_per_km()[way], ways.luminaires_per_km()[way]
     cost = np.zeros(len(way))
     if prices is not None:
-        cost = poles * prices.per_pole + lamps * prices.per_luminaire + energy * prices.per_kwh * prices.years
+        cost = poles * prices.pole_eur + lamps * prices.luminaire_eur + energy * prices.kwh_eur * prices.span_h / HOURS_A_YEAR
     first, second = {"energy": (energy, poles), "poles": (poles, energy), "cost": (cost, energy)}[objective]
     plain = (ways.height_m[way], np.abs(ways.overhang_m[way]), np.abs(ways.tilt_deg[way]))
     order = np.lexsort((*plain, second, _steps(first)))

@@ -25,14 +25,14 @@ from lamplighter.terms.columns import FloatArray
 
 @dataclass(frozen=True)
 class Missing:
-    """A criterion that the nearest design misses: its figure, the limit, and the best figure that any design has in it alone."""
+    """A criterion that the nearest design misses: its figure, the limit, and `value`, the best that any design has alone."""
 
     criterion: str
     unit: str
     observed: float
     limit: float
     low: bool  # the figure must not be below the limit, else not above
-    best: float
+    value: float
 
     def short_percent(self) -> float:
         """Return by how much the figure misses its limit, in per cent of the limit."""

@@ -160,37 +160,43 @@ def test_a_file_beyond_all_bounds_is_refused_before_it_is_read(tmp_path: Path) -
 NUMBER = st.one_of(st.floats(-50.0, 250.0), st.sampled_from([float("nan"), float("inf"), -1e300, 0.0, 1e-300]))
 
 
+BOUNDS = {
+    "spacing_m": (3, 200),
+    "width_m": (0.5, 60),
+    "lanes": (1, 12),
+    "height_m": (2, 40),
+    "overhang_m": (-10, 10),
+    "tilt_deg": (-30, 45),
+}
+
+
 @QUICK
 @given(
-    spacing=NUMBER, width=NUMBER, lanes=st.integers(-3, 20), height=NUMBER, overhang=NUMBER, tilt=NUMBER,
     arrangement=st.sampled_from([*ARRANGEMENTS, "spiral"]),
-)  # fmt: skip
-def test_geometry_that_cannot_be_is_named(
-    spacing: float, width: float, lanes: int, height: float, overhang: float, tilt: float, arrangement: str
-) -> None:
+    number=st.fixed_dictionaries({name: st.integers(-3, 20) if name == "lanes" else NUMBER for name in BOUNDS}),
+)
+def test_geometry_that_cannot_be_is_named(arrangement: str, number: dict[str, float]) -> None:
     said = ""
     try:
-        RoadField(arrangement, spacing, width, lanes, height, overhang, tilt)
+        RoadField(arrangement, **number)
     except ValueError as error:
         said = str(error)
-    possible = 3.0 <= spacing <= 200.0 and 0.5 <= width <= 60.0 and 1 <= lanes <= 12 and 2.0 <= height <= 40.0
-    possible = possible and -10.0 <= overhang <= 10.0 and -30.0 <= tilt <= 45.0 and arrangement in ARRANGEMENTS
+    possible = arrangement in ARRANGEMENTS and all(low <= number[name] <= high for name, (low, high) in BOUNDS.items())
     assert possible == (said == "")
     assert possible or said.startswith("road field: ")
 
 
 @QUICK
 @given(
-    spacing=st.floats(3.0, 200.0), width=st.floats(0.5, 60.0), lanes=st.integers(1, 12), height=st.floats(2.0, 40.0),
-    overhang=st.floats(-10.0, 10.0), tilt=st.floats(-30.0, 45.0), arrangement=st.sampled_from(ARRANGEMENTS),
+    road=st.builds(
+        RoadField, st.sampled_from(ARRANGEMENTS), st.floats(3.0, 200.0), st.floats(0.5, 60.0), st.integers(1, 3),
+        st.floats(2.0, 40.0), st.floats(-10.0, 10.0), st.floats(-30.0, 45.0),
+    ),
     optic=st.sampled_from(list(luminaires.OPTICS)),
 )  # fmt: skip
-@example(spacing=200.0, width=0.5, lanes=1, height=2.0, overhang=-10.0, tilt=-30.0, arrangement="single", optic="path")
-@example(spacing=200.0, width=60.0, lanes=1, height=2.0, overhang=0.0, tilt=45.0, arrangement="single", optic="avenue")
-def test_every_geometry_that_can_be_has_figures_and_both_computations_agree(
-    spacing: float, width: float, lanes: int, height: float, overhang: float, tilt: float, arrangement: str, optic: str
-) -> None:
-    road = RoadField(arrangement, spacing, width, min(lanes, 3), height, overhang, tilt)
+@example(road=RoadField("single", 200.0, 0.5, 1, 2.0, -10.0, -30.0), optic="path")
+@example(road=RoadField("single", 200.0, 60.0, 1, 2.0, 0.0, 45.0), optic="avenue")
+def test_every_geometry_that_can_be_has_figures_and_both_computations_agree(road: RoadField, optic: str) -> None:
     light = luminaires.luminaire(optic, 5000.0)
     found = quality.evaluate(road, light, "R3", 0.8)
     assert found.luminance_cd_m2 >= 0.0
@@ -200,8 +206,8 @@ def test_every_geometry_that_can_be_has_figures_and_both_computations_agree(
     assert found.edge_ratio >= 0.0
     assert 0.0 <= found.illuminance_min_lx <= found.illuminance_lx
     section = Section(road.width_m, road.lanes, "R3")
-    ways = candidates.ways_of(section, Choices((arrangement,), (spacing,), (height,), (overhang,), (tilt,)))
-    (other,) = candidates.unit_figures(ways, [light], classes.code("M3"))[0]
+    one = Choices((road.arrangement,), (road.spacing_m,), (road.height_m,), (road.overhang_m,), (road.tilt_deg,))
+    (other,) = candidates.unit_figures(candidates.ways_of(section, one), [light], classes.code("M3"))[0]
     if found.luminance_cd_m2 > 0.0:
         assert other[0] * 5.0 * 0.8 == pytest.approx(found.luminance_cd_m2, rel=1e-5)
         assert other[1] == pytest.approx(found.uniformity_ratio, abs=1e-5)

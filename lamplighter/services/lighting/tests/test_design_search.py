@@ -71,7 +71,7 @@ def test_other_objectives_put_poles_or_cost_first() -> None:
     _, ways, _, asked, found = search("M4")
     fewest = ranking.ranked(found, ways, asked, "poles", None)
     assert fewest.poles_per_km[0] == fewest.poles_per_km.min()
-    dear = ranking.ranked(found, ways, asked, "cost", Prices(1e6, 0.0, 0.0, 1.0))
+    dear = ranking.ranked(found, ways, asked, "cost", Prices(1e6, 0.0, 0.0, 8760.0))
     assert dear.poles_per_km[0] == dear.poles_per_km.min()
     assert dear.cost_per_km[0] == pytest.approx(dear.poles_per_km[0] * 1e6)
     with pytest.raises(ValueError, match="no prices"):
