@@ -62,9 +62,8 @@ def main() -> None:
     given = asked.parse_args()
     reconfigure(read_case("33"))  # compiles
     found: list[dict[str, Any]] = []
-    print(
-        "| nodes | as published, kW | least loss, kW | proved, kW | gap | parts of the search | s |\n|---:|---:|---:|---:|---:|---:|---:|"
-    )
+    print("| nodes | as published, kW | least loss, kW | proved, kW | gap | parts of the search | s |")
+    print("|---:|---:|---:|---:|---:|---:|---:|")
     for number in PUBLISHED:
         case, begin = read_case(number), time.perf_counter()
         best = reconfigure(case)

@@ -106,7 +106,7 @@ class _Box:
     path: str = ""
     version: str = ""
     standing: Standing = "away"
-    order: tuple[float, float] | Literal["back"] | None = None  # (kW, seconds)
+    order_kw_s: tuple[float, float] | Literal["back"] | None = None
     told_kw: float | None = None
     due_s: float = 0.0
     why: str = ""
@@ -148,7 +148,7 @@ class Profiles:
                     whole = whole and int(row["order"]) != ORDER_LIMIT
                     continue
                 limit = int(row["order"]) == ORDER_LIMIT
-                box.order = (int(row["limit_10w"]) / 100.0, float(row["duration_s"])) if limit else "back"
+                box.order_kw_s = (int(row["limit_10w"]) / 100.0, float(row["duration_s"])) if limit else "back"
         return whole
 
     def next_request(self, now_s: float) -> Asked | None:
@@ -172,8 +172,8 @@ class Profiles:
             return profile(box.version, self._fresh(), self._safe_kw[number], now_s, None), "install"
         if box.standing == "clear":  # a lease that outlived us: what is read back next is the permanent maximum
             return clear(box.version, self._fresh()), "back"
-        if box.standing == "ready" and box.order is not None:
-            order, box.order = box.order, None
+        if box.standing == "ready" and box.order_kw_s is not None:
+            order, box.order_kw_s = box.order_kw_s, None
             if order == "back":
                 return clear(box.version, self._fresh()), "back"
             return profile(box.version, self._fresh(), order[0], now_s, order[1]), "lease"

@@ -149,7 +149,7 @@ def _searched(
     case: Case, start: BoolArray, wanted: tuple[int, BoolArray, FloatArray], limits: Limits
 ) -> tuple[BoolArray, bool, bool]:
     """Return (target, whether it is proved to be best, whether with fewest switchings)."""
-    _, dark, value = wanted
+    value = wanted[2]
     if not value.any():
         return start, True, True
     model = _model(case, start, wanted, limits)
