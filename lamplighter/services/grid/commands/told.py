@@ -4,7 +4,7 @@
 import contextlib
 import json
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -132,7 +132,7 @@ def print_facts(title: str, facts: dict[str, Any]) -> None:
 
 
 @contextlib.contextmanager
-def moving_bar(console: Console, what: str, total: int) -> Iterator[Callable[[int], None]]:
+def moving_bar(console: Console, what: str, total: int) -> Generator[Callable[[int], None]]:
     """Show a progress bar while the block runs; the block calls what it is given with the steps done."""
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn())
     with Progress(*columns, console=console, transient=True) as progress:

@@ -146,7 +146,7 @@ def svg_of(picture: Picture) -> str:
     """Return the picture as SVG text."""
     frame = _Frame(picture)
     parts = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH:g} {HEIGHT:g}" font-family="sans-serif" font-size="13" role="img">',
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH:g} {HEIGHT:g}" font-family="sans-serif" font-size="13">',
         f"<title>{escape(picture.title)}</title>",
         f"<desc>{escape(picture.subtitle)}</desc>",
         f'<rect width="{WIDTH:g}" height="{HEIGHT:g}" fill="#ffffff"/>',
@@ -163,12 +163,14 @@ def _axes(picture: Picture, frame: _Frame) -> list[str]:
     for value in _ticks(frame.low_x, frame.high_x):
         x = frame.x(value)
         parts.append(
-            f'<path d="M{x:.1f} {bottom:g}v5" stroke="#666666"/><text x="{x:.1f}" y="{bottom + 19:g}" text-anchor="middle">{value:g}</text>'
+            f'<path d="M{x:.1f} {bottom:g}v5" stroke="#666666"/>'
+            f'<text x="{x:.1f}" y="{bottom + 19:g}" text-anchor="middle">{value:g}</text>'
         )
     for value in _ticks(frame.low_y, frame.high_y) if picture.square else []:
         y = frame.y(value)
         parts.append(
-            f'<path d="M{LEFT:g} {y:.1f}h-5" stroke="#666666"/><text x="{LEFT - 8:g}" y="{y + 4:.1f}" text-anchor="end">{value:g}</text>'
+            f'<path d="M{LEFT:g} {y:.1f}h-5" stroke="#666666"/>'
+            f'<text x="{LEFT - 8:g}" y="{y + 4:.1f}" text-anchor="end">{value:g}</text>'
         )
     middle = (LEFT + right) / 2.0, (TOP + bottom) / 2.0
     parts.append(f'<text x="{middle[0]:g}" y="{bottom + 42:g}" text-anchor="middle">{picture.labels[0]}</text>')
@@ -181,7 +183,8 @@ def _branches(picture: Picture, frame: _Frame) -> list[str]:
     lines = len(picture.from_node) - picture.transformers
     for k in np.argsort(picture.loading, kind="stable").tolist():
         one, other = int(picture.from_node[k]), int(picture.to_node[k])
-        path = f'x1="{frame.x(picture.x[one]):.1f}" y1="{frame.y(picture.y[one]):.1f}" x2="{frame.x(picture.x[other]):.1f}" y2="{frame.y(picture.y[other]):.1f}"'
+        path = f'x1="{frame.x(picture.x[one]):.1f}" y1="{frame.y(picture.y[one]):.1f}"'
+        path += f' x2="{frame.x(picture.x[other]):.1f}" y2="{frame.y(picture.y[other]):.1f}"'
         share = float(picture.loading[k])
         if not picture.closed[k]:
             style = 'stroke="#bbbbbb" stroke-width="1" stroke-dasharray="2 4"'

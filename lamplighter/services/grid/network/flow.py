@@ -154,16 +154,16 @@ def _gathered(engine: FlowEngine, values: FloatArray, many: int) -> FloatArray:
     """Return values (k, n) summed over nodes that are one; the same array where none are."""
     if many == len(engine.at):
         return values
-    total = np.zeros((len(values), many))
-    np.add.at(total, (slice(None), engine.at), values)
-    return total
+    total = np.zeros((many, len(values)))
+    np.add.at(total, engine.at, values.T)
+    return np.ascontiguousarray(total.T)
 
 
 def _update(engine: FlowEngine, p_kw: FloatArray, q_kvar: FloatArray) -> Any:
     busy = np.flatnonzero(np.any(p_kw != 0.0, axis=0) | np.any(q_kvar != 0.0, axis=0))
     busy = busy if len(busy) else np.array([0])
     ids = np.ascontiguousarray(np.broadcast_to(engine.demand_id[busy].astype(np.int32), (len(p_kw), len(busy))))
-    columns = {"id": ids}
+    columns: dict[str, Any] = {"id": ids}
     columns["p_specified"] = np.ascontiguousarray(p_kw[:, busy]) * 1e3
     columns["q_specified"] = np.ascontiguousarray(q_kvar[:, busy]) * 1e3
     return {pgm.ComponentType.sym_load: columns}

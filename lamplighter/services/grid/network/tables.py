@@ -86,7 +86,8 @@ class SwitchTable:
 @dataclass(frozen=True)
 class LoadTable:
     """Demands (k,): at the moment of the file, or at their highest where it has profiles. connections_count: homes and
-    shops behind it; kind: HOME, BUSINESS, ...; line_phase: 0 on all three, else 1, 2 or 3; profile: name of a course of a year, empty without."""
+    shops behind it; kind: HOME, BUSINESS, ...; line_phase: 0 on all three, else 1, 2 or 3; profile: name of a
+    course of a year, empty without."""
 
     id: TextArray
     node: IntArray

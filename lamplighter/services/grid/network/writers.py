@@ -49,7 +49,8 @@ def _lines_into(pp: Any, net: Any, network: Network) -> None:
     for k in range(len(lines.id)):
         pp.create_line_from_parameters(
             net, int(lines.from_node[k]), int(lines.to_node[k]), km[k], lines.r_ohm[k] / km[k], lines.x_ohm[k] / km[k],
-            lines.c_f[k] / km[k] * 1e9, lines.i_n_a[k] / 1e3 if math.isfinite(lines.i_n_a[k]) else math.nan, name=str(lines.id[k]),
+            lines.c_f[k] / km[k] * 1e9, lines.i_n_a[k] / 1e3 if math.isfinite(lines.i_n_a[k]) else math.nan,
+            name=str(lines.id[k]),
             g_us_per_km=lines.g_s[k] / km[k] * 1e6, in_service=bool(lines.in_service[k]), r0_ohm_per_km=lines.r0_ohm[k] / km[k],
             x0_ohm_per_km=lines.x0_ohm[k] / km[k], c0_nf_per_km=lines.c0_f[k] / km[k] * 1e9,
         )  # fmt: skip

@@ -28,8 +28,8 @@ TURN = np.sqrt(0.75)
 class Area:
     """One station's nodes and meters. nodes (n,): positions, the busbar first; branch (b,): its lines; homes (n, 3): by line
     phase, as the model says; other_kw (n, 3): what is not homes, as home-equivalents; ends (e,): places of the end meters
-    among the nodes; seen (3 + 3e,): homes beyond the model that each meter sees; noise (3 + 3e,): its variance from steps; scatter (e, e): covariance of the
-    end meters' deviations from step to step, mean over line phases; steps: how many."""
+    among the nodes; seen (3 + 3e,): homes beyond the model that each meter sees; noise (3 + 3e,): its variance from steps;
+    scatter (e, e): covariance of the end meters' deviations from step to step, mean over line phases; steps: how many."""
 
     station: int
     nodes: IntArray

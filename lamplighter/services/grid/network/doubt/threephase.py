@@ -71,11 +71,11 @@ def open_asymmetric(network: Network) -> Asymmetric:
 def spread_over_phases(network: Network, values: FloatArray) -> FloatArray:
     """Return values of loads (t, k) as values (t, n, 3) of nodes and line phases; a load on all of them counts a third each."""
     loads = network.loads
-    total = np.zeros((values.shape[0], len(network.nodes.id), 3))
+    total = np.zeros((3, len(network.nodes.id), len(values)))
     for phase in (1, 2, 3):
         share = np.where(loads.line_phase == ALL_LINE_PHASES, 1.0 / 3.0, np.where(loads.line_phase == phase, 1.0, 0.0))
-        np.add.at(total[:, :, phase - 1], (slice(None), loads.node), values * share)
-    return total
+        np.add.at(total[phase - 1], loads.node, (values * share).T)
+    return np.ascontiguousarray(total.T)
 
 
 def solve_asymmetric(engine: Asymmetric, p_kw: FloatArray, q_kvar: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:

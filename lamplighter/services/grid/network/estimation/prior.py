@@ -37,7 +37,8 @@ CLASSES = ("homes", "businesses", "heat pumps", "sun")
 class Weights:
     """Public facts per node with demand or generation (d,). station: ABSENT above the stations; classes (4, d): kW expected
     of homes, businesses, heat pumps and charging, and of photovoltaics in full sun (negative); steady_kw (d,): expected of
-    other generators (negative); sigma_kw (d,): spread in the dark, sun_sigma_kw (d,): to be added in full sun; homes_count (d,)."""
+    other generators (negative); sigma_kw (d,): spread in the dark, sun_sigma_kw (d,): to be added in full sun;
+    homes_count (d,)."""
 
     node: IntArray
     station: IntArray
@@ -156,7 +157,7 @@ def factors_of(weights: Weights, feeders: Feeders, plan: MeterPlan, readings: Re
     station = np.maximum(weights.station, 0)
     stations = p.shape[1]
     total = _totals(weights, stations)
-    own = np.bincount(station, weights=(weights.sigma_kw**2) * below, minlength=stations)
+    own = np.asarray(np.bincount(station, weights=(weights.sigma_kw**2) * below, minlength=stations), np.float64)
     steady = np.bincount(station, weights=weights.steady_kw * below, minlength=stations)
     return _factors(total, own, (p - steady, q, known, sigma), _curves(weights, when))
 
@@ -164,7 +165,8 @@ def factors_of(weights: Weights, feeders: Feeders, plan: MeterPlan, readings: Re
 def _totals(weights: Weights, stations: int) -> FloatArray:
     """Return the classes' means (4, s) of whole stations."""
     below, station = weights.station != ABSENT, np.maximum(weights.station, 0)
-    return np.stack([np.bincount(station, weights=row * below, minlength=stations) for row in weights.classes])
+    sums = [np.bincount(station, weights=row * below, minlength=stations) for row in weights.classes]
+    return np.asarray(np.stack(sums), np.float64)
 
 
 def expected(weights: Weights, feeders: Feeders, plan: MeterPlan, readings: Readings, when: Moments) -> Pseudo:

@@ -18,7 +18,7 @@ from lamplighter.services.grid.network.topology import Feeders
 from lamplighter.terms.columns import FloatArray, IntArray
 
 GATE = 4.0
-FORGET = 0.98  # weight of the past in the running variance of the level's moves
+FORGET = 0.99  # weight of the past in the running variance of the level's moves
 MOVES_AT_START_PU = 0.002
 
 

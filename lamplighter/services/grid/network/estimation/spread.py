@@ -46,7 +46,7 @@ class Measured:
 @dataclass(frozen=True)
 class Spread:
     """Standard deviations: u_pu (n,) of every node of the network, loading (b,) of every branch as a share of its rating,
-    flow_kw (b,); covariances per block for those who ask where the next meter helps."""
+    flow_kw (b,); all 0 where there is no voltage. Covariances per block for those who ask where the next meter helps."""
 
     u_pu: FloatArray
     loading: FloatArray
@@ -59,7 +59,7 @@ class Spread:
 def _prior(weights: Weights, block: Block, sky: float, stations: int) -> tuple[FloatArray, FloatArray]:
     """Return variance (d,) of each demand of the block by itself, and the loadings (d, 4) of the classes' common factors."""
     spread = np.array([*CLASS_SPREAD[:3], SUN_SPREAD * sky + 0.01])
-    own = weights.sigma_kw**2 + (sky * weights.sun_sigma_kw) ** 2
+    own: FloatArray = weights.sigma_kw**2 + (sky * weights.sun_sigma_kw) ** 2
     common = (weights.classes * spread[:, None]).T
     if block.station >= 0:
         return own[block.demand], common[block.demand]
@@ -67,7 +67,7 @@ def _prior(weights: Weights, block: Block, sky: float, stations: int) -> tuple[F
     of_station = np.bincount(weights.station[below], weights=own[below], minlength=stations)
     shared = np.stack([np.bincount(weights.station[below], weights=row[below], minlength=stations) for row in common.T], axis=1)
     whole_own, whole_common = np.concatenate([own, of_station]), np.concatenate([common, shared])
-    return whole_own[block.demand], whole_common[block.demand]
+    return np.asarray(whole_own[block.demand], np.float64), np.asarray(whole_common[block.demand], np.float64)
 
 
 def _conditioned(own: FloatArray, common: FloatArray, sigma_kw: float) -> FloatArray:
@@ -151,12 +151,12 @@ def spread_of(network: Network, feeders: Feeders, plan: MeterPlan, weights: Weig
 
 
 def spread_in(network: Network, feeders: Feeders, plan: MeterPlan, weights: Weights, at: tuple[list[Block], float]) -> Spread:
-    """Return the spread with blocks that are known already (`at` is blocks and sky)."""
+    """Return the spread with blocks of the same plan that are known already (`at` is blocks and sky)."""
     blocks, sky = at
     sigma = station_sigmas(feeders, plan)
-    u_sigma = np.full(len(network.nodes.id), np.inf)
+    u_sigma = np.zeros(len(network.nodes.id))
     branches = len(network.lines.id) + len(network.transformers.id)
-    flow_sigma, loading = np.full(branches, np.inf), np.full(branches, np.inf)
+    flow_sigma, loading = np.zeros(branches), np.zeros(branches)
     rating = rating_kva(network)
     u_cov: list[FloatArray] = []
     flow_cov: list[FloatArray] = []
@@ -183,7 +183,7 @@ def _usual(weights: Weights, block: Block, stations: int) -> FloatArray:
     below = weights.station != ABSENT
     if block.station < 0:
         demand = np.concatenate([demand, np.bincount(weights.station[below], weights=demand[below], minlength=stations)])
-    return demand[block.demand]
+    return np.asarray(demand[block.demand], np.float64)
 
 
 def rating_kva(network: Network) -> FloatArray:

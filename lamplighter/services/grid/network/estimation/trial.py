@@ -115,11 +115,11 @@ def _drawn(trial: Trial, step: IntArray, dice: np.random.Generator) -> tuple[Flo
     spread = DRAWN_SPREAD / np.sqrt(np.maximum(loads.connections_count, 1.0))
     noise = np.exp(spread * dice.normal(size=course.shape) - 0.5 * spread**2)
     many = len(trial.network.nodes.id)
-    p, q = np.zeros((len(step), many)), np.zeros((len(step), many))
+    p, q = np.zeros((many, len(step))), np.zeros((many, len(step)))
     tan = np.where(loads.p_kw != 0.0, loads.q_kvar / np.where(loads.p_kw != 0.0, loads.p_kw, 1.0), POWER_FACTOR_TAN)
-    np.add.at(p, (slice(None), loads.node), course * noise * loads.p_kw)
-    np.add.at(q, (slice(None), loads.node), course * noise * loads.p_kw * tan)
-    return p, q
+    np.add.at(p, loads.node, (course * noise * loads.p_kw).T)
+    np.add.at(q, loads.node, (course * noise * loads.p_kw * tan).T)
+    return p.T, q.T
 
 
 def _at_sky(trial: Trial, when: Moments, name: str) -> FloatArray:

@@ -156,10 +156,14 @@ def from_json(data: dict[str, Any], name: str) -> Network:
     """Return the network of a case in JSON: matrices, or PowerModels' dictionaries."""
     if isinstance(data["bus"], dict):
         return _network(_power_models(data), name)
-    parts = {"baseMVA": float(data["baseMVA"]), **{part: np.array(data[part], dtype=np.float64) for part in COLUMNS}}
+    parts: dict[str, Any] = {
+        "baseMVA": float(data["baseMVA"]),
+        **{part: np.array(data[part], dtype=np.float64) for part in COLUMNS},
+    }
     for part, least in COLUMNS.items():
-        if parts[part].ndim != 2 or parts[part].shape[1] < least:
-            raise GridError(f"{name}: {part} has {parts[part].shape[-1]} columns, needs {least} or more. Nothing was read.")
+        shape = np.shape(parts[part])
+        if len(shape) != 2 or shape[1] < least:
+            raise GridError(f"{name}: {part} has {shape[-1]} columns, needs {least} or more. Nothing was read.")
     return _network(parts, name)
 
 

@@ -75,10 +75,10 @@ def from_dataset(whole: dict[str, Any], name: str) -> Network:
     """Return the network of a decoded PGM JSON document. GridError names kinds that are not carried over."""
     if whole.get("type") != "input" or whole.get("is_batch"):
         raise GridError(f"{name}: a PGM dataset of type {whole.get('type')!r}; allowed is one input dataset, not a batch.")
-    attributes = whole.get("attributes") or {}
+    attributes: dict[str, list[str]] = whole.get("attributes") or {}
     data: dict[str, Any] = {}
     for kind, rows in whole["data"].items():
-        names = attributes.get(kind)
+        names: list[str] = attributes.get(kind, [])
         data[kind] = [dict(zip(names, row, strict=True)) if isinstance(row, list) else row for row in rows]
     left = [f"{len(rows)} {kind}" for kind, rows in data.items() if rows and kind not in (*CARRIED, *MEASURED)]
     if left:
@@ -118,7 +118,8 @@ def _lines(rows: list[dict[str, Any]], nodes: Nodes) -> LineTable:
         id=_names(rows, "line"), from_node=nodes.of(rows, "from_node"), to_node=nodes.of(rows, "to_node"),
         in_service=np.ones(len(rows), np.bool_), length_m=_column(rows, "length_m", math.inf), r_ohm=r, x_ohm=x, c_f=c,
         g_s=_column(rows, "tan1", 0.0) * c * 2.0 * math.pi * FREQUENCY_HZ, r0_ohm=zero[0], x0_ohm=zero[1], c0_f=zero[2],
-        i_n_a=np.where(rating < UNRATED_A, rating, np.inf), type=np.array([str(row.get("type", "")) for row in rows], dtype=np.str_),
+        i_n_a=np.where(rating < UNRATED_A, rating, np.inf),
+        type=np.array([str(row.get("type", "")) for row in rows], dtype=np.str_),
     )  # fmt: skip
 
 
