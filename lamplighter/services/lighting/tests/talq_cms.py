@@ -8,6 +8,7 @@ from typing import Any
 from lamplighter.services.lighting.talq import protocol
 from lamplighter.services.lighting.talq import vocabulary as words
 from lamplighter.services.lighting.talq.cms import Announcements
+from lamplighter.services.lighting.talq.intake import Log
 from lamplighter.services.lighting.tests.small import EVENING_S
 from lamplighter.terms.exchange import Answered, Asked
 
@@ -15,11 +16,16 @@ A, B = str(uuid.UUID(int=1 << 100)), str(uuid.UUID(int=2 << 100))
 HEADERS = {"talq-api-version": "2.7.1", "content-type": "application/json"}
 
 
-def cms() -> Announcements:
-    taken: list[Any] = []
-    side = Announcements(A, "https://gw.example/", lambda: B, taken.append)
-    side.taken = taken  # pyright: ignore
-    return side
+class Cms(Announcements):
+    """The CMS side, and what it has heard."""
+
+    def __init__(self) -> None:
+        self.taken: list[Log] = []
+        super().__init__(A, "https://gw.example/", lambda: B, self.taken.append)
+
+
+def cms() -> Cms:
+    return Cms()
 
 
 def ask(side: Announcements, method: str, path: str, document: Any, client: str = B, **headers: str) -> Answered:
@@ -37,7 +43,7 @@ LAMPS = {"name": "lamp", "functions": [{"functionId": "a", "type": "LampActuator
 SERVICES = [{"name": name} for name in ("ConfigurationService", "ControlService", "DataCollectService")]
 
 
-def bootstrapped() -> Announcements:
+def bootstrapped() -> Cms:
     side = cms()
     assert ask(side, "POST", "/devices", [gateway()], words.NOBODY).status == 201
     own = {"name": "gw", "functions": [{"functionId": "g", "type": "GatewayFunction"}]}

@@ -6,6 +6,7 @@ import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from typing import Any
 
 from lamplighter.connectors.https import Door, HttpClient, HttpServer, Peer
 from lamplighter.services.lighting.layout import Layout
@@ -64,10 +65,10 @@ def paired(city: CityData, layout: Layout, begin_s: float, token: str = TOKEN) -
     """Give a pair that has not spoken yet."""
     field_ = LightingField(SimulationStart(city, 1, begin_s, 0.0))
     clock: list[Pair] = []
-    sides: dict[str, object] = {}
+    sides: dict[str, Any] = {}
     servers = [
-        HttpServer(Door("127.0.0.1", 0, "/talq/", token), lambda asked: sides["cms"].answer(asked, clock[0].now_s)),  # pyright: ignore
-        HttpServer(Door("127.0.0.1", 0, "/gw/", token), lambda asked: sides["gateway"].answer(asked, clock[0].now_s)),  # pyright: ignore
+        HttpServer(Door("127.0.0.1", 0, "/talq/", token), lambda asked: sides["cms"].answer(asked, clock[0].now_s)),
+        HttpServer(Door("127.0.0.1", 0, "/gw/", token), lambda asked: sides["gateway"].answer(asked, clock[0].now_s)),
     ]
     cms_uri, gateway_uri = f"http://127.0.0.1:{servers[0].port}/talq/", f"http://127.0.0.1:{servers[1].port}/gw/"
     start = DialectStart(city, layout, cms_uri, gateway_uri, {}, b"", counted(1))

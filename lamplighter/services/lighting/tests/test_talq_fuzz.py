@@ -4,7 +4,6 @@
 from collections.abc import Callable, Iterator
 from typing import Any
 
-import jsonschema_rs
 import pytest
 from hypothesis import HealthCheck, given, settings
 
@@ -15,7 +14,8 @@ from lamplighter.services.lighting.tests import talq_published as published
 from lamplighter.services.lighting.tests.small import EVENING_S, made
 from lamplighter.services.lighting.tests.talq_pair import TOKEN, Pair, paired
 
-schemathesis = pytest.importorskip("schemathesis", reason="schemathesis is not installed (dev extra)")
+pytest.importorskip("schemathesis", reason="schemathesis is not installed (dev extra)")
+jsonschema_rs = pytest.importorskip("jsonschema_rs", reason="jsonschema-rs comes with schemathesis (dev extra)")
 from schemathesis import GenerationMode, openapi  # noqa: E402
 from schemathesis.checks import not_a_server_error  # noqa: E402
 from schemathesis.specs.openapi.checks import (  # noqa: E402

@@ -2,6 +2,7 @@
 """A CMS and a gateway that drive each other over real HTTP: from the announcement to the light on the street."""
 
 from collections.abc import Iterator
+from typing import Any
 
 import httpx
 import numpy as np
@@ -34,13 +35,13 @@ def permits(small: Small, share: float, now_s: float, action: str = DIM) -> Perm
     return Permits(table, np.arange(count), len(INTERLOCKS), now_s + LEASE_S)
 
 
-def asked(pair: Pair, side: int, method: str, path: str, **more: object) -> httpx.Response:
+def asked(pair: Pair, side: int, method: str, path: str, **more: Any) -> httpx.Response:
     server = pair.servers[side]
     base = f"http://127.0.0.1:{server.port}/{('talq', 'gw')[side]}"
     client = (pair.gateway.side.address, pair.gateway.side.cms)[side]
     query = {"clientAddress": client, "talqRequestId": "11111111-1111-4111-8111-111111111111"}
     headers = {"talq-api-version": "2.7.1", "authorization": f"Bearer {TOKEN}"}
-    return httpx.request(method, base + path, params=query, headers={**headers, **more.pop("headers", {})}, timeout=60, **more)  # pyright: ignore
+    return httpx.request(method, base + path, params=query, headers={**headers, **more.pop("headers", {})}, timeout=60, **more)
 
 
 def test_a_gateway_announces_itself_and_its_lamps_are_found_set_up_and_read_back(pair: Pair, small: Small) -> None:
