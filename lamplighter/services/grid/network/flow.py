@@ -126,7 +126,7 @@ def solve(engine: FlowEngine, p_kw: FloatArray, q_kvar: FloatArray, method: Meth
     many = len(engine.network.nodes.id)
     p, q = (_gathered(engine, values, many) for values in (p_kw, q_kvar))
     result = engine.model.calculate_power_flow(
-        update_data=_update(engine, p, q),
+        update_data=demand_columns(engine, p, q),
         calculation_method=pgm.CalculationMethod[method],
         output_component_types=[pgm.ComponentType.node, pgm.ComponentType.line, pgm.ComponentType.transformer],
         threading=-1,
@@ -159,7 +159,8 @@ def _gathered(engine: FlowEngine, values: FloatArray, many: int) -> FloatArray:
     return np.ascontiguousarray(total.T)
 
 
-def _update(engine: FlowEngine, p_kw: FloatArray, q_kvar: FloatArray) -> Any:
+def demand_columns(engine: FlowEngine, p_kw: FloatArray, q_kvar: FloatArray) -> Any:
+    """Return the engine's update for demands (k, n) of the fused network, nodes without any left out."""
     busy = np.flatnonzero(np.any(p_kw != 0.0, axis=0) | np.any(q_kvar != 0.0, axis=0))
     busy = busy if len(busy) else np.array([0])
     ids = np.ascontiguousarray(np.broadcast_to(engine.demand_id[busy].astype(np.int32), (len(p_kw), len(busy))))
@@ -192,7 +193,7 @@ def year_extremes(
     for part in chunks(steps, many):
         p, q = (_gathered(engine, values, many) for values in power(part))
         result = engine.model.calculate_power_flow(
-            update_data=_update(engine, p, q),
+            update_data=demand_columns(engine, p, q),
             calculation_method=pgm.CalculationMethod.iterative_current,
             output_component_types={
                 pgm.ComponentType.node: ["u_pu"] if live is not None else ["u_pu", "energized"],
