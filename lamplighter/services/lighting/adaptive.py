@@ -165,16 +165,15 @@ def _saved_kwh(wanted: Wanted, layout: Layout) -> FloatArray:
     return np.bincount(segments.cell, weights=less, minlength=len(layout.cell_asset)).astype(np.float64)
 
 
-def _chosen(wanted: Wanted, least: FloatArray, spent: Spent, now_s: float, layout: Layout) -> tuple[BoolArray, Spent]:
-    """Return which cells (c,) get a message now, and the books with what it is worth. least (s,): output that is needed."""
+def _chosen(wanted: Wanted, raised: BoolArray, spent: Spent, now_s: float, layout: Layout) -> tuple[BoolArray, Spent]:
+    """Return which cells (c,) get a message now, and the books with what it is worth. raised (c,): which need more light."""
     segments, cells, clock = layout.segments, len(layout.cell_asset), quarter(now_s, layout.local)
-    dark = wanted.held_share < least - SAME
-    raised = np.bincount(segments.cell, weights=dark, minlength=cells) > 0
     worth = np.maximum(_saved_kwh(wanted, layout), 0.0)
     most = np.zeros(cells, dtype=np.int64)
     np.maximum.at(most, segments.cell, spent.sent)
     left = layout.downlink_max - most
-    saving = left - downlink.KEPT_FOR_LIGHT
+    kept = np.where(layout.timetables.stored, downlink.KEPT_FOR_LIGHT, downlink.KEPT_WITHOUT_TIMETABLE)
+    saving: IntArray = (left - kept).astype(np.int64)
     worthwhile = (worth > 1e-6) & (worth >= downlink.least_worth(spent, saving, clock) - 1e-9)
     dimmed = layout.timetables.live & (saving > 0) & worthwhile
     send = (left > 0) & (raised | dimmed) & (layout.cell_lamps >= CELL_LAMPS_MIN)
@@ -233,18 +232,31 @@ def decide(snapshot: Snapshot, memory: Memory, layout: Layout) -> tuple[tuple[Pr
     found = estimate(flow, fresh & (still < STUCK_AFTER), layout.sites)
     growth = float(layout.timetables.growth_ratio[day_kind(now_s, layout.local), quarter(now_s, layout.local)])
     move = required.surroundings(snapshot, layout)
-    needed = required.need(required.likely_most(found, growth), found, move, now_s, layout)
+    needed = required.need(required.likely_most(found, growth, layout), found, move, now_s, layout)
+    plain = required.need(required.plainly(found, layout), found, move, now_s, layout)
+    unusual = required.unusual(plain, now_s, layout)
+    needed = required.without_estimates(needed, layout) if unusual else needed
     allowed = cell_steps(needed.given, layout)
     step: IntArray = np.minimum(allowed, np.maximum(memory.step, np.minimum(allowed, memory.allowed)))
     remembered = Memory(np.where(fresh, flow, memory.flow_veh_h), still.astype(np.int64), allowed, step, memory.spent)
     if not lit_soon(now_s, layout):
         return (), replace(remembered, spent=downlink.by_day(memory.spent, quarter(now_s, layout.local)))
-    wanted = _wanted(snapshot, needed, step, layout)
     # What an override asks must hold for nearly all that may come. A calendar has held on every past day: only what is counted
-    # now speaks against it.
-    plain = required.need(found.flow_veh_h * max(growth, 1.0), found, move, now_s, layout)
-    least = np.where(wanted.by_calendar, _outputs(plain.relax, layout), _outputs(needed.relax, layout))
-    send, spent = _chosen(wanted, least, memory.spent, now_s, layout)
+    # now speaks against it, and then as much light as that asks for.
+    # The interlock believes every counter that speaks, also those that the decider takes to be stuck.
+    seen = estimate(flow, fresh, layout.sites)
+    surely = required.need(required.surely(seen, layout), seen, move, now_s, layout)
+    if unusual:
+        plain, surely = required.without_estimates(plain, layout), required.without_estimates(surely, layout)
+    most: IntArray = cell_steps(surely.given, layout)
+    step = np.minimum(step, most)
+    wanted = _wanted(snapshot, needed, step, layout)
+    dark = wanted.held_share < _outputs(np.where(wanted.by_calendar, plain.relax, needed.relax), layout) - SAME
+    brighter = np.bincount(layout.segments.cell, weights=dark, minlength=len(step)) > 0
+    by_calendar = np.bincount(layout.segments.cell, weights=~wanted.by_calendar, minlength=len(step)) == 0
+    enough = np.where(brighter & by_calendar, most, step)
+    wanted = _wanted(snapshot, needed, enough.astype(np.int64), layout)
+    send, spent = _chosen(wanted, brighter, memory.spent, now_s, layout)
     rows = np.flatnonzero(send[layout.segments.cell])
     remembered = _with_sent(replace(remembered, spent=spent), rows)
     if len(rows) == 0:

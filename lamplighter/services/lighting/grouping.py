@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from lamplighter.services.lighting.terms import CELL_LAMPS_MIN, GROWTH, LIVE, TIMETABLE_ROWS
+from lamplighter.services.lighting.terms import CELL_LAMPS_MIN, GROWTH, LIVE, STEADY, TIMETABLE_ROWS
 from lamplighter.terms.columns import BoolArray, FloatArray, IntArray, TextArray
 from lamplighter.terms.table import Table
 
@@ -98,5 +98,5 @@ def group(x_m: FloatArray, y_m: FloatArray, lamps: IntArray, area: TextArray) ->
 def no_timetables() -> dict[str, Table]:
     """Return the tables of a city whose lamps have no calendar of ours yet: full output from dusk to dawn."""
     kinds: dict[str, type] = {"text": np.str_, "float": np.float64, "int": np.int64, "bool": np.bool_}
-    specs = (TIMETABLE_ROWS, LIVE, GROWTH)
+    specs = (TIMETABLE_ROWS, LIVE, GROWTH, STEADY)
     return {spec.name: {c.name: np.zeros(0, dtype=kinds[c.kind]) for c in spec.columns} for spec in specs}

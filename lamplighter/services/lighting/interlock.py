@@ -29,7 +29,7 @@ RAMP_DOWN_MIN_S, RAMP_UP_MAX_S = 30.0, 30.0
 COUNT_AGE_MAX_S = 1200.0
 SURROUNDINGS_AGE_MAX_S = 2700.0
 WET_SHARE = 0.01
-INTERVAL = 1.645  # one-sided 95 %
+INTERVAL = 1.645  # standard deviations of what nobody counts: one-sided 95 %
 WIDE = 1e3  # variance of a share that is not known beforehand, in squares of what is counted
 CLOSE = 1e-6
 
@@ -127,7 +127,7 @@ def one_step(snapshot: Snapshot, tables: tuple[Proposals, ...], layout: Layout) 
     segments, every = layout.segments, np.arange(len(layout.segments.cell))
     path = (segments.design >= classes.code("P1")) & ~segments.by_traffic
     resting = path * layout.surroundings.quiet_classes * int(quiet(snapshot.now_s, layout))
-    unknown = segments.by_traffic & ~_known(_flows(snapshot, layout)[1], layout)
+    unknown = segments.by_traffic & ~_known(_flows(snapshot, layout)[1] & ~_silent(snapshot, layout), layout)
     moves = _moves(snapshot, layout)[segments.cell]
     moves = np.where(unknown, np.minimum(moves, 0), moves)
     cells = len(layout.cell_asset)
@@ -141,6 +141,15 @@ def one_step(snapshot: Snapshot, tables: tuple[Proposals, ...], layout: Layout) 
     shared[:, STEPS] = np.bincount(segments.cell, weights=full, minlength=cells).astype(np.int64)
     outside = (np.bincount(segments.cell, minlength=cells) - shared.max(axis=1)).astype(np.float64)
     return Findings(outside == 0, outside, np.zeros(cells), group)
+
+
+def _silent(snapshot: Snapshot, layout: Layout) -> BoolArray:
+    """Return the directions (d,) that have a counter of their own which says nothing now."""
+    sites = layout.sites
+    if len(sites.counter) == 0:
+        return np.zeros(len(sites.street), dtype=np.bool_)
+    speaks = snapshot.citywide(FLOW, COUNT_AGE_MAX_S)[1][sites.counter]
+    return sites.counted & ~speaks[np.maximum(sites.near[:, 0], 0)]
 
 
 def _known(direction_known: BoolArray, layout: Layout) -> BoolArray:
@@ -160,12 +169,13 @@ def _needed_class(snapshot: Snapshot, layout: Layout) -> IntArray:
     np.maximum.at(busiest, segment, flow / layout.sites.flow_max_veh_h)
     passed = (busiest[:, None] >= segments.bound_share).sum(axis=1)
     below = segments.bound_relax[np.arange(len(busiest)), passed]
-    below = np.where(known, below, calendar_lower(snapshot.now_s, layout))
+    spoken = _known(direction_known & ~_silent(snapshot, layout), layout)
+    below = np.where(known & spoken, below, calendar_lower(snapshot.now_s, layout))
     paths = (segments.design >= classes.code("P1")) & ~segments.by_traffic
     resting = layout.surroundings.quiet_classes * int(quiet(snapshot.now_s, layout))
     below = np.where(segments.by_traffic, below, paths * resting)
     moves = _moves(snapshot, layout)[segments.cell]
-    below += np.where(segments.by_traffic & ~known, np.minimum(moves, 0), moves)
+    below += np.where(segments.by_traffic & ~spoken, np.minimum(moves, 0), moves)
     return np.minimum(segments.design + np.clip(below, 0, STEPS - 1), classes.FAMILY_LAST[segments.design])
 
 

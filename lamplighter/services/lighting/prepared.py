@@ -22,6 +22,7 @@ from lamplighter.terms.table import Table
 UNIT_LM = 1000.0
 NEIGHBOURS = 6
 FAR_M = 1000.0  # a counter of the same road class says half as much that far away
+LEFT_MOST_RATIO = 0.9  # standard deviation of an estimate, of the estimate itself
 QUARTERS = 96
 FROM_YEAR, TO_YEAR = 2015, 2046
 _GEOMETRY = ("spacing_m", "width_m", "lanes", "height_m", "overhang_m", "tilt_deg")
@@ -113,21 +114,18 @@ def _sites(city: CityData, table: Table, settings: Settings) -> Sites:
     flow_max = per_lane * np.maximum(streets.lanes[street], 1).astype(np.float64)
     related = network.relate(streets, row, per_lane)
     near = _nearest(city, related, street, row)
-    at, among = np.maximum(near, 0), related.between[row]
-    here = (np.arange(len(street))[:, None], at)
-    return Sites(
-        counter=counter,
-        offsets=offsets,
-        street=street,
-        flow_max_veh_h=flow_max,
-        usual_veh_h=related.usual_veh_h[street],
-        near=near,
-        counted=(near[:, 0] >= 0) & (row[at[:, 0]] == street) if len(row) else np.zeros(len(street), dtype=np.bool_),
-        usual_near_veh_h=related.usual_veh_h[row[at]] if len(row) else np.zeros(near.shape),
-        own_ratio=related.own_ratio[street],
-        towards_ratio=related.between[street][here] if len(row) else np.zeros(near.shape),
-        among_ratio=among[at[:, :, None], at[:, None, :]] if len(row) else np.zeros((*near.shape, NEIGHBOURS)),
-    )
+    at, own = np.maximum(near, 0), related.own_ratio[street]
+    if len(row):
+        towards = related.between[street][np.arange(len(street))[:, None], at]
+        among = related.between[row][at[:, :, None], at[:, None, :]]
+        usual_near, counted = related.usual_veh_h[row[at]], (near[:, 0] >= 0) & (row[at[:, 0]] == street)
+    else:
+        towards, among = np.zeros(near.shape), np.zeros((*near.shape, NEIGHBOURS))
+        usual_near, counted = np.ones(near.shape), np.zeros(len(street), dtype=np.bool_)
+    # What even all counters around say little about is not known: it keeps its design class.
+    near[~counted & (network.left_ratio(near >= 0, own, towards, among) > LEFT_MOST_RATIO)] = -1
+    usual = related.usual_veh_h[street]
+    return Sites(counter, offsets, street, flow_max, usual, near, counted, usual_near, own, towards, among)
 
 
 def _nearest(city: CityData, related: Related, street: IntArray, counted: IntArray) -> IntArray:
@@ -213,6 +211,14 @@ def _segments(
     )
 
 
+def _relax_most(segments: Segments, steady: Table, ids: TextArray) -> IntArray:
+    """Return (s,) as many classes as each segment may go below its design class by traffic."""
+    most = np.where(segments.by_traffic, segments.bound_relax.max(axis=1, initial=0), 0).astype(np.int64)
+    row = _index(ids, steady["segment"])
+    most[row] = np.minimum(most[row], steady["relax_most"])
+    return most
+
+
 def _surroundings(settings: Settings) -> Surroundings:
     """Return how ambient light and weather move the class, from the design's usual surroundings (weight 0) on."""
     table = weights.load(settings.weights)
@@ -245,7 +251,7 @@ def prepare(city: CityData) -> Layout:
         surroundings=_surroundings(settings),
         local=local_time(city.place.timezone),
         class_share=plan.planned_share(segments.figures, segments.design),
-        relax_most=np.where(segments.by_traffic, segments.bound_relax.max(axis=1, initial=0), 0).astype(np.int64),
+        relax_most=_relax_most(segments, city.tables["steady"], table["id"]),
         cell_asset=cell_asset,
         cell_lamps=np.bincount(segments.cell, weights=segments.lamps, minlength=len(cell_asset)).astype(np.int64),
         cell_area=_index(areas, city.assets.area[cell_asset]),

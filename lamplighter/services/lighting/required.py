@@ -5,7 +5,7 @@ What is not known makes nothing darker. A street about which no counter says any
 design class where there is none; weather that was reported once and is no longer counts as wet.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -18,20 +18,23 @@ from lamplighter.terms.snapshot import Snapshot
 FLOW_AGE_MAX_S = 1200.0  # a counter speaks every quarter-hour; a missed one is no count
 SURROUNDINGS_AGE_MAX_S = 2700.0
 WET_SHARE = 0.01  # any rain in the quarter-hour leaves the road wet for the next
-SURE = 1.645  # one-sided 95 %
+SURE = 1.645  # one-sided 95 %, for the draw that the next quarter-hour's count is
+UNUSUAL_SEGMENTS = 3
+SURE_OF_STREET = 1.645  # the same for what nobody counts, of the estimate itself
 
 
 @dataclass(frozen=True)
 class Need:
     """What each segment needs. relax (s,): classes below its design class: given (s,) by flow, timetable or clock, moved (s,) by
     the surroundings; known (s,): whether some count says so; share (s,): of the largest flow in its busiest direction, as sure
-    as asked; counts: the flow on every direction."""
+    as asked; own (s,): whether it has a counter of its own; counts: the flow on every direction."""
 
     relax: IntArray
     given: IntArray
     moved: IntArray
     known: BoolArray
     share: FloatArray
+    own: BoolArray
     counts: Estimate
 
 
@@ -41,21 +44,44 @@ def counted(snapshot: Snapshot, layout: Layout) -> tuple[FloatArray, BoolArray]:
     return value[layout.sites.counter], known[layout.sites.counter]
 
 
-def likely_most(found: Estimate, growth_ratio: float) -> FloatArray:
+def counted_now(found: Estimate, layout: Layout) -> BoolArray:
+    """Return which directions (d,) a counter of their own tells of now."""
+    return layout.sites.counted & (found.rests.sum(axis=1) == 1) & found.rests[:, :1].any(axis=1)
+
+
+def gone_silent(found: Estimate, layout: Layout) -> BoolArray:
+    """Return which directions (d,) have a counter of their own that cannot be relied on now."""
+    return layout.sites.counted & ~counted_now(found, layout)
+
+
+def at_least(found: Estimate) -> FloatArray:
+    """Return the flow (d,) that is surely passed."""
+    return np.maximum(found.flow_veh_h - SURE * found.deviation_veh_h, 0.0)
+
+
+def plainly(found: Estimate, layout: Layout) -> FloatArray:
+    """Return the flow (d,) of the past quarter-hour as counted or estimated; where a counter is silent, what surely passed: the
+    timetable made from its counts stands unless the counters around plainly say more."""
+    return np.where(gone_silent(found, layout), at_least(found), found.flow_veh_h)
+
+
+def likely_most(found: Estimate, growth_ratio: float, layout: Layout) -> FloatArray:
     """Return the flow (d,) that the next quarter-hour passes in one case of twenty.
 
     The class must hold for the cars that will come: their number is uncertain because the flow is known only so well, because
     they are a draw, and because traffic grows at this time of day.
     """
     ahead = found.flow_veh_h * max(growth_ratio, 1.0)
-    spread = found.deviation_veh_h * max(growth_ratio, 1.0)
-    return ahead + SURE * np.sqrt(spread**2 + draw_variance(ahead))
+    sure = np.where(counted_now(found, layout), SURE, SURE_OF_STREET)
+    spread = sure * found.deviation_veh_h * max(growth_ratio, 1.0)
+    most = ahead + np.sqrt(spread**2 + SURE**2 * draw_variance(ahead))
+    return np.where(gone_silent(found, layout), at_least(found), most)
 
 
 def surely(found: Estimate, layout: Layout) -> FloatArray:
     """Return the flow (d,) of the past quarter-hour: as counted, and where estimated, the end of its interval."""
-    own = layout.sites.counted & (found.rests[:, 0] if found.rests.shape[1] else False)
-    return np.where(own, found.flow_veh_h, found.flow_veh_h + SURE * found.deviation_veh_h)
+    most = np.where(counted_now(found, layout), found.flow_veh_h, found.flow_veh_h + SURE_OF_STREET * found.deviation_veh_h)
+    return np.where(gone_silent(found, layout), at_least(found), most)
 
 
 def moves(ambient_lx: FloatArray, wet_share: FloatArray, layout: Layout) -> IntArray:
@@ -83,7 +109,8 @@ def need(flow_veh_h: FloatArray, counts: Estimate, move: IntArray, now_s: float,
     """Return the class that each segment needs.
 
     flow_veh_h (d,): of every direction, as surely as asked; counts: what it rests on; move (c,): of `surroundings`. The busier
-    direction decides, and one that nobody knows leaves the segment unknown.
+    direction decides, and one that nobody knows leaves the segment unknown. Where a counter of its own does not speak the
+    timetable made from its counts is the better witness: counters around may only ask for more than that.
     """
     segments, sites = layout.segments, layout.sites
     count = len(segments.design)
@@ -96,11 +123,33 @@ def need(flow_veh_h: FloatArray, counts: Estimate, move: IntArray, now_s: float,
     share = np.where(known, share, 0.0)
     interval = (share[:, None] >= segments.bound_share).sum(axis=1)
     by_flow = np.take_along_axis(segments.bound_relax, interval[:, None], axis=1)[:, 0]
+    silent = np.zeros(count, dtype=np.bool_)
+    silent[np.repeat(np.arange(count), size)[gone_silent(counts, layout)]] = True
+    own = np.zeros(count, dtype=np.bool_)
+    own[np.repeat(np.arange(count), size)[sites.counted]] = True
+    by_table = calendar_lower(now_s, layout)
+    by_flow = np.where(silent, np.minimum(by_flow, by_table), by_flow)
     by_clock = (segments.design >= P_FIRST) * (layout.surroundings.quiet_classes * quiet(now_s, layout))
-    given = np.where(segments.by_traffic & known, by_flow, np.where(segments.by_traffic, calendar_lower(now_s, layout), by_clock))
-    moved = np.where(segments.by_traffic & ~known, np.minimum(move[segments.cell], 0), move[segments.cell])
+    given = np.where(segments.by_traffic & known, by_flow, np.where(segments.by_traffic, by_table, by_clock))
+    moved = np.where(segments.by_traffic & (~known | silent), np.minimum(move[segments.cell], 0), move[segments.cell])
     relax = np.clip(given + moved, 0, STEPS - 1)
-    return Need(relax.astype(np.int64), given.astype(np.int64), moved, known & segments.by_traffic, share, counts)
+    spoken = known & segments.by_traffic & ~silent
+    return Need(relax.astype(np.int64), given.astype(np.int64), moved, spoken, share, own, counts)
+
+
+def unusual(plain: Need, now_s: float, layout: Layout) -> bool:
+    """Tell whether counts speak against the timetables in several places at once: something is on that few past days knew.
+
+    What streets that nobody counts usually carry says nothing then.
+    """
+    stored = layout.timetables.stored[layout.segments.cell]
+    return int((plain.known & stored & (plain.relax < calendar_lower(now_s, layout))).sum()) >= UNUSUAL_SEGMENTS
+
+
+def without_estimates(needed: Need, layout: Layout) -> Need:
+    """Return the same with the design class on every segment that no counter of its own tells of."""
+    guessed = layout.segments.by_traffic & ~needed.own
+    return replace(needed, relax=np.where(guessed, 0, needed.relax), given=np.where(guessed, 0, needed.given))
 
 
 def now(snapshot: Snapshot, layout: Layout) -> Need:

@@ -18,7 +18,7 @@ from lamplighter.services.lighting.lamps import CLO_NEW_SHARE, Fleet
 from lamplighter.services.lighting.layout import DAY_S, Layout, calendar_output, local_hour, local_s
 from lamplighter.services.lighting.prepared import prepare
 from lamplighter.services.lighting.terms import BOUNDARY_S, CADENCE_S, FLOW, LEASE_S, LEVEL_MIN
-from lamplighter.terms.columns import AnyArray, BoolArray, FloatArray, IntArray
+from lamplighter.terms.columns import AnyArray, BoolArray, FloatArray
 from lamplighter.terms.outcome import OutcomeRows
 from lamplighter.terms.reading import Message, Reading
 from lamplighter.terms.simulation import Advance, Simulated, SimulationStart, World
@@ -39,8 +39,8 @@ LAMP_FAULTS = {
 NOON_H = 12
 READ_OVER_MIN = 60  # the registers of a city are read within an hour of noon, cabinet by cabinet
 RAIN_SHARE, RAIN_S = 0.2, 10_800.0
-AMBIENT_LX = (1.5, 8.0)  # of a cell's surroundings in the evening
-SHOPS_CLOSE_H, SHOPS_OPEN_H, CLOSED_RATIO = 23.0, 6.0, 0.25
+AMBIENT_LX = (2.0, 8.0)  # of a cell's surroundings in the evening: what designs reckon with
+SHOPS_CLOSE_H, SHOPS_OPEN_H, CLOSED_RATIO = 23.0, 6.0, 0.6
 
 
 class LightingField:
@@ -162,8 +162,9 @@ class LightingField:
         self._day_wh = self._day_wh + self._power_w * self._meter / MINUTES_PER_HOUR
         self._registers = lamps.counted(self._registers, mean, supplied, 1.0 / MINUTES_PER_HOUR)
         self._cell_wh += np.bincount(segments.cell, weights=drawn_w, minlength=cells) / MINUTES_PER_HOUR
-        lamp_output = np.bincount(segments.cell, weights=mean * segments.lamps, minlength=cells)
-        self._cell_output += lamp_output / np.maximum(layout.cell_lamps, 1)
+        full_klm = segments.flux_klm * segments.lamps
+        given_klm = np.bincount(segments.cell, weights=mean * full_klm, minlength=cells)
+        self._cell_output += given_klm / np.maximum(np.bincount(segments.cell, weights=full_klm, minlength=cells), 1e-9)
         self._cell_minutes += 1
         self._account = truth.minute(self._account, mean, dark, drawn_w, layout)
 
@@ -239,7 +240,8 @@ class LightingField:
         """Break something on purpose.
 
         `dead_lamps`, `dark_lamps`, `mute_lamps`, `stuck_lamps`, `day_burning_lamps` (share, or lamps: a list of places), each
-        with a seed; `dark_cabinet`, `silent_cabinet`, `lost_clock` (number of the cabinet). ValueError names the faults.
+        with a seed; `dark_cabinet`, `silent_cabinet`, `lost_clock` (number of the cabinet); `ambient` (lx). ValueError names
+        the faults there are.
         """
         if fault in LAMP_FAULTS:
             return self._break_lamps(LAMP_FAULTS[fault], arguments)
@@ -251,10 +253,13 @@ class LightingField:
         if fault == "silent_cabinet":
             self._silent[number] = True
             return f"The meter of {name} says nothing; its lamps burn."
+        if fault == "ambient":
+            self._ambient_lx = np.full(len(self._ambient_lx), float(arguments.get("lx", 0.5)))
+            return f"The surroundings of every cell give {self._ambient_lx[0]:g} lx in the evening."
         if fault == "lost_clock":
             self._timed[self._layout.segments.cabinet == number] = False
             return f"The lamps of {name} have lost their clock; without a command they give full light while it is dark."
-        known = ", ".join((*LAMP_FAULTS, "dark_cabinet", "silent_cabinet", "lost_clock"))
+        known = ", ".join((*LAMP_FAULTS, "dark_cabinet", "silent_cabinet", "lost_clock", "ambient"))
         raise ValueError(f"fault {fault!r} is not known to street lighting; known are {known}")
 
     def _break_lamps(self, code: int, arguments: Mapping[str, Any]) -> str:
@@ -272,9 +277,13 @@ class LightingField:
         self._refit()
         return f"{int(chosen.sum())} lamps: each {lamps.FAULTS[code]}."
 
-    def lamp_faults(self) -> IntArray:
-        """Return the true fault (l,) of every lamp, as codes of `lamps`."""
-        return self._fleet.fault.copy()
+    def now_s(self) -> float:
+        """Return the moment up to which it has run."""
+        return self._now_s
+
+    def fleet(self) -> Fleet:
+        """Return the true state of every lamp."""
+        return self._fleet
 
     def close(self) -> None:
         """Nothing is held open."""

@@ -12,8 +12,20 @@ from lamplighter.services.lighting.photometry import classes
 from lamplighter.services.lighting.plan import AVERAGE, LEAST, LUMINANCE
 from lamplighter.services.lighting.required import Need
 from lamplighter.services.lighting.terms import DIM, LEVEL_STEP, REASONS
+from lamplighter.services.lighting.upkeep import finding, reading
 from lamplighter.terms.decision import HAND_BACK, Proposals
 from lamplighter.terms.snapshot import Column, Snapshot
+
+PLAIN = {
+    finding.DARK: "gives no light though its gear answers",
+    finding.WITHOUT_POWER: "is without power",
+    finding.UNDIMMED: "burns at full output whatever it is told",
+    finding.BY_DAY: "burns by day",
+    finding.UNHEARD: "cannot be heard, and nothing says that it is broken",
+    finding.DARK_CABINET: "is without supply",
+    finding.UNHEARD_METER: "cannot be heard",
+    finding.ONE_OF: "cannot be heard, and of those silent beside it some are without power",
+}
 
 
 def _name(segment: int, layout: Layout) -> str:
@@ -111,7 +123,9 @@ def _of_segment(segment: int, snapshot: Snapshot, layout: Layout) -> list[str]:
     else:
         said.append(f"{_light(segment, float(reported.value[local]), kind, layout).capitalize()}, computed for its road surface.")
         facade_lx = segments.facade_lx[segment] * reported.value[local]
-        said.append(f"A wall {BEYOND_EDGE_M:g} m beyond the road's edge gets {facade_lx:.1f} lx at most, if nothing stands between.")
+        said.append(
+            f"A wall {BEYOND_EDGE_M:g} m beyond the road's edge gets {facade_lx:.1f} lx at most, if nothing stands between."
+        )
     force = snapshot.in_force.get(DIM)
     if force is not None and force.active[local]:
         left_min = max(force.expires_s[local] - snapshot.now_s, 0.0) / 60.0
@@ -125,8 +139,29 @@ def _of_segment(segment: int, snapshot: Snapshot, layout: Layout) -> list[str]:
     return said
 
 
+def _upkeep(asset: int, snapshot: Snapshot, layout: Layout) -> list[str]:
+    """Say what the registers of the last day tell of a lamp or cabinet; nothing before they are read, or where all is fine."""
+    day = reading.day_of(snapshot, layout)
+    if day is None:
+        return []
+    found = finding.find(day, layout)
+    lamp, cabinet = np.flatnonzero(layout.lamp_asset == asset), np.flatnonzero(layout.cabinet_asset == asset)
+    if len(lamp) and found.lamp[lamp[0]] != finding.FINE:
+        return [f"By the registers of the last day it {PLAIN[int(found.lamp[lamp[0]])]}."]
+    if len(cabinet):
+        here = layout.segments.cabinet[layout.lamp_segment] == cabinet[0]
+        broken = int((here & np.isin(found.lamp, finding.TO_MEND)).sum()) + int(found.among[cabinet[0]])
+        state = PLAIN[int(found.cabinet[cabinet[0]])] if found.cabinet[cabinet[0]] != finding.FINE else ""
+        return [*([f"By the registers of the last day it {state}."] if state else []), f"{broken} of its lamps are to be mended."]
+    return []
+
+
 def explain(snapshot: Snapshot, layout: Layout, asset: int) -> Sequence[str]:
     """Return why an asset (city position) of the service does what it does."""
+    return [*_explained(snapshot, layout, asset), *_upkeep(asset, snapshot, layout)]
+
+
+def _explained(snapshot: Snapshot, layout: Layout, asset: int) -> Sequence[str]:
     local = asset - layout.start
     segment = _segment_of(local, layout)
     if segment is not None:

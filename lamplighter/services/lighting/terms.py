@@ -189,7 +189,13 @@ GROWTH = TableSpec(
     ),
     ("days", "from_h"),
 )
-TABLES = (CELLS, CABINETS, SEGMENTS, SEGMENT_STREETS, LUMINAIRES, TIMETABLE_ROWS, LIVE, GROWTH)
+STEADY = TableSpec(
+    "steady",
+    "Segments that never go further down than this, so that one busy or unknown street does not keep its whole cell bright.",
+    (_SEGMENT, ColumnSpec("relax_most", "int", "classes below design", low=0, high=STEPS - 1)),
+    ("segment",),
+)
+TABLES = (CELLS, CABINETS, SEGMENTS, SEGMENT_STREETS, LUMINAIRES, TIMETABLE_ROWS, LIVE, GROWTH, STEADY)
 
 ENERGY, BELOW, OVER = range(3)
 OUTCOMES = (

@@ -130,11 +130,14 @@ def needed(passed: Passed, now_s: float, layout: Layout) -> IntArray:
     Streets that nobody counts are taken at their estimate from the true counts, where the simulation does not tell them.
     """
     sites = layout.sites
-    flow = np.zeros(len(sites.counter)) if passed.counted_veh_h is None else passed.counted_veh_h[sites.counter]
-    found = estimate(flow, np.full(len(flow), passed.counted_veh_h is not None), sites)
     if passed.street_veh_h is not None:
         every = np.ones(len(sites.street), dtype=np.bool_)
-        found = Estimate(passed.street_veh_h[sites.street], np.zeros(len(sites.street)), every, found.rests)
+        nobody = np.zeros(sites.near.shape, dtype=np.bool_)
+        found = Estimate(passed.street_veh_h[sites.street], np.zeros(len(sites.street)), every, nobody)
+        layout = replace(layout, sites=replace(sites, counted=~every))
+    else:
+        flow = np.zeros(len(sites.counter)) if passed.counted_veh_h is None else passed.counted_veh_h[sites.counter]
+        found = estimate(flow, np.full(len(flow), passed.counted_veh_h is not None), sites)
     # Where nothing is known of the traffic the design class is asked, whatever a timetable says.
     asked = required.need(found.flow_veh_h, found, passed.move, now_s - 1.0, layout)
     return np.where(layout.segments.by_traffic & ~asked.known, np.minimum(asked.moved, 0), asked.relax).clip(0)

@@ -17,7 +17,7 @@ from scipy.sparse import csc_matrix, identity, vstack
 from scipy.sparse.linalg import splu
 
 from lamplighter.terms.city import Streets
-from lamplighter.terms.columns import FloatArray, IntArray
+from lamplighter.terms.columns import BoolArray, FloatArray, IntArray
 
 # The share of its largest flow that a street of a class usually carries when the city is busiest.
 USUAL_SHARE = {
@@ -25,11 +25,12 @@ USUAL_SHARE = {
     "residential": 0.08, "living_street": 0.04, "service": 0.03, "track": 0.02,
 }  # fmt: skip
 USUAL_ELSE = 0.1
-OWN_DEVIATION_RATIO = 0.6  # of one street from its usual share, before anything is counted
-CLASS_DEVIATION_RATIO = 0.3  # of all streets of a class together
-KEPT_RATIO = 0.08  # cars that begin or end a trip at an intersection's streets, of what passes
-TURN_RATIO = 0.5  # how much the division at an intersection differs from the usual
+OWN_DEVIATION_RATIO = 1.3  # of one street from its usual share, before anything is counted
+CLASS_DEVIATION_RATIO = 0.8  # of all streets of a class together
+KEPT_RATIO = 0.15  # cars that begin or end a trip at an intersection's streets, of what passes
+TURN_RATIO = 1.2  # how much the division at an intersection differs from the usual
 ALL_COLUMNS_MAX = 6000  # beyond it the own variance of streets that nobody counts is taken as large as it can be
+JITTER = 1e-6
 MANY_COUNTERS = 2048  # solved for at a time
 
 
@@ -125,3 +126,19 @@ def relate(streets: Streets, counted: IntArray, per_lane_veh_h: float) -> Relate
             own[rows] = np.diagonal(solved.solve(np.eye(len(rows))))
     between += CLASS_DEVIATION_RATIO**2 * (kind[:, None] == kind[counted][None, :])
     return Related(usual, between, own + CLASS_DEVIATION_RATIO**2, np.asarray(kind, dtype=np.int64))
+
+
+def left_ratio(use: BoolArray, own: FloatArray, towards: FloatArray, among: FloatArray) -> FloatArray:
+    """Return (d,) the standard deviation of a deviation that is left when counters say what they can without any draw.
+
+    use (d, k): which of the nearest counters there are; own (d,), towards (d, k), among (d, k, k): covariances.
+    """
+    directions, near = use.shape
+    both = use[:, :, None] & use[:, None, :]
+    system = np.zeros((directions, near + 1, near + 1))
+    system[:, :near, :near] = np.where(both, among, 0.0) + np.where(use, JITTER, 1.0)[:, :, None] * np.eye(near)
+    system[:, :near, near] = system[:, near, :near] = use
+    system[:, near, near] = np.where(use.any(axis=1), 0.0, 1.0)
+    right = np.concatenate([np.where(use, towards, 0.0), np.ones((directions, 1))], axis=1)
+    solved = np.linalg.solve(system, right[:, :, None])[:, :, 0]
+    return np.sqrt(np.maximum(own - (solved * right).sum(axis=1), 0.0))

@@ -11,6 +11,7 @@ import numpy as np
 
 from lamplighter.services.lighting.layout import Layout
 from lamplighter.services.lighting.optimum import least
+from lamplighter.services.lighting.optimum.bound import held
 from lamplighter.services.lighting.optimum.least import Missed, Optimum, Task, Unreachable
 from lamplighter.services.lighting.photometry import classes, columns, field, luminaires, streets, verdict
 from lamplighter.services.lighting.photometry.field import RoadField
@@ -117,17 +118,6 @@ def relaxed(layout: Layout, volume_weight: IntArray) -> IntArray:
     by_flow = np.clip(segments.volume_weight[:, None] - volume_weight[None, :], 0, STEPS - 1)
     by_clock = (segments.design >= classes.code("P1"))[:, None] & quiet[None, :]
     return np.where(segments.by_traffic[:, None], by_flow, by_clock).astype(np.int64)
-
-
-def held(allowed: IntArray) -> IntArray:
-    """Return the steps (q, c) that cells take when these are allowed: up at once, down after two quarter-hours running."""
-    out = np.zeros_like(allowed)
-    before, step = np.zeros_like(allowed[0]), np.zeros_like(allowed[0])
-    for q in range(len(allowed)):
-        step = np.minimum(allowed[q], np.maximum(step, np.minimum(allowed[q], before)))
-        before = allowed[q]
-        out[q] = step
-    return out
 
 
 def energy(layout: Layout, found: Certified, relax: IntArray, hours_h: FloatArray) -> Energy:

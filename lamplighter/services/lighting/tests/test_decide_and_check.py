@@ -102,7 +102,7 @@ def test_missing_counts_and_busy_streets_mean_the_design_class(small: Small, flo
 
 def test_a_counter_that_stands_still_for_an_hour_is_not_believed(small: Small) -> None:
     memory, means = adaptive.start(small.layout), []
-    for k in range(8):
+    for k in range(6):
         tables, memory = adaptive.decide(small.snapshot(EVENING_S + k * BOUNDARY_S, QUIET), memory, small.layout)
         means.append(float(tables[0].values["dimming_level"].mean()))
     assert means[2] < means[0]
