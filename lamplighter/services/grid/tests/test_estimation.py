@@ -164,16 +164,19 @@ def test_a_line_meter_narrows_its_line() -> None:
 
 
 def test_a_level_that_stands_is_averaged_and_one_that_jumps_is_followed() -> None:
-    """After a hundred steps the expectation of a still level errs less than six tenths of one reading; a jump starts it anew."""
-    dice = np.random.default_rng(9)
-    value = 1.0 + 0.002 * dice.normal(size=200)
-    value[150:] += 0.025
+    """Over twenty draws, the expectation of a still level errs by less than seven tenths of one reading; a jump is followed."""
     start = np.zeros(200, np.bool_)
     start[0] = True
-    level, variance = follow(value, 0.002, start)
-    assert abs(level[149] - 1.0) < 0.0012
-    assert variance[149] < 0.002**2
-    assert abs(level[160] - 1.025) < 0.003
+    before: list[float] = []
+    after: list[float] = []
+    for seed in range(20):
+        value = 1.0 + 0.002 * np.random.default_rng(seed).normal(size=200)
+        value[150:] += 0.025
+        level, _ = follow(value, 0.002, start)
+        before.append(float(level[149]) - 1.0)
+        after.append(float(level[160]) - 1.025)
+    assert np.sqrt(np.mean(np.square(before))) < 0.7 * 0.002
+    assert np.sqrt(np.mean(np.square(after))) < 1.2 * 0.002
 
 
 def test_what_estimates_and_doubts_never_reads_a_profile() -> None:
