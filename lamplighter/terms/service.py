@@ -135,7 +135,7 @@ class Service:
     # Values computed from the snapshot for the map and the explanations alone (an estimated line loading).
     derive: Callable[[Snapshot, Any, Any], Mapping[str, Column]] | None = None
     # Protocols other than its own that its boxes may speak: name in a wiring file to the dotted name of what opens a `Dialect`.
-    dialects: Mapping[str, str] = field(default_factory=dict[str, str])
+    dialects: Mapping[str, str] = field(default_factory=dict[str, str], hash=False)
     # For layers of geometry "line": columns asset (city position), lon1_deg, lat1_deg, lon2_deg, lat2_deg.
     lines: Callable[[Any], Mapping[str, AnyArray]] | None = None
 
