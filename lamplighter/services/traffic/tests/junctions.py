@@ -21,7 +21,7 @@ def crossroads(boxes: int = 1, lanes: int = 2, stages: int = 2, green_min_s: flo
         lane_length_m=np.full(every, 200.0),
         lane_speed_m_s=np.full(every, 13.89),
         reach_m=np.full(every, 200.0),
-        cell_s=np.tile(np.arange(9) * 25.0 / 13.9, (every, 1)),
+        cell_s=np.tile(np.arange(9, dtype=np.float64) * (25.0 / 13.9), (every, 1)),
         enters=np.ones(every, np.bool_),
         move_offsets=np.arange(moves + 1),
         move_turn=np.zeros(moves, np.int64),
