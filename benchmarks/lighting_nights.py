@@ -51,13 +51,13 @@ WAYS = ("full output", "half output from 23 to 5", "best timetable", "live")
 
 @dataclass(frozen=True)
 class Night:
-    """One night in quarter-hours: begin_s (q,); count (q, streets): cars as veh/h in the one that begins then; told (q, m):
-    what counters say of it; sound (m,); burning (q, 15): which of its minutes are dark; relax (q, s): classes below design that
+    """One night in quarter-hours: begin_s (q,); count_veh_h (q, streets): cars as veh/h in the one that begins then;
+    told_veh_h (q, m): what counters say of it; sound (m,); burning (q, 15): which of its minutes are dark; relax (q, s): classes below design that
     the true traffic allows."""
 
     begin_s: FloatArray
-    count: FloatArray
-    told: FloatArray
+    count_veh_h: FloatArray
+    told_veh_h: FloatArray
     sound: BoolArray
     burning: BoolArray
     relax: IntArray
@@ -127,8 +127,8 @@ def live(night: Night, run: loop.ServiceRun, counts: loop.ServiceRun, city: City
         for minute in range(QUARTER_MINUTES):
             now_s = begin_s + minute * MINUTE_S
             flow = np.zeros(len(city.assets))
-            flow[layout.sites.counter] = night.told[q - 1] if q else night.told[0]
-            before = night.count[q - 1] if q else night.count[0]
+            flow[layout.sites.counter] = night.told_veh_h[q - 1] if q else night.told_veh_h[0]
+            before = night.count_veh_h[q - 1] if q else night.count_veh_h[0]
             if minute == 0:
                 present = np.zeros(len(city.assets), dtype=np.bool_)
                 present[layout.sites.counter] = night.sound
@@ -241,11 +241,11 @@ def chosen_days(nights: int, world: World, dice: np.random.Generator) -> Iterato
         if number % EVENT_EVERY:
             yield day, world, "as recorded"
             continue
-        hourly = world.hourly.copy()
+        hourly = world.hourly_share.copy()
         begin = int((day.replace(tzinfo=None, hour=0) - world.begin).total_seconds() // 3600)
         crowd = dice.random(hourly.shape[1]) < 0.25
         hourly[begin + EVENT_FROM : begin + EVENT_TO, crowd] += EVENT_SHARE
-        yield day, replace(world, hourly=hourly), "with an event"
+        yield day, replace(world, hourly_share=hourly), "with an event"
 
 
 def learned(city: CityData, world: World, rows: IntArray, days: int) -> tuple[CityData, dict[str, int]]:

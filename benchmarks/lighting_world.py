@@ -34,11 +34,11 @@ HOURS = 24
 
 @dataclass(frozen=True)
 class World:
-    """matrix (streets, profiles): flow on each street per unit of each profile; hourly (hours, profiles) from begin on, local
-    time without changes of the clock."""
+    """usual_veh_h (streets, profiles): flow on each street per unit of each profile; hourly_share (hours, profiles) from begin on,
+    local time without changes of the clock."""
 
-    matrix: FloatArray
-    hourly: FloatArray
+    usual_veh_h: FloatArray
+    hourly_share: FloatArray
     begin: datetime
     zone: ZoneInfo
 
@@ -48,8 +48,8 @@ class World:
         hours = (local - self.begin) / timedelta(hours=1) - 0.5
         place = int(np.floor(hours))
         share = hours - place
-        rows = self.hourly[np.clip([place, place + 1], 0, len(self.hourly) - 1)]
-        return self.matrix @ (rows[0] * (1.0 - share) + rows[1] * share)
+        rows = self.hourly_share[np.clip([place, place + 1], 0, len(self.hourly_share) - 1)]
+        return self.usual_veh_h @ (rows[0] * (1.0 - share) + rows[1] * share)
 
 
 def profiles() -> tuple[FloatArray, datetime]:

@@ -37,19 +37,19 @@ class Fleet:
 @dataclass(frozen=True)
 class Drawn:
     """What the lamps of each segment draw (s,): gear_w of those with power, light_w at full output of those that follow, fixed_w
-    of those that burn at full output, by_day_w of those that never go off; living (s,): lamps with power."""
+    of those that burn at full output, by_day_w of those that never go off; living_count (s,): lamps with power."""
 
     gear_w: FloatArray
     light_w: FloatArray
     fixed_w: FloatArray
     by_day_w: FloatArray
-    living: FloatArray
+    living_count: FloatArray
 
     def power_w(self, mean_output: FloatArray, supplied: BoolArray) -> FloatArray:
         """Return (s,) the power of a minute at these outputs."""
         burning = mean_output > 0.0
         at_night = self.gear_w + self.light_w * mean_output + self.fixed_w
-        by_day = self.living * STANDBY_W + self.by_day_w
+        by_day = self.living_count * STANDBY_W + self.by_day_w
         return np.where(supplied, np.where(burning, at_night, by_day), 0.0)
 
 

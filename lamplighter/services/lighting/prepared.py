@@ -116,8 +116,8 @@ def _sites(city: CityData, table: Table, settings: Settings) -> Sites:
     near = _nearest(city, related, street, row)
     at, own = np.maximum(near, 0), related.own_ratio[street]
     if len(row):
-        towards = related.between[street][np.arange(len(street))[:, None], at]
-        among = related.between[row][at[:, :, None], at[:, None, :]]
+        towards = related.between_ratio[street][np.arange(len(street))[:, None], at]
+        among = related.between_ratio[row][at[:, :, None], at[:, None, :]]
         usual_near, counted = related.usual_veh_h[row[at]], (near[:, 0] >= 0) & (row[at[:, 0]] == street)
     else:
         towards, among = np.zeros(near.shape), np.zeros((*near.shape, NEIGHBOURS))
@@ -141,7 +141,7 @@ def _nearest(city: CityData, related: Related, street: IntArray, counted: IntArr
     # In blocks, so that a large city needs no table of every street by every counter besides the covariance.
     for block in np.array_split(np.arange(len(street)), max(1, len(street) * len(counted) // 4_000_000)):
         rows = street[block]
-        says = related.between[rows] / (np.sqrt(related.own_ratio[rows])[:, None] * spread[None, :])
+        says = related.between_ratio[rows] / (np.sqrt(related.own_ratio[rows])[:, None] * spread[None, :])
         away_m = np.hypot(x_m[rows][:, None] - x_m[counted], y_m[rows][:, None] - y_m[counted])
         alike = related.kind[rows][:, None] == related.kind[counted][None, :]
         score = says + (0.1 * alike + 0.02) / (1.0 + away_m / FAR_M) + 10.0 * (rows[:, None] == counted)
@@ -223,7 +223,7 @@ def _surroundings(settings: Settings) -> Surroundings:
     """Return how ambient light and weather move the class, from the design's usual surroundings (weight 0) on."""
     table = weights.load(settings.weights)
     less = np.floor(-np.array(table.ambient.weight) + 1e-9).astype(np.int64)
-    return Surroundings(np.array(table.ambient.at), less, int(np.floor(-table.wet + 1e-9)), table.quiet_classes)
+    return Surroundings(np.array(table.ambient.value), less, int(np.floor(-table.wet_ratio + 1e-9)), table.quiet_classes)
 
 
 def prepare(city: CityData) -> Layout:

@@ -77,6 +77,8 @@ class LightingField:
         self._power_w: FloatArray = np.zeros(cabinets)
         self._reactive_var: FloatArray = np.zeros(cabinets)
         self._day_wh: FloatArray = np.zeros(cabinets)
+        self._noon: tuple[FloatArray, FloatArray, FloatArray] | None = None
+        self._noon_wh: FloatArray = np.zeros(cabinets)
         self._rejected = 0
         self._account = truth.open_account(start.city, self._layout)
         self._refit()
@@ -154,7 +156,7 @@ class LightingField:
         ramp_s = np.where(overridden, np.minimum(self._ramp_s, CADENCE_S), 0.0)
         mean = np.where(supplied, target + (self._dimming_level - target) * ramp_s / (2.0 * CADENCE_S), 0.0)
         drawn_w = self._drawn.power_w(mean, supplied)
-        filter_var = np.where(supplied & (mean > 0.0), FILTER_VAR_SHARE * segments.power_w * self._drawn.living, 0.0)
+        filter_var = np.where(supplied & (mean > 0.0), FILTER_VAR_SHARE * segments.power_w * self._drawn.living_count, 0.0)
         cabinets, cells = len(layout.cabinet_asset), len(layout.cell_asset)
         self._power_w = np.bincount(segments.cabinet, weights=drawn_w, minlength=cabinets).astype(np.float64)
         self._reactive_var = -np.bincount(segments.cabinet, weights=filter_var, minlength=cabinets).astype(np.float64)
@@ -185,7 +187,7 @@ class LightingField:
             self._noon = lamps.read(self._registers, self._fleet, layout)
             self._noon_wh, self._day_wh = self._day_wh, np.zeros_like(self._day_wh)
             self._registers = lamps.empty_registers(layout)
-        if not 0 <= minute < READ_OVER_MIN or not hasattr(self, "_noon"):
+        if not 0 <= minute < READ_OVER_MIN or self._noon is None:
             return []
         turn = np.arange(len(layout.cabinet_asset)) % READ_OVER_MIN == minute
         told = turn & self._energised & ~self._tripped

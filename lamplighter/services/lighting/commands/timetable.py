@@ -3,6 +3,7 @@
 
 import csv
 from collections import defaultdict
+from dataclasses import replace
 from pathlib import Path
 
 import click
@@ -78,8 +79,7 @@ def live_rows(past: Past, tables: dict[str, Table], city: CityData) -> Table:
 
 def prepare_with(city: CityData, tables: dict[str, Table]) -> Layout:
     """Return the layout of a city with some of its tables replaced."""
-    changed = CityData(**{**vars(city), "tables": {**city.tables, **tables}})
-    return prepare(changed)
+    return prepare(replace(city, tables={**city.tables, **tables}))
 
 
 def _past(file: Path, city: CityData, layout: Layout) -> Past:

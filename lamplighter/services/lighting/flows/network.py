@@ -36,11 +36,11 @@ MANY_COUNTERS = 2048  # solved for at a time
 
 @dataclass(frozen=True)
 class Related:
-    """usual_veh_h (n,): per street; between (n, m): covariance of each street's deviation with each counted street's;
+    """usual_veh_h (n,): per street; between_ratio (n, m): covariance of each street's deviation with each counted street's;
     own_ratio (n,): variance of each; kind (n,): road class as a number."""
 
     usual_veh_h: FloatArray
-    between: FloatArray
+    between_ratio: FloatArray
     own_ratio: FloatArray
     kind: IntArray
 

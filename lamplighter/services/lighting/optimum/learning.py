@@ -141,7 +141,7 @@ def few_steps(step: IntArray, hours_h: FloatArray, steps: int, layout: Layout) -
 
 def growth(past: Past, layout: Layout) -> FloatArray:
     """Return (2, QUARTERS) by how much a quarter-hour's traffic exceeded the one before it on 19 of 20 past days, at least 1."""
-    told = past.sound.any(axis=1)
+    told: BoolArray = np.asarray(past.sound.any(axis=1), dtype=np.bool_)
     total = np.where(past.sound, past.flow_veh_h, 0.0).sum(axis=1)
     ratios: dict[tuple[int, int], list[float]] = {}
     for n in range(1, len(past.at_s)):

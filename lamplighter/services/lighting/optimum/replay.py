@@ -13,7 +13,7 @@ from lamplighter.services.lighting.photometry.luminaires import GEAR_W
 from lamplighter.services.lighting.sun import elevation_deg
 from lamplighter.services.lighting.terms import BOUNDARY_S, DIM, FLOW
 from lamplighter.terms.city import CityData
-from lamplighter.terms.columns import FloatArray
+from lamplighter.terms.columns import BoolArray, FloatArray
 from lamplighter.terms.decision import InForce
 from lamplighter.terms.snapshot import Column, Shared, Snapshot
 
@@ -23,11 +23,11 @@ SCAN = np.arange(0.0, BOUNDARY_S, 60.0)
 
 @dataclass(frozen=True)
 class Compared:
-    """Energy of cells (c,) by the timetable and with live commands; messages (n, s): sent to each segment at each moment."""
+    """Energy of cells (c,) by the timetable and with live commands; messages_count (n, s): sent to each segment."""
 
     timetable_kwh: FloatArray
     live_kwh: FloatArray
-    messages: FloatArray
+    messages_count: FloatArray
 
 
 def _snapshot(now_s: float, counts: tuple[FloatArray, FloatArray], force: InForce, city: CityData, layout: Layout) -> Snapshot:
@@ -77,6 +77,6 @@ def compare(past: Past, memory: Memory, city: CityData, layout: Layout) -> tuple
     return Compared(kwh[0], kwh[1], messages), memory
 
 
-def worth_it(compared: Compared) -> FloatArray:
+def worth_it(compared: Compared) -> BoolArray:
     """Return which cells (c,) live commands save energy in."""
     return compared.live_kwh < compared.timetable_kwh * (1.0 - WORTH_RATIO)

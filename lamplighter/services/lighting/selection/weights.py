@@ -24,27 +24,27 @@ DIMMEST = {"M": 6, "C": 5, "P": 6}
 
 @dataclass(frozen=True)
 class Bounds:
-    """Weights by a quantity: value below at[0] has weight[0], at or above at[-1] weight[-1]. at (k,), weight (k + 1,)."""
+    """Weights by a quantity: below value[0] it is weight[0], from value[-1] on weight[-1]. value (k,), weight (k + 1,)."""
 
-    at: tuple[float, ...]
+    value: tuple[float, ...]
     weight: tuple[float, ...]
 
 
 @dataclass(frozen=True)
 class Weights:
-    """One table. design: the weight of volume that a road of little, usual or much traffic was designed with; wet: added on a
-    wet road; quiet_classes: by which paths go down in quiet hours; fixed: per family and parameter the weight of each option."""
+    """One table. design_ratio: the weight of volume that a road of little, usual or much traffic was designed with; wet_ratio: the
+    weight of a wet road; quiet_classes: by which paths go down in quiet hours; fixed: per family and parameter the weight of each option."""
 
     name: str
     title: str
     region: str
     source: str
     certainty: str
-    design: tuple[float, float, float]
+    design_ratio: tuple[float, float, float]
     two_lane: Bounds
     multilane: Bounds
     ambient: Bounds
-    wet: float
+    wet_ratio: float
     quiet_classes: int
     fixed: Mapping[str, Mapping[str, Mapping[str, float]]]
 
@@ -107,7 +107,7 @@ def _families(table: Weights) -> str:
 def volume_weight(table: Weights, share: float, multilane: bool) -> float:
     """Return the weight of a flow that is this share of the largest."""
     bounds = table.multilane if multilane else table.two_lane
-    return bounds.weight[int(np.searchsorted(bounds.at, share, side="right"))]
+    return bounds.weight[int(np.searchsorted(bounds.value, share, side="right"))]
 
 
 def relax_table(table: Weights, design: IntArray, multilane: BoolArray, most: int) -> tuple[FloatArray, IntArray]:
@@ -116,13 +116,13 @@ def relax_table(table: Weights, design: IntArray, multilane: BoolArray, most: in
 
     design (s,): -1 little, 0 usual, 1 much traffic in the design class.
     """
-    many = max(len(table.two_lane.at), len(table.multilane.at))
+    many = max(len(table.two_lane.value), len(table.multilane.value))
     share = np.full((len(design), many), np.inf)
     relax = np.zeros((len(design), many + 1), dtype=np.int64)
-    drawn = np.array(table.design)[np.asarray(design) + 1]
+    drawn = np.array(table.design_ratio)[np.asarray(design) + 1]
     for bounds, rows in ((table.two_lane, np.flatnonzero(~multilane)), (table.multilane, np.flatnonzero(multilane))):
-        weight = np.array([*bounds.weight, *[bounds.weight[-1]] * (many - len(bounds.at))])
-        share[rows, : len(bounds.at)] = bounds.at
+        weight = np.array([*bounds.weight, *[bounds.weight[-1]] * (many - len(bounds.value))])
+        share[rows, : len(bounds.value)] = bounds.value
         lower = np.floor(drawn[rows, None] - weight[None, :] + 1e-9)
         relax[rows] = np.clip(lower, 0, most).astype(np.int64)
     return share, relax

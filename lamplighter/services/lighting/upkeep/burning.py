@@ -53,7 +53,7 @@ class Row:
 
 def burning_h(begin_s: float, window_s: float, layout: Layout) -> float:
     """Return the hours in which lamps burn within a window, by the sun alone."""
-    minutes = begin_s + SCAN_S * np.arange(round(window_s / SCAN_S))
+    minutes: FloatArray = begin_s + SCAN_S * np.arange(round(window_s / SCAN_S), dtype=np.float64)
     dark = elevation_deg(minutes, layout.lon_deg, layout.lat_deg) < layout.dusk_elevation_deg
     return float(dark.sum()) * SCAN_S / 3600.0
 

@@ -23,7 +23,7 @@ def _told(snapshot: Snapshot, quantity: str, asset: IntArray, layout: Layout) ->
 
 def planned_h(noon_s: float, layout: Layout) -> FloatArray:
     """Return (s,) the hours at full output that the stored calendars ask of each segment in the day that ends at a noon."""
-    at_s = noon_s - DAY_S + SCAN_S * (np.arange(int(DAY_S / SCAN_S)) + 0.5)
+    at_s: FloatArray = noon_s - DAY_S + SCAN_S * (np.arange(int(DAY_S / SCAN_S), dtype=np.float64) + 0.5)
     burning = elevation_deg(at_s, layout.lon_deg, layout.lat_deg) < layout.dusk_elevation_deg
     out = np.zeros(len(layout.segments.design))
     for moment in at_s[burning].tolist():
