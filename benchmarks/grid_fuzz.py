@@ -14,6 +14,7 @@ import numpy as np
 from lamplighter import safety
 from lamplighter.services.grid import SERVICE
 from lamplighter.services.grid.network.engine import open_engine, power_flow
+from lamplighter.services.grid.network.prepared import Prepared
 from lamplighter.services.grid.terms import POINT_MIN_KW
 from lamplighter.services.grid.tests.small import Evening, small_city
 from lamplighter.terms.columns import BoolArray, FloatArray
@@ -22,6 +23,7 @@ from lamplighter.terms.decision import Proposals, no_cites
 MINUTES = 90
 ROUND = 250  # power flows solved at a time
 SCALES = 12
+SHARES = np.array([0.3, 0.6, 1.0])  # of the installed power, the most that a random limit asks for
 ADVERSARY_SIGMAS = 1.0  # of every connection's own spread, all of it on one street and against another
 
 
@@ -32,7 +34,7 @@ class Gate:
         """Run the evening."""
         evening = Evening(small_city(), "adaptive").minutes(MINUTES)
         assert evening.tick is not None
-        self.prepared = evening.run.prepared
+        self.prepared: Prepared = evening.run.prepared
         seen = evening.tick.snapshot
         force = {name: replace(value, since_s=value.since_s - 3600.0) for name, value in seen.in_force.items()}
         self.seen = replace(seen, in_force=force)
@@ -128,7 +130,7 @@ def main() -> None:
         thrown, let_through, broken, waiting = 0, 0, 0, list[tuple[BoolArray, FloatArray, FloatArray]]()
         while thrown < total:
             limit = _possible(
-                dice.uniform(0.0, gate.prepared.installed_kw) * dice.choice([0.3, 0.6, 1.0]), gate.prepared.installed_kw
+                dice.uniform(0.0, gate.prepared.installed_kw) * float(dice.choice(SHARES)), gate.prepared.installed_kw
             )
             street = None
             if kind == "adversarial":

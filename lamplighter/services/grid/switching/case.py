@@ -64,9 +64,10 @@ class Case:
     def named(self, branches: IntArray) -> list[int | str]:
         """Return branches as they are called: by number where all of them are numbered."""
         found = [NUMBERED.fullmatch(str(name)) for name in self.branch_id]
+        positions: list[int] = branches.tolist()
         if all(found):
-            return sorted(int(match.group(1)) for branch in branches.tolist() if (match := found[branch]) is not None)
-        return sorted(str(self.branch_id[branch]) for branch in branches.tolist())
+            return sorted(int(match.group(1)) for branch in positions if (match := found[branch]) is not None)
+        return sorted(str(self.branch_id[branch]) for branch in positions)
 
     def branch(self, asked: str) -> int:
         """Return the branch that somebody names by id, by number or by both its ends as in 3-4. GridError where there is none."""
@@ -124,7 +125,8 @@ def published(number: str) -> Network:
             np.full(many, np.inf), np.full(many, "", np.str_),
         ),
         TransformerTable(
-            text, at_none, at_none, np.zeros(0, np.bool_), *(none,) * 9, np.zeros(0, np.bool_), none
+            text, at_none, at_none, np.zeros(0, np.bool_), none, none, none, none, none, none, none, none, none,
+            np.zeros(0, np.bool_), none,
         ),
         SwitchTable(text, at_none, at_none, at_none, at_none, np.zeros(0, np.bool_)),
         LoadTable(
@@ -229,12 +231,14 @@ def _taken(network: Network, voltage: float) -> tuple[FloatArray, FloatArray, In
 def _numbered(source: IntArray, tail: IntArray, head: IntArray, many: int) -> IntArray:
     """Return positions (many,) of nodes that branches join to a source, which is 0; ABSENT for all others."""
     near: list[list[int]] = [[] for _ in range(many)]
-    for a, b in zip(tail.tolist(), head.tolist(), strict=True):
+    ends: list[tuple[int, int]] = list(zip(tail.tolist(), head.tolist(), strict=True))
+    for a, b in ends:
         near[a].append(b)
         near[b].append(a)
     at = np.full(many, ABSENT, np.int64)
     at[source] = 0
-    waiting, count = source.tolist(), 1
+    waiting: list[int] = source.tolist()
+    count = 1
     for here in waiting:
         for other in near[here]:
             if at[other] == ABSENT:

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import power_grid_model as pgm
+from power_grid_model.errors import PowerGridError  # pyright: ignore[reportPrivateImportUsage] - its documented place
 
 from lamplighter.services.grid.network.flow import demands, open_flow
 from lamplighter.services.grid.network.model import ABSENT
@@ -62,7 +63,7 @@ def solved(case: Case, closed: BoolArray) -> State | None:
         result = model.calculate_power_flow(
             calculation_method=pgm.CalculationMethod.newton_raphson, max_iterations=50, symmetric=True
         )
-    except pgm.errors.PowerGridError:  # pyright: ignore[reportAttributeAccessIssue] - its documented place
+    except PowerGridError:
         return None
     return _state(case, result, engine.at)
 

@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 from numba import njit
 
-from lamplighter.terms.columns import FloatArray, IntArray
+from lamplighter.terms.columns import BoolArray, FloatArray, IntArray
 
 ITERATIONS_MAX = 200
 TOLERANCE_SHARE = 1e-13  # change of the sum of squared amperes from one iteration to the next
@@ -41,7 +41,7 @@ def neighbours(nodes: int, tail: IntArray, head: IntArray) -> tuple[IntArray, In
 
 
 @njit(cache=True)
-def span(net, closed, order, up):
+def span(net: Net, closed: BoolArray, order: IntArray, up: IntArray) -> int:
     """Walk from the source over closed branches: fill `order` (nodes) and `up` (branch to the parent, -1 where there is none).
 
     Returns how many nodes are reached, or -1 where closed branches leave a ring.
@@ -68,13 +68,15 @@ def span(net, closed, order, up):
 
 
 @njit(cache=True)
-def above(net, e, i):
+def above(net: Net, e: int, i: int) -> int:
     """Return the other end of branch e than node i."""
     return net.head[e] if net.tail[e] == i else net.tail[e]
 
 
 @njit(cache=True)
-def flow(net, order, found, up, v2, p_in, q_in, square):
+def flow(
+    net: Net, order: IntArray, found: int, up: IntArray, v2: FloatArray, p_in: FloatArray, q_in: FloatArray, square: FloatArray
+) -> float:
     """Solve the branch-flow equations on a tree exactly, by sweeps up and down (Baran and Wu 1989, eq. 1 to 3).
 
     Fills v2 (n,) squared voltage, p_in, q_in (n,) power into each node's branch at its upper end, square (n,) squared
@@ -88,8 +90,8 @@ def flow(net, order, found, up, v2, p_in, q_in, square):
             p_in[order[k]], q_in[order[k]] = net.p_kw[order[k]], net.q_kvar[order[k]]
         total, loss = 0.0, 0.0
         for k in range(found - 1, 0, -1):
-            i = order[k]
-            e = up[i]
+            i: int = order[k]
+            e: int = up[i]
             over = above(net, e, i)
             p_in[i] += net.r_pu[e] * square[i]
             q_in[i] += net.x_pu[e] * square[i]
@@ -97,8 +99,8 @@ def flow(net, order, found, up, v2, p_in, q_in, square):
             q_in[over] += q_in[i]
             loss += net.r_pu[e] * square[i]
         for k in range(1, found):
-            i = order[k]
-            e = up[i]
+            i: int = order[k]
+            e: int = up[i]
             r, x = net.r_pu[e], net.x_pu[e]
             upper = v2[above(net, e, i)]
             square[i] = (p_in[i] ** 2 + q_in[i] ** 2) / upper
@@ -113,7 +115,7 @@ def flow(net, order, found, up, v2, p_in, q_in, square):
 
 
 @njit(cache=True)
-def loss_of(net, closed):
+def loss_of(net: Net, closed: BoolArray) -> tuple[float, float]:
     """Return (loss in kW, lowest voltage in pu) of one configuration; the loss is NO_TREE where closed branches are no
     tree over all nodes, NO_POINT where no operating point is found."""
     n = len(net.p_kw)
@@ -127,7 +129,7 @@ def loss_of(net, closed):
 
 
 @njit(cache=True)
-def descend(net, closed, may_switch):
+def descend(net: Net, closed: BoolArray, may_switch: BoolArray) -> float:
     """Exchange one open for one closed branch as long as that lowers the loss; `closed` is changed. Returns the loss."""
     n = len(net.p_kw)
     best, _ = loss_of(net, closed)
@@ -141,7 +143,8 @@ def descend(net, closed, may_switch):
             span(net, closed, order, up)
             depth = np.zeros(n, np.int64)
             for k in range(1, n):
-                depth[order[k]] = depth[above(net, up[order[k]], order[k])] + 1
+                i: int = order[k]
+                depth[i] = depth[above(net, up[i], i)] + 1
             u, w, gain, out = net.tail[e], net.head[e], best, -1
             closed[e] = True
             while u != w:

@@ -18,8 +18,12 @@ It needs demands without a negative part: the power in a branch is then at least
 
 import numpy as np
 from numba import njit
+from numpy.typing import NDArray
 
-from lamplighter.services.grid.switching.radial import above, span
+from lamplighter.services.grid.switching.radial import Net, above, span
+from lamplighter.terms.columns import BoolArray, FloatArray, IntArray
+
+StateArray = NDArray[np.int8]  # FREE, CLOSED or OPEN
 
 FREE, CLOSED, OPEN = 0, 1, 2
 PRUNED, LEAF, SPLIT = 0, 1, 2
@@ -28,7 +32,7 @@ ROUNDS_MAX = 6
 
 
 @njit(cache=True)
-def _rooted(joined, i):
+def _rooted(joined: IntArray, i: int) -> int:
     while joined[i] != i:
         joined[i] = joined[joined[i]]
         i = joined[i]
@@ -36,7 +40,7 @@ def _rooted(joined, i):
 
 
 @njit(cache=True)
-def settle(net, state, kva, chosen, rest):
+def settle(net: Net, state: StateArray, kva: FloatArray, chosen: BoolArray, rest: IntArray) -> int:
     """Open what would close a ring of closed branches, and choose a tree: closed ones, then free ones of most power.
 
     Fills chosen (m,) and rest (m,): the free branches outside of the tree. Returns how many, or -1 where no tree is left.
@@ -63,8 +67,9 @@ def settle(net, state, kva, chosen, rest):
                 free[count], key[count] = e, -kva[e]
                 count += 1
     many = 0
-    for k in np.argsort(key[:count]):
-        e = free[k]
+    by = np.argsort(key[:count])
+    for k in range(count):
+        e: int = free[int(by[k])]
         u, w = _rooted(joined, net.tail[e]), _rooted(joined, net.head[e])
         if u == w:
             rest[many] = e
@@ -77,16 +82,17 @@ def settle(net, state, kva, chosen, rest):
 
 
 @njit(cache=True)
-def depths(net, chosen, order, up, depth):
+def depths(net: Net, chosen: BoolArray, order: IntArray, up: IntArray, depth: IntArray) -> None:
     """Root the chosen tree: fill order, up and depth (n,)."""
     span(net, chosen, order, up)
     depth[0] = 0
     for k in range(1, len(order)):
-        depth[order[k]] = depth[above(net, up[order[k]], order[k])] + 1
+        i: int = order[k]
+        depth[i] = depth[above(net, up[i], i)] + 1
 
 
 @njit(cache=True)
-def loops(net, up, depth, rest, many):
+def loops(net: Net, up: IntArray, depth: IntArray, rest: IntArray, many: int) -> FloatArray:
     """Return the loop of each branch outside of the tree, as columns of signs (m, k): power from its tail to its head."""
     loops = np.zeros((len(net.tail), many))
     for j in range(many):
@@ -106,13 +112,13 @@ def loops(net, up, depth, rest, many):
 
 
 @njit(cache=True)
-def downward(net, order, up, p_kw, q_kvar, p, q):
+def downward(net: Net, order: IntArray, up: IntArray, p_kw: FloatArray, q_kvar: FloatArray, p: FloatArray, q: FloatArray) -> None:
     """Fill the power (m,) of the chosen tree's branches from tail to head; zero elsewhere."""
     p[:], q[:] = 0.0, 0.0
     sum_p, sum_q = p_kw.copy(), q_kvar.copy()
     for k in range(len(order) - 1, 0, -1):
-        i = order[k]
-        e = up[i]
+        i: int = order[k]
+        e: int = up[i]
         over = above(net, e, i)
         sign = -1.0 if net.tail[e] == i else 1.0
         p[e], q[e] = sign * sum_p[i], sign * sum_q[i]
@@ -121,26 +127,25 @@ def downward(net, order, up, p_kw, q_kvar, p, q):
 
 
 @njit(cache=True)
-def least(loops, rho, p, q, swing):
+def least(loops: FloatArray, rho: FloatArray, p: FloatArray, q: FloatArray, swing: FloatArray) -> float:
     """Move p, q (m,) to the routing of least sum of rho |power|^2 along the loops (m, k); fill swing (m,); return the sum."""
     m, many = loops.shape
     row = np.empty(many, np.int64)
-    if many > 0:
-        matrix, push_p, push_q = np.zeros((many, many)), np.zeros(many), np.zeros(many)
-        for e in range(m):
-            count = 0
-            for j in range(many):
-                if loops[e, j] != 0.0:
-                    row[count] = j
-                    count += 1
-            for u in range(count):
-                weight = rho[e] * loops[e, row[u]]
-                push_p[row[u]] += weight * p[e]
-                push_q[row[u]] += weight * q[e]
-                for w in range(count):
-                    matrix[row[u], row[w]] += weight * loops[e, row[w]]
-        inverse = np.linalg.inv(matrix)
-        turn_p, turn_q = inverse @ push_p, inverse @ push_q
+    matrix, push_p, push_q = np.zeros((many, many)), np.zeros(many), np.zeros(many)
+    for e in range(m):
+        count = 0
+        for j in range(many):
+            if loops[e, j] != 0.0:
+                row[count] = j
+                count += 1
+        for u in range(count):
+            weight = rho[e] * loops[e, row[u]]
+            push_p[row[u]] += weight * p[e]
+            push_q[row[u]] += weight * q[e]
+            for w in range(count):
+                matrix[row[u], row[w]] += weight * loops[e, row[w]]
+    inverse = np.linalg.inv(matrix)
+    turn_p, turn_q = inverse @ push_p, inverse @ push_q
     total = 0.0
     for e in range(m):
         swing[e] = 0.0
@@ -159,7 +164,10 @@ def least(loops, rho, p, q, swing):
 
 
 @njit(cache=True)
-def least_losses(net, state, v2_max, reach, p, q, kva, p_kw, q_kvar, own_kw, own_kvar):
+def least_losses(
+    net: Net, state: StateArray, v2_max: FloatArray, reach: FloatArray, p: FloatArray, q: FloatArray, kva: FloatArray,
+    p_kw: FloatArray, q_kvar: FloatArray, own_kw: FloatArray, own_kvar: FloatArray,
+) -> bool:  # fmt: skip
     """Raise own_kw, own_kvar (n,), what the branch that feeds a node loses at least; False where none can feed it."""
     for i in range(1, len(p_kw)):
         least_kw, least_kvar = np.inf, np.inf
@@ -180,7 +188,10 @@ def least_losses(net, state, v2_max, reach, p, q, kva, p_kw, q_kvar, own_kw, own
 
 
 @njit(cache=True)
-def least_drops(net, state, v2_max, reach, p, q, p_kw, q_kvar):
+def least_drops(
+    net: Net, state: StateArray, v2_max: FloatArray, reach: FloatArray, p: FloatArray, q: FloatArray, p_kw: FloatArray,
+    q_kvar: FloatArray,
+) -> bool:  # fmt: skip
     """Lower v2_max (n,) along the shortest paths of least voltage drops; False where a node cannot be reached."""
     n = len(p_kw)
     done, drop = np.zeros(n, np.bool_), np.full(n, np.inf)

@@ -105,12 +105,17 @@ def restore(case: Case, fault: int, rank: IntArray | None = None, limits: Limits
         target, proved, fewest = _searched(case, start, (fault, dark, value), limits)
     result = quick(case, target)
     restored = result.reached & dark
-    kw = [np.bincount(rank[mask], case.net.p_kw[mask], len(CLASSES)) for mask in (dark, restored)]
+    kw = [_by_class(case, rank, mask) for mask in (dark, restored)]
     moves = int(_moves(case, start, target, result.reached).sum())
     bound_kw = float(kw[1 if proved else 0].sum())
     return Restoration(
         fault, start, target, kw[0], kw[1], bound_kw, moves, proved, fewest, result.loss_kw, result.u_lowest_pu, tuple(notes)
     )
+
+
+def _by_class(case: Case, rank: IntArray, mask: BoolArray) -> FloatArray:
+    """Return the demand of some nodes (n,) by class (4,), in kW."""
+    return np.bincount(rank[mask], case.net.p_kw[mask], len(CLASSES)).astype(np.float64)
 
 
 def _values(case: Case, rank: IntArray, dark: BoolArray) -> FloatArray:
@@ -219,7 +224,7 @@ def _cut(case: Case, model: Model, found: Quick, tree: BoolArray, limits: Limits
             p = (found.p_kw[node] - case.net.r_pu[e] * found.square_kva[node]) / KILO
             q = (found.q_kvar[node] - case.net.x_pu[e] * found.square_kva[node]) / KILO
             if p * p + q * q > 1e-4:
-                _touch(model, arc, p, q)
+                _touch(model, arc, float(p), float(q))
 
 
 def _touch(model: Model, arc: int, p_mw: float, q_mvar: float) -> None:

@@ -9,7 +9,7 @@ clock: the same case gives the same search. A search that ends has proved that n
 import numpy as np
 from numba import njit
 
-from lamplighter.services.grid.switching.radial import above, loss_of
+from lamplighter.services.grid.switching.radial import Net, above, loss_of
 from lamplighter.services.grid.switching.relaxation import (
     CLOSED,
     FREE,
@@ -19,6 +19,7 @@ from lamplighter.services.grid.switching.relaxation import (
     ROUNDS_MAX,
     SAFE_SHARE,
     SPLIT,
+    StateArray,
     depths,
     downward,
     least,
@@ -27,10 +28,14 @@ from lamplighter.services.grid.switching.relaxation import (
     loops,
     settle,
 )
+from lamplighter.terms.columns import BoolArray, FloatArray, IntArray
 
 
 @njit(cache=True)
-def sharpen(net, state, v2_max, own_kw, own_kvar, kva, swing, cut_kw):
+def sharpen(
+    net: Net, state: StateArray, v2_max: FloatArray, own_kw: FloatArray, own_kvar: FloatArray, kva: FloatArray, swing: FloatArray,
+    cut_kw: float,
+) -> tuple[int, float]:  # fmt: skip
     """Tighten one part of the search: (PRUNED, LEAF or SPLIT, bound in kW). All arrays are changed to what holds in it."""
     n, m = len(net.p_kw), len(net.tail)
     order, up, depth = np.empty(n, np.int64), np.empty(n, np.int64), np.empty(n, np.int64)
@@ -69,7 +74,7 @@ def sharpen(net, state, v2_max, own_kw, own_kvar, kva, swing, cut_kw):
 
 
 @njit(cache=True)
-def cases(net, state, kva, swing, case):
+def cases(net: Net, state: StateArray, kva: FloatArray, swing: FloatArray, case: IntArray) -> int:
     """Fill case (m,) with the free branches of the loop that has fewest, cheapest first; return how many, or LEAF marks.
 
     0: all loops are open already; -1: a loop is closed all around.
@@ -108,7 +113,9 @@ def cases(net, state, kva, swing, case):
 
 
 @njit(cache=True)
-def search(net, known, best_kw, cut_share, parts_max, best_closed):
+def search(
+    net: Net, known: StateArray, best_kw: float, cut_share: float, parts_max: int, best_closed: BoolArray
+) -> tuple[float, int, bool]:
     """Look for trees with a loss below best_kw (1 - cut_share); whatever is found becomes best_kw and best_closed (m,).
 
     known (m,): FREE, or CLOSED or OPEN where a branch has no switch.

@@ -78,7 +78,8 @@ def _next(case: Case, state: BoolArray, target: BoolArray, limits: Limits) -> tu
             after[branch] = True
             after[[out] if out >= 0 else []] = False
             found = quick(case, after)
-            apart = out >= 0 and abs(u_pu[case.net.tail[branch]] - u_pu[case.net.head[branch]]) > limits.ring_u_pu
+            gap_pu = abs(float(u_pu[case.net.tail[branch]]) - float(u_pu[case.net.head[branch]]))
+            apart = out >= 0 and gap_pu > limits.ring_u_pu
             rank = (True, apart, -found.u_lowest_pu, 0.0)
             if keeps(case, found, limits):
                 rank = (False, apart, -float(case.net.p_kw[found.reached].sum()), found.loss_kw)

@@ -10,7 +10,7 @@ import shutil
 import subprocess
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -126,7 +126,7 @@ class Stage:
 
 
 @contextmanager
-def staged(node: str, protocol: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Stage]:
+def staged(node: str, protocol: str, monkeypatch: pytest.MonkeyPatch) -> Generator[Stage]:
     stage = Stage(node, protocol, monkeypatch)
     try:
         yield stage
@@ -190,9 +190,11 @@ def texts_held_by(thing: Any) -> list[bytes]:
 
 
 def test_what_is_held_is_found() -> None:
-    keeper = type("Keeper", (), {})()
-    keeper.kept = {"deep": [CARD]}
-    assert CARD.encode() in texts_held_by(keeper)
+    class Keeper:
+        def __init__(self) -> None:
+            self.kept = {"deep": [CARD]}
+
+    assert CARD.encode() in texts_held_by(Keeper())
 
 
 def test_a_stranger_is_refused_by_the_operator_alone(node: str, monkeypatch: pytest.MonkeyPatch) -> None:
