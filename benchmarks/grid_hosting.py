@@ -74,7 +74,7 @@ def main() -> None:
                 row[way] = result.cars
                 if way == "adaptive":
                     row |= {
-                        "loading_max": round(result.result.loading_max, 4),
+                        "loading_max": round(result.result.loading_max_ratio, 4),
                         "voltage_lowest_pu": round(result.result.voltage_lowest_pu, 4),
                         "unserved_share": round(result.result.unserved_share, 4),
                         "worst_served_share": round(result.result.worst_served_share, 4),

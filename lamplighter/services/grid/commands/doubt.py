@@ -9,7 +9,7 @@ from rich.console import Console
 
 from lamplighter.services.grid.commands.told import moving_bar, opened_grid, print_rows, write_json
 from lamplighter.services.grid.network.doubt.planted import Trial, doubts_after, recall_of
-from lamplighter.services.grid.network.doubt.rank import CABLE, KINDS, PHASE, Doubt
+from lamplighter.services.grid.network.doubt.rank import CABLE, KINDS, LINE_PHASE, Doubt
 from lamplighter.services.grid.network.doubt.threephase import with_line_phases
 from lamplighter.services.grid.network.model import ABSENT
 from lamplighter.services.grid.network.readers import has_year, load_year
@@ -63,13 +63,16 @@ def doubt(grid: str, days: int, seed: int, seeds: int, no_faults: bool, into: Pa
 
 def _row(trial: Trial, one: Doubt) -> dict[str, Any]:
     model = trial.model
-    where = model.nodes.id[one.element] if one.kind == PHASE else model.lines.id[one.element]
+    where = model.nodes.id[one.element] if one.kind == LINE_PHASE else model.lines.id[one.element]
     spoke = ["station" if meter == ABSENT else str(model.nodes.id[meter]) for meter in one.meters]
-    says = {PHASE: f"{one.size:.1f} homes from L{one.from_phase} to L{one.to_phase}", CABLE: f"impedance times {one.size:.2f}"}
+    says = {
+        LINE_PHASE: f"{one.value:.1f} homes from L{one.from_phase} to L{one.to_phase}",
+        CABLE: f"impedance times {one.value:.2f}",
+    }
     return {
         "doubt": KINDS[one.kind],
         "where": str(where),
         "says": says.get(one.kind, "closed in the field" if "closed" in KINDS[one.kind] else "open in the field"),
-        "evidence": round(one.evidence, 1),
+        "evidence": round(one.evidence_ratio, 1),
         "because of": ", ".join(spoke),
     }

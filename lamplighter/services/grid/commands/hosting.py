@@ -19,6 +19,7 @@ from lamplighter.terms.columns import IntArray
 
 STRATEGIES = ("uncontrolled", "timer", "cap", "droop", "transformer", "share", "adaptive", "bound")
 DIGITS = 4
+WRITTEN_AS = {"loading_max_ratio": "loading_max"}  # fields whose name in the result is another
 SHOWN = 8
 
 
@@ -64,7 +65,9 @@ def hosting(grid: str, strategy: str, seed: int, truth: str, disorder: int, gap:
 def _true(grid: str, strategy: str, seeds: tuple[int, int], into: Path | None) -> None:
     """Run the disordered field, print what was hosted and what the meters make of the model."""
     found, broken = search.hosted_true(grid, strategy, *seeds)
-    result = {name: value for name, value in dataclasses.asdict(found).items() if name not in ("cars", "doubts")}
+    result = {
+        WRITTEN_AS.get(name, name): value for name, value in dataclasses.asdict(found).items() if name not in ("cars", "doubts")
+    }
     row: dict[str, Any] = {"grid": grid, "strategy": strategy, "seed": seeds[0], "disorder": seeds[1], "hosted": found.cars}
     row |= {name: round(value, DIGITS) for name, value in result.items()} | {"nights_with_violation": broken}
     print_rows(f"{grid}: cars hosted in a field that is not as modelled", [row])
@@ -77,7 +80,7 @@ def _true(grid: str, strategy: str, seeds: tuple[int, int], into: Path | None) -
 def _row(case: tuple[Night, Network, IntArray], strategy: str, seed: int) -> dict[str, Any]:
     found = search.hosted(case[0], strategy, seed)
     loading, lowest = refereed(*case, found.drawn_kw)
-    result = {name: value for name, value in dataclasses.asdict(found.result).items() if name != "cars"}
+    result = {WRITTEN_AS.get(name, name): value for name, value in dataclasses.asdict(found.result).items() if name != "cars"}
     result |= {"referee_loading_max": loading, "referee_voltage_lowest_pu": lowest}
     return {"hosted": found.cars, **{name: round(value, DIGITS) for name, value in result.items()}}
 
@@ -87,7 +90,7 @@ def _bound_row(night: Night, seed: int) -> dict[str, Any]:
     return {
         "hosted": found.cars,
         "proven_for_all_above": found.proven_to_all,
-        "loading_max": round(found.found.loading_max, DIGITS),
+        "loading_max": round(found.found.loading_max_ratio, DIGITS),
         "voltage_lowest_pu": round(found.found.voltage_lowest_pu, DIGITS),
-        "short_share": round(found.found.short, 6),
+        "short_share": round(found.found.short_share, 6),
     }

@@ -112,8 +112,8 @@ def _next(network: Network, night: Spread, most: int) -> list[dict[str, Any]]:
                     "meter": kind,
                     "where": str(ids[at[k]]),
                     "variance_falls_percent": round(100.0 * float(found.gain_share[k]), 2),
-                    "before_percent": round(float(found.widest_before[k]), 3),
-                    "after_percent": round(float(found.widest_after[k]), 3),
+                    "before_percent": round(float(found.widest_before_percent[k]), 3),
+                    "after_percent": round(float(found.widest_after_percent[k]), 3),
                 }
             )
     return places

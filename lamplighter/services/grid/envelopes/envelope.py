@@ -32,9 +32,9 @@ class Members(NamedTuple):
 
 
 class Bounds(NamedTuple):
-    """What must hold: loading_max (n,) of the branch above each row, u_min_pu (n,) of each row."""
+    """What must hold: loading_max_ratio (n,) of the branch above each row, u_min_pu (n,) of each row."""
 
-    loading_max: FloatArray
+    loading_max_ratio: FloatArray
     u_min_pu: FloatArray
 
 
@@ -70,7 +70,7 @@ def thermal_headroom(tree: Radial, u: AnyArray, i: AnyArray, charging_kw: FloatA
         up = tree.parent[row]
         if up < 0 or not np.isfinite(tree.rating_kva[row]):
             continue
-        amps = tree.rating_kva[row] * bounds.loading_max[row]
+        amps = tree.rating_kva[row] * bounds.loading_max_ratio[row]
         if not tree.is_line[row]:
             upper = amps / max(1.0, abs(u[up])) - tree.idle_kva[row] * abs(u[up])
             amps = min(amps, max(upper, 0.0) / tree.gain_ratio[row])
@@ -114,7 +114,7 @@ def violates(tree: Radial, u: AnyArray, i: AnyArray, bounds: Bounds) -> AnyArray
     loading = loadings(tree, u, i)
     bad = np.zeros(len(u), np.bool_)
     for row in range(len(u)):
-        bad[row] = loading[row] > bounds.loading_max[row] + 1e-9 or abs(u[row]) < bounds.u_min_pu[row] - 1e-9
+        bad[row] = loading[row] > bounds.loading_max_ratio[row] + 1e-9 or abs(u[row]) < bounds.u_min_pu[row] - 1e-9
     return bad
 
 

@@ -14,7 +14,7 @@ from typing import NamedTuple
 import numpy as np
 from numba import njit
 
-from lamplighter.terms.columns import FloatArray, IntArray
+from lamplighter.terms.columns import BoolArray, FloatArray, IntArray
 
 PORTIONS = 160  # a portion is this fraction of what the widest branch has
 TIE_RATIO = 0.01  # criticalities nearer than this are alike: fairness decides
@@ -68,6 +68,31 @@ def reachable(parent: IntArray, attach: IntArray, headroom_kw: FloatArray, hours
 
 
 @njit(cache=True)
+def _portion(parent: IntArray, room: FloatArray, hours_first: float, needs: Needs) -> float:
+    """Return the energy that is given at a time: a fraction of what cars can draw, or of what the widest branches have."""
+    most = 0.0
+    for g in range(len(needs.usable_kw)):
+        most += min(needs.usable_kw[g], needs.due_kwh[g, -1] / hours_first) * hours_first
+    widest = 0.0
+    for row in range(len(parent)):
+        if parent[row] < 0 and room[row] < 1e11:
+            widest += room[row]
+    return max(min(most, widest if widest > 0 else most) / PORTIONS, 0.02)
+
+
+@njit(cache=True)
+def _refresh(worst: FloatArray, changed: BoolArray, need: FloatArray, later: FloatArray) -> None:
+    """Write the criticality (n, k) of the branches that changed (n,), the greatest from each deadline on."""
+    for row in range(len(changed)):
+        if changed[row]:
+            high = 0.0
+            for k in range(worst.shape[1] - 1, -1, -1):
+                high = max(high, need[row, k] / (later[row, k] + 1e-3) if need[row, k] > 1e-9 else 0.0)
+                worst[row, k] = high
+            changed[row] = False
+
+
+@njit(cache=True)
 def plan(parent: IntArray, attach: IntArray, headroom_kw: FloatArray, hours: FloatArray, needs: Needs) -> FloatArray:
     """Return the power (g,) of each group in the first block. attach (g,): row below which it draws; headroom_kw (n, k)."""
     rows, blocks = headroom_kw.shape
@@ -84,22 +109,9 @@ def plan(parent: IntArray, attach: IntArray, headroom_kw: FloatArray, hours: Flo
     worst = np.zeros((rows, blocks))
     changed = np.ones(rows, np.bool_)
     open_group = np.ones(groups, np.bool_)
-    most = 0.0
-    for g in range(groups):
-        most += min(needs.usable_kw[g], needs.due_kwh[g, blocks - 1] / hours[0]) * hours[0]
-    widest = 0.0
-    for row in range(rows):
-        if parent[row] < 0 and room[row] < 1e11:
-            widest += room[row]
-    portion = max(min(most, widest if widest > 0 else most) / PORTIONS, 0.02)
+    portion = _portion(parent, room, hours[0], needs)
     for _ in range(PORTIONS * 12):
-        for row in range(rows):
-            if changed[row]:
-                high = 0.0
-                for k in range(blocks - 1, -1, -1):
-                    high = max(high, need[row, k] / (later[row, k] + 1e-3) if need[row, k] > 1e-9 else 0.0)
-                    worst[row, k] = high
-                changed[row] = False
+        _refresh(worst, changed, need, later)
         best, best_value, best_share, best_step = -1, -1.0, np.inf, blocks
         for g in range(groups):
             if not open_group[g]:

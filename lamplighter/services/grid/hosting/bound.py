@@ -27,12 +27,12 @@ SOLVED = ("Solved", "AlmostSolved")
 
 @dataclass(frozen=True)
 class Relaxed:
-    """An optimum of the relaxation. short: the least share of energy that is missing beyond what is allowed, negative
-    where there is room; drawn_kw (t, n): its plan; loading_max, voltage_lowest_pu: of that plan in a power flow."""
+    """An optimum of the relaxation. short_share: the least share of energy that is missing beyond what is allowed, negative
+    where there is room; drawn_kw (t, n): its plan; loading_max_ratio, voltage_lowest_pu: of that plan in a power flow."""
 
-    short: float
+    short_share: float
     drawn_kw: FloatArray
-    loading_max: float
+    loading_max_ratio: float
     voltage_lowest_pu: float
 
 
@@ -65,7 +65,7 @@ def curves_of(cars: Cars) -> Curves:
         np.add.at(out, at, values)
         return out
 
-    wanted = np.bincount(at, weights=cars.energy_kwh, minlength=len(row))
+    wanted = np.bincount(at, cars.energy_kwh, len(row)).astype(np.float64)
     return Curves(row, summed(highest), summed(lowest), summed(after), FULL_KW * summed(here), wanted)
 
 
@@ -97,7 +97,7 @@ class Rows:
         self._right.append(np.asarray(right, np.float64))
         self.count += len(right)
 
-    def scattered(self, row: AnyArray, column: AnyArray, factor: AnyArray) -> None:
+    def scattered(self, row: AnyArray, column: AnyArray, factor: AnyArray | float) -> None:
         """Add terms to rows that exist already."""
         self._parts.append((row, column, np.broadcast_to(factor, row.shape)))
 

@@ -16,7 +16,7 @@ from lamplighter.services.grid.hosting.grouping import depth_pu, grouped
 from lamplighter.services.grid.hosting.night import Night
 from lamplighter.terms.columns import AnyArray, FloatArray, IntArray
 
-LINK = "link box"
+LINK_BOX = "link box"
 MOVED_SHARE = 0.5  # so much of a group's changes missing at its own feeder is a link box
 LENGTH_SHARE = 0.08
 PHASE_SHARE = 0.08
@@ -57,22 +57,22 @@ class Watch:
     def note(self, step: int, state: State, steered_kw: FloatArray) -> None:
         """Take what meters and groups say of a step; cars enter as sums of groups."""
         groups = len(self._members.attach)
-        self._drawn.append(np.bincount(self._group, weights=steered_kw, minlength=groups))
+        self._drawn.append(np.bincount(self._group, steered_kw, groups).astype(np.float64))
         self._through.append(state.through_kva[self._heads])
         self._u.append(0.5 * (state.lowest_pu + state.highest_pu)[np.append(self._end, self._night.tree.parent[self._heads])])
-        self._rows.append(np.bincount(self._car_row, weights=steered_kw, minlength=len(self._night.tree.parent)))
+        self._rows.append(np.bincount(self._car_row, steered_kw, len(self._night.tree.parent)).astype(np.float64))
 
     def doubts(self) -> tuple[Doubt, ...]:
         """Return the doubts, the surest first."""
         if len(self._heads) == 0:
             return ()
-        found = self._links() + self._lengths() + self._phases()
-        return tuple(sorted(found, key=lambda doubt: (doubt.kind != LINK, -doubt.sureness_ratio)))
+        found = self._link_boxes() + self._lengths() + self._line_phases()
+        return tuple(sorted(found, key=lambda doubt: (doubt.kind != LINK_BOX, -doubt.sureness_ratio)))
 
-    def _links(self) -> list[Doubt]:
+    def _link_boxes(self) -> list[Doubt]:
         """Regress changes at every feeder's meter on changes of the groups' power."""
         drawn = np.diff(np.array(self._drawn), axis=0)
-        through = np.diff(np.array(self._through).sum(axis=2).real, axis=0)
+        through = np.diff(np.real(np.array(self._through).sum(axis=2)), axis=0)
         if len(drawn) <= drawn.shape[1] + 5:
             return []
         moves = np.abs(drawn).sum(axis=1) > 0
@@ -95,7 +95,7 @@ class Watch:
                     f"{coefficient[group, best]:.0%} of what the group there draws shows at feeder {names[self._heads[best]]}, "
                     f"{coefficient[group, own]:.0%} at its own {names[self._heads[own]]}"
                 )
-                doubts.append(Doubt(LINK, names[self._members.attach[group]], sure, text))
+                doubts.append(Doubt(LINK_BOX, names[int(self._members.attach[group])], sure, text))
         return doubts
 
     def _lengths(self) -> list[Doubt]:
@@ -119,22 +119,22 @@ class Watch:
                 continue
             slope = float(x @ y / (x @ x))
             error = float(np.sqrt(((y - slope * x) ** 2).mean() / (x @ x)))
-            end = night.row_id[self._end[feeder]]
+            end = night.row_id[int(self._end[feeder])]
             if abs(slope - 1.0) > LENGTH_SHARE and abs(slope - 1.0) > 4.0 * error:
                 text = f"voltage falls {slope:.2f} times as much as the model's cables say, towards {end}"
                 far = not FAR[0] <= slope <= FAR[1]
-                kind, at = ("link box or cable", self._end[feeder]) if far else ("cable length or type", head)
+                kind, at = ("link box or cable", int(self._end[feeder])) if far else ("cable length or type", head)
                 doubts.append(Doubt(kind, night.row_id[at], abs(slope - 1.0) / max(error, 1e-4), text))
         return doubts
 
-    def _phases(self) -> list[Doubt]:
+    def _line_phases(self) -> list[Doubt]:
         """Compare each line phase's part of a feeder's power, charging taken out, with the model's count of connections."""
         from lamplighter.services.grid.hosting.field import disordered
 
         night = self._night
-        weight = disordered(night, 0).weight_model
-        through = np.array(self._through).real
-        rows = np.array(self._rows)
+        weight = disordered(night, 0).model_share
+        through: FloatArray = np.real(np.array(self._through)).astype(np.float64)
+        rows: FloatArray = np.array(self._rows)
         doubts: list[Doubt] = []
         for feeder, head in enumerate(self._heads.tolist()):
             inside = night.feeder == head

@@ -27,13 +27,13 @@ TURN = np.exp(2j * np.pi / 3.0)
 class Disorder:
     """How the field differs from the model. length_ratio (n,): of the branch above each row; moved_row: the row whose
     branch is open in truth (ABSENT: none), and moved_to: the row of another feeder that supplies it instead;
-    weight_model, weight_true (n, 3): parts of a row's demand on each line phase."""
+    model_share, true_share (n, 3): parts of a row's demand on each line phase."""
 
     length_ratio: FloatArray
     moved_row: int
     moved_to: int
-    weight_model: FloatArray
-    weight_true: FloatArray
+    model_share: FloatArray
+    true_share: FloatArray
 
 
 def disordered(night: Night, seed: int) -> Disorder:
@@ -41,20 +41,20 @@ def disordered(night: Night, seed: int) -> Disorder:
     dice = np.random.default_rng((seed, 0xD15))
     many = len(night.tree.parent)
     connections = len(night.connection_row)
-    phase = np.zeros(connections, np.int64)
+    line_phase = np.zeros(connections, np.int64)
     order = np.argsort(night.connection_row, kind="stable")
-    phase[order] = np.arange(connections) % 3
-    true = phase.copy()
+    line_phase[order] = np.arange(connections) % 3
+    true = line_phase.copy()
     wrong = dice.random(connections) < OTHER_PHASE_SHARE
-    true[wrong] = (phase[wrong] + dice.integers(1, 3, int(wrong.sum()))) % 3
+    true[wrong] = (line_phase[wrong] + dice.integers(1, 3, int(wrong.sum()))) % 3
     ratio = np.where(night.tree.is_line, dice.uniform(1.0 - LENGTH_SPREAD, 1.0 + LENGTH_SPREAD, many), 1.0)
     row, onto = _moved(night, dice)
-    return Disorder(ratio, row, onto, _weights(night, phase), _weights(night, true))
+    return Disorder(ratio, row, onto, _weights(night, line_phase), _weights(night, true))
 
 
-def _weights(night: Night, phase: IntArray) -> FloatArray:
+def _weights(night: Night, line_phase: IntArray) -> FloatArray:
     weight = np.zeros((len(night.tree.parent), 3))
-    np.add.at(weight, (night.connection_row, phase), 1.0)
+    np.add.at(weight, (night.connection_row, line_phase), 1.0)
     total = weight.sum(axis=1, keepdims=True)
     return np.where(total > 0, weight / np.maximum(total, 1.0), 1.0 / 3.0)
 
@@ -79,12 +79,13 @@ def _moved(night: Night, dice: np.random.Generator) -> tuple[int, int]:
 @dataclass(frozen=True)
 class State:
     """One true state. loading (n,): fullest line phase of the branch above each row; lowest_pu, highest_pu (n,): of a line phase
-    against neutral; unbalance (n,): negative over positive sequence; through_kva (n, 3): power into the branch per line phase."""
+    against neutral; unbalance_ratio (n,): negative over positive sequence; through_kva (n, 3): power into the branch
+    per line phase."""
 
     loading: FloatArray
     lowest_pu: FloatArray
     highest_pu: FloatArray
-    unbalance: FloatArray
+    unbalance_ratio: FloatArray
     through_kva: AnyArray
 
 
@@ -108,7 +109,7 @@ class Field:
         names = [str(name) for name in self._circuit.AllNodeNames]
         place = {name: number for number, name in enumerate(names)}
         many = len(row_node)
-        self._volts = np.array([[place[f"n{row}.{phase}"] for phase in (1, 2, 3)] for row in range(many)])
+        self._volts = np.array([[place[f"n{row}.{line_phase}"] for line_phase in (1, 2, 3)] for row in range(many)])
         self._rated_v = network.nodes.u_rated_v[row_node] / np.sqrt(3.0)
 
     def _tell(self, text: str) -> None:
@@ -131,7 +132,7 @@ class Field:
                 continue
             z = tree.z_pu[row] * u[row] ** 2 / 1000.0
             if tree.is_line[row]:
-                ratio, zero = float(disorder.length_ratio[row]), zero_of.get(row, 4.0 * z.real + 4.0j * z.imag)
+                ratio, zero = float(disorder.length_ratio[row]), zero_of.get(row, complex(4.0 * z.real, 4.0 * z.imag))
                 if row == disorder.moved_row:
                     up = disorder.moved_to
                 amps = tree.rating_kva[row] * 1000.0 / (np.sqrt(3.0) * u[row])
@@ -150,9 +151,10 @@ class Field:
             )
         for row in range(len(tree.parent)):
             kv = u[row] / 1000.0 / np.sqrt(3.0)
-            for phase in (1, 2, 3):
+            for line_phase in (1, 2, 3):
                 self._tell(
-                    f"new load.r{row}p{phase} bus1=n{row}.{phase} phases=1 kv={kv} kw=0 kvar=0 model=1 vminpu=0.5 vmaxpu=1.5"
+                    f"new load.r{row}p{line_phase} bus1=n{row}.{line_phase} phases=1 kv={kv} kw=0 kvar=0 model=1 "
+                    "vminpu=0.5 vmaxpu=1.5"
                 )
         bases = " ".join(str(value) for value in sorted(set((u / 1000.0).tolist()), reverse=True))
         self._tell(f"set voltagebases=[{bases}]")
@@ -161,7 +163,7 @@ class Field:
 
     def solve(self, base_kva: AnyArray, cars_kw: FloatArray) -> State:
         """Return the state for what is not charging (n,) and what cars draw (n,). ArithmeticError where none is found."""
-        power = base_kva[:, None] * self._disorder.weight_true + cars_kw[:, None] / 3.0
+        power = base_kva[:, None] * self._disorder.true_share + cars_kw[:, None] / 3.0
         loads: Any = self._circuit.Loads
         at = loads.First
         for value in power.reshape(-1):
@@ -196,7 +198,7 @@ class Field:
 
 def _zero_sequence(network: Network, row_of: IntArray, parent: IntArray) -> dict[int, complex]:
     """Return the zero-sequence impedance of lines by row, in ohm."""
-    lines, found = network.lines, {}
+    lines, found = network.lines, dict[int, complex]()
     for one, other, r0, x0 in zip(
         row_of[lines.from_node].tolist(),
         row_of[lines.to_node].tolist(),

@@ -49,7 +49,7 @@ def tree_of(network: Network, walk: Reach) -> tuple[Radial, IntArray]:
     np.add.at(shunt, parent[is_line], half)
     at = np.flatnonzero((branch != ABSENT) & ~is_line)
     t = branch[at] - len(lines.id)
-    step = transformers.tap_position * transformers.tap_step_v
+    step = transformers.tap_count * transformers.tap_step_v
     u1 = (transformers.u1_v + np.where(transformers.tap_upper, step, 0.0))[t]
     u2 = (transformers.u2_v + np.where(transformers.tap_upper, 0.0, step))[t]
     sn, resistance = transformers.sn_kva[t], (transformers.pk_kw / transformers.sn_kva)[t]
@@ -92,7 +92,7 @@ def _course(asked: str) -> tuple[Network, AnyArray, FloatArray]:
     if not SIMBENCH.fullmatch(asked):
         network = load_grid(asked)
         p, q = demands(network)
-        hours = (12.0 + STEP_H * np.arange(STEPS)) % 24.0
+        hours = np.asarray((12.0 + STEP_H * np.arange(STEPS)) % 24.0, np.float64)
         curve = household(hours) / float(household(np.arange(0.0, 24.0, STEP_H)).max())
         base = curve[:, None] * (p + 1j * q)[None, :]
         return network, base, np.repeat(np.real(base)[None], DAYS_BEFORE, axis=0)
@@ -141,7 +141,7 @@ def read_case(asked: str) -> tuple[Night, Network, IntArray]:
     if not bool(low.any()):
         raise GridError(f"{asked}: no connection is supplied; allowed is a grid with loads behind a source. Nothing was run.")
     head = feeders(tree)
-    energy = np.bincount(place[low], weights=small.loads.p_kw[low], minlength=len(node))
+    energy = np.bincount(place[low], small.loads.p_kw[low], len(node)).astype(np.float64)
     night = Night(
         asked,
         tree,

@@ -19,7 +19,7 @@ class Result:
     Jain's index of the served shares, energy charged, hours above 100 % summed over branches."""
 
     cars: int
-    loading_max: float
+    loading_max_ratio: float
     voltage_lowest_pu: float
     unserved_share: float
     worst_served_share: float
@@ -35,7 +35,7 @@ class Result:
     @property
     def safe(self) -> bool:
         """Return whether grid bounds were kept."""
-        return self.loading_max <= LOADING_MAX and self.voltage_lowest_pu >= U_MIN_PU
+        return self.loading_max_ratio <= LOADING_MAX and self.voltage_lowest_pu >= U_MIN_PU
 
     @property
     def served(self) -> bool:

@@ -98,7 +98,7 @@ def bound(night: Night, seed: int, guess: int | None = None) -> Bound:
     def short(many: int) -> float:
         if many not in seen:
             seen[many] = relaxed(night, everyone.head(many))
-        return seen[many].short
+        return seen[many].short_share
 
     low, high = 0, highest + 1
     at = guess or int(7.5 * len(night.connection_row))
@@ -117,7 +117,7 @@ def bound(night: Night, seed: int, guess: int | None = None) -> Bound:
 
 def _between(seen: dict[int, Relaxed], low: int, high: int) -> int:
     """Return where the shortage should pass zero, by the straight line between two numbers of cars."""
-    one, other = seen[low].short, seen[high].short
+    one, other = seen[low].short_share, seen[high].short_share
     if one <= -UNSERVED_MAX + 1e-4:  # room to spare: the line says nothing yet
         return (low + high) // 2
     at = low + (high - low) * -one / max(other - one, 1e-12)

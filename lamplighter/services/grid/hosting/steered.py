@@ -137,7 +137,7 @@ class Steering:
         else:
             seen, bounds = self._from_late(now, now.late)
         ends = block_ends_h(now.step)
-        leaves = (cars.last - now.step) * STEP_H
+        leaves = np.asarray((cars.last - now.step) * STEP_H, np.float64)
         left = np.where(now.here, now.left_kwh, 0.0)
         at = now.step + np.round(ends / STEP_H).astype(np.int64)
         through = below(self._night.tree.parent, np.real(seen).copy())
@@ -163,7 +163,7 @@ class Steering:
         spare = self._spare_h(now, leaves, self._core(left, aim[self._group]))
         power = station.choose(self._group, limit, spare, now.usable_kw(), POINT)
         for _ in range(ROUNDS if now.late is None else 0):  # late meters correct nothing within the quarter of an hour
-            drawn_kw = np.bincount(self._group, weights=power, minlength=groups)
+            drawn_kw = np.bincount(self._group, power, groups).astype(np.float64)
             usable = np.where(drawn_kw < limit - MET_KW, drawn_kw, usable)
             bounds = self._corrected(now, seen, power, drawn_kw)
             limit = self._filled(seen, drawn_kw, (usable, wanting), bounds)
@@ -268,7 +268,7 @@ class Steering:
         meters = self._meters[metered_now[self._meters] > 0.2]
         factor[meters] = np.clip(believed[meters] / metered_now[meters], 0.95, 1.05)
         shift = np.clip(np.abs(true_u) - np.abs(u), -0.02, 0.02)[self._end]
-        return Bounds(self._bounds.loading_max * factor, self._bounds.u_min_pu - shift)
+        return Bounds(self._bounds.loading_max_ratio * factor, self._bounds.u_min_pu - shift)
 
 
 def adaptive(night: Night, cars: Cars) -> Way:

@@ -20,10 +20,10 @@ U_LOW_PU, U_HIGH_PU, UNBALANCE_MAX = 0.90, 1.10, 0.02  # EN 50160, 4.2.2 and 4.2
 
 @dataclass(frozen=True)
 class TrueNight:
-    """What a night came to in truth. loading_max: of a line phase; voltages of a line phase against neutral."""
+    """What a night came to in truth. loading_max_ratio: of a line phase; voltages of a line phase against neutral."""
 
     cars: int
-    loading_max: float
+    loading_max_ratio: float
     voltage_lowest_pu: float
     voltage_highest_pu: float
     unbalance_max_ratio: float
@@ -37,7 +37,7 @@ class TrueNight:
     @property
     def kept(self) -> bool:
         """Return whether thermal bounds and EN 50160 were kept."""
-        electric = self.loading_max <= LOADING_MAX and self.voltage_lowest_pu >= U_LOW_PU
+        electric = self.loading_max_ratio <= LOADING_MAX and self.voltage_lowest_pu >= U_LOW_PU
         return electric and self.voltage_highest_pu <= U_HIGH_PU and self.unbalance_max_ratio <= UNBALANCE_MAX
 
     @property
@@ -66,18 +66,18 @@ def run_true(night: Night, cars: Cars, way: Way, field: Field, seed: int) -> Tru
         own = np.where(here & deaf, np.minimum(FULL_KW, left / STEP_H), 0.0)
         power = np.where(deaf, own, obeys)
         left = np.maximum(left - power * STEP_H, 0.0)
-        drawn = np.bincount(cars.row, weights=power, minlength=rows)
+        drawn = np.bincount(cars.row, power, rows).astype(np.float64)
         state = field.solve(night.base_kva[step], drawn)
         steered = np.where(deaf, 0.0, power)
         late = Late(state.through_kva.sum(axis=1), state.loading, state.lowest_pu, steered)
         watch.note(step, state, steered)
         loading[step], lowest[step] = state.loading.max(), state.lowest_pu.min()
-        highest, uneven = max(highest, float(state.highest_pu.max())), max(uneven, float(state.unbalance.max()))
+        highest, uneven = max(highest, float(state.highest_pu.max())), max(uneven, float(state.unbalance_ratio.max()))
         over += float((state.loading > 1.0).sum()) * STEP_H
     result = summed_up(cars.energy_kwh, cars.energy_kwh - left, loading, lowest, over)
     return TrueNight(
         result.cars,
-        result.loading_max,
+        result.loading_max_ratio,
         result.voltage_lowest_pu,
         highest,
         uneven,

@@ -28,12 +28,11 @@ NAMED_MOST = 60  # nodes; larger grids get no names
 
 @dataclass(frozen=True)
 class Picture:
-    """What is drawn: places (n,) in own units, states, and texts."""
+    """What is drawn: places (n,), across and up, in own units, states, and texts."""
 
     title: str
     subtitle: str
-    x: FloatArray
-    y: FloatArray
+    places: tuple[FloatArray, FloatArray]
     labels: tuple[str, str]
     u_pu: FloatArray
     loading: FloatArray
@@ -50,9 +49,9 @@ def picture_of(network: Network, u_pu: FloatArray, loading: FloatArray, subtitle
     ends = ends_closed(network)
     closed = np.concatenate([ends.line_from & ends.line_to, ends.transformer_from & ends.transformer_to])
     on_map = bool(np.count_nonzero(network.nodes.placed) > len(network.nodes.id) / 2)
-    x, y = _on_map(network) if on_map else _as_tree(network)
+    places = _on_map(network) if on_map else _as_tree(network)
     return Picture(
-        title=network.name, subtitle=subtitle, x=x, y=y,
+        title=network.name, subtitle=subtitle, places=places,
         labels=("longitude, degrees", "latitude, degrees") if on_map else ("branches from the source", "order of the branches"),
         u_pu=u_pu, loading=loading, from_node=np.concatenate([network.lines.from_node, network.transformers.from_node]),
         to_node=np.concatenate([network.lines.to_node, network.transformers.to_node]), closed=closed, names=network.nodes.id,
@@ -117,8 +116,8 @@ class _Frame:
     """From own units to the sheet, both ways alike on a map."""
 
     def __init__(self, picture: Picture) -> None:
-        self.low_x, self.high_x = _padded(picture.x)
-        self.low_y, self.high_y = _padded(picture.y)
+        self.low_x, self.high_x = _padded(picture.places[0])
+        self.low_y, self.high_y = _padded(picture.places[1])
         wide, high = WIDTH - LEFT - RIGHT, HEIGHT - TOP - BOTTOM
         self.scale_x, self.scale_y = wide / (self.high_x - self.low_x), high / (self.high_y - self.low_y)
         if picture.square:
@@ -183,8 +182,8 @@ def _branches(picture: Picture, frame: _Frame) -> list[str]:
     lines = len(picture.from_node) - picture.transformers
     for k in np.argsort(picture.loading, kind="stable").tolist():
         one, other = int(picture.from_node[k]), int(picture.to_node[k])
-        path = f'x1="{frame.x(picture.x[one]):.1f}" y1="{frame.y(picture.y[one]):.1f}"'
-        path += f' x2="{frame.x(picture.x[other]):.1f}" y2="{frame.y(picture.y[other]):.1f}"'
+        path = f'x1="{frame.x(picture.places[0][one]):.1f}" y1="{frame.y(picture.places[1][one]):.1f}"'
+        path += f' x2="{frame.x(picture.places[0][other]):.1f}" y2="{frame.y(picture.places[1][other]):.1f}"'
         share = float(picture.loading[k])
         if not picture.closed[k]:
             style = 'stroke="#bbbbbb" stroke-width="1" stroke-dasharray="2 4"'
@@ -207,7 +206,7 @@ def _dots(picture: Picture, frame: _Frame) -> list[str]:
         dark = u <= 0.0
         fill = "#ffffff" if dark else _shade((u - low) / (high - low))
         told = "no voltage" if dark else f"{u:.4f} pu"
-        x, y = frame.x(picture.x[k]), frame.y(picture.y[k])
+        x, y = frame.x(picture.places[0][k]), frame.y(picture.places[1][k])
         parts.append(
             f'<circle cx="{x:.1f}" cy="{y:.1f}" r="{size:g}" fill="{fill}" stroke="#222222" stroke-width="0.6">'
             f"<title>{escape(str(picture.names[k]))}: {told}</title></circle>"

@@ -48,7 +48,7 @@ def transformer_rows(network: Network, first_id: int) -> Any:
     ends = ends_closed(network)
     rows["from_node"], rows["to_node"] = t.from_node, t.to_node
     rows["from_status"], rows["to_status"] = ends.transformer_from, ends.transformer_to
-    step = t.tap_position * t.tap_step_v
+    step = t.tap_count * t.tap_step_v
     rows["u1"], rows["u2"] = t.u1_v + np.where(t.tap_upper, step, 0.0), t.u2_v + np.where(t.tap_upper, 0.0, step)
     # The engine refers uk to u2 with its tap, as do pandapower and the nameplate at neutral to within the tap itself.
     rows["sn"], rows["uk"], rows["pk"] = t.sn_kva * 1e3, t.uk_pu, t.pk_kw * 1e3
@@ -177,9 +177,9 @@ class Extremes:
 
     u_lowest_pu: FloatArray
     u_highest_pu: FloatArray
-    line_highest: FloatArray
-    transformer_highest: FloatArray
-    branch_highest: FloatArray
+    line_highest_ratio: FloatArray
+    transformer_highest_ratio: FloatArray
+    branch_highest_ratio: FloatArray
 
 
 def year_extremes(
@@ -211,7 +211,8 @@ def year_extremes(
         parts.append((u.min(axis=1), u.max(axis=1), loading[0].max(axis=1, initial=0.0), loading[1].max(axis=1, initial=0.0)))
         branch = np.maximum(branch, np.concatenate([rows.max(axis=0, initial=0.0) for rows in loading]))
         progress(part.stop - part.start)
-    return Extremes(*(np.concatenate(column) for column in zip(*parts, strict=True)), branch)
+    u_lowest, u_highest, lines, transformers = (np.concatenate(column) for column in zip(*parts, strict=True))
+    return Extremes(u_lowest, u_highest, lines, transformers, branch)
 
 
 def _loading(result: Any, kind: pgm.ComponentType, steps: int) -> FloatArray:

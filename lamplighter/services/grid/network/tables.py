@@ -50,7 +50,7 @@ class LineTable:
 
 @dataclass(frozen=True)
 class TransformerTable:
-    """Two-winding transformers (t,), parallel ones as one. from_node is the upper side; tap_position counts from neutral,
+    """Two-winding transformers (t,), parallel ones as one. from_node is the upper side; tap_count counts from neutral,
     on the upper side or not; shift_deg: by how much the lower side lags (150 for a Dyn5)."""
 
     id: TextArray
@@ -64,7 +64,7 @@ class TransformerTable:
     pk_kw: FloatArray
     i0_pu: FloatArray
     p0_kw: FloatArray
-    tap_position: FloatArray
+    tap_count: FloatArray
     tap_step_v: FloatArray
     tap_upper: BoolArray
     shift_deg: FloatArray

@@ -65,7 +65,7 @@ def _transformers_into(pp: Any, net: Any, network: Network) -> None:
             net, int(t.from_node[k]), int(t.to_node[k]), t.sn_kva[k] / 1e3, t.u1_v[k] / 1e3, t.u2_v[k] / 1e3,
             vkr_percent=100.0 * t.pk_kw[k] / t.sn_kva[k], vk_percent=100.0 * t.uk_pu[k], pfe_kw=t.p0_kw[k],
             i0_percent=100.0 * t.i0_pu[k], shift_degree=t.shift_deg[k], tap_side="hv" if t.tap_upper[k] else "lv", tap_neutral=0,
-            tap_pos=t.tap_position[k], tap_min=-127, tap_max=127, tap_step_percent=100.0 * t.tap_step_v[k] / rated,
+            tap_pos=t.tap_count[k], tap_min=-127, tap_max=127, tap_step_percent=100.0 * t.tap_step_v[k] / rated,
             tap_changer_type="Ratio", name=str(t.id[k]), in_service=bool(t.in_service[k]),
         )  # fmt: skip
 
@@ -143,10 +143,10 @@ def pgm_json(network: Network) -> str:
     )
     parts[pgm.ComponentType.asym_load], next_id = single, next_id + len(single)
     coupler = np.flatnonzero(network.switches.at == COUPLER)
-    link = rows_of(pgm.ComponentType.link, len(coupler), next_id)
-    link["from_node"], link["to_node"] = network.switches.node[coupler], network.switches.other[coupler]
-    link["from_status"] = link["to_status"] = network.switches.closed[coupler]
-    parts[pgm.ComponentType.link] = link
+    coupled = rows_of(pgm.ComponentType.link, len(coupler), next_id)
+    coupled["from_node"], coupled["to_node"] = network.switches.node[coupler], network.switches.other[coupler]
+    coupled["from_status"] = coupled["to_status"] = network.switches.closed[coupler]
+    parts[pgm.ComponentType.link] = coupled
     data = {str(kind.value): _records(rows) for kind, rows in parts.items() if len(rows)}
     _beside(data, network, even)
     whole = {"version": "1.0", "type": "input", "is_batch": False, "attributes": {}, "data": data}

@@ -10,7 +10,7 @@ import pytest
 
 from lamplighter.services.grid.network.doubt.counts import responses
 from lamplighter.services.grid.network.doubt.planted import doubts_after, recall_of
-from lamplighter.services.grid.network.doubt.rank import LINK_CLOSED, PHASE
+from lamplighter.services.grid.network.doubt.rank import LINE_PHASE, LINK_CLOSED
 from lamplighter.services.grid.network.doubt.threephase import open_asymmetric, solve_asymmetric, with_line_phases
 from lamplighter.services.grid.network.flow import open_flow, solve
 from lamplighter.services.grid.network.model import read_grid
@@ -135,7 +135,7 @@ def test_planted_faults_that_can_be_told_are_found() -> None:
     for seed in (1, 2):
         trial = doubts_after(small(), None, 3, seed)
         for row in recall_of(trial):
-            if row.kind in (PHASE, LINK_CLOSED):
+            if row.kind in (LINE_PHASE, LINK_CLOSED):
                 told, found = told + row.tellable, found + row.tellable_found
         raised += len(trial.doubts)
         quiet += len(doubts_after(small(), None, 3, seed, False).doubts)
@@ -147,5 +147,5 @@ def test_planted_faults_that_can_be_told_are_found() -> None:
 def test_without_a_year_nothing_is_doubted_for_certain() -> None:
     """An honest model: no doubt reaches decisive evidence at a link box."""
     trial = doubts_after(small(), None, 3, 5, False)
-    assert all(doubt.evidence < 10.0 for doubt in trial.doubts if doubt.kind == LINK_CLOSED)
+    assert all(doubt.evidence_ratio < 10.0 for doubt in trial.doubts if doubt.kind == LINK_CLOSED)
     assert pytest.approx(0.0) == sum(row.planted for row in recall_of(trial))

@@ -125,9 +125,9 @@ def test_steering_hosts_more_than_charging_at_will_and_less_than_the_bound() -> 
     assert lowest >= 0.95
     if importlib.util.find_spec("clarabel") is None:
         return
-    assert relaxed(night, cars).short < 0.0
+    assert relaxed(night, cars).short_share < 0.0
     too_many = draw(1, 230, night.connection_row)
-    assert relaxed(night, too_many).short > 0.0
+    assert relaxed(night, too_many).short_share > 0.0
     assert not run(night, too_many, WAYS["adaptive"](night, too_many))[0].hosted
 
 

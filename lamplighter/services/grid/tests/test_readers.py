@@ -4,6 +4,7 @@
 import json
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 from xml.etree import ElementTree
 
 import numpy as np
@@ -91,7 +92,7 @@ def test_what_is_written_gives_the_same_power_flow(kind: str, tmp_path: Path) ->
     assert again.nodes.id[:many].tolist() == network.nodes.id.tolist()
     np.testing.assert_allclose(voltages(again)[:many], before, atol=1e-6)
     if kind == "pandapower":
-        net = pp.from_json(str(file))
+        net: Any = pp.from_json(str(file))
         pp.runpp(net, trafo_model="pi", lightsim2grid=False, numba=False, calculate_voltage_angles=False)
         np.testing.assert_allclose(net.res_bus.vm_pu.to_numpy()[:many], before, atol=1e-6)
     else:

@@ -26,20 +26,21 @@ TURN = np.sqrt(0.75)
 
 @dataclass(frozen=True)
 class Area:
-    """One station's nodes and meters. nodes (n,): positions, the busbar first; branch (b,): its lines; homes (n, 3): by line
-    phase, as the model says; other_kw (n, 3): what is not homes, as home-equivalents; ends (e,): places of the end meters
-    among the nodes; seen (3 + 3e,): homes beyond the model that each meter sees; noise (3 + 3e,): its variance from steps;
-    scatter (e, e): covariance of the end meters' deviations from step to step, mean over line phases; steps: how many."""
+    """One station's nodes and meters. nodes (n,): positions, the busbar first; branch (b,): its lines; homes_count (n, 3): by
+    line phase, as the model says; other_count (n, 3): what is not homes, as home-equivalents; ends (e,): places of the end
+    meters among the nodes; seen_count (3 + 3e,): homes beyond the model that each meter sees; noise_count (3 + 3e,): its
+    variance from steps; scatter_pu (e, e): covariance of the end meters' deviations from step to step, mean over line
+    phases; steps: how many."""
 
     station: int
     nodes: IntArray
     branch: IntArray
-    homes: FloatArray
-    other: FloatArray
+    homes_count: FloatArray
+    other_count: FloatArray
     ends: IntArray
-    seen: FloatArray
-    noise: FloatArray
-    scatter: FloatArray
+    seen_count: FloatArray
+    noise_count: FloatArray
+    scatter_pu: FloatArray
     steps: int
 
 
@@ -81,10 +82,10 @@ def seen_by_meters(response: FloatArray, ends: IntArray, counts: FloatArray) -> 
     per kW of a home, per line phase; (..., 3 + 3e)."""
     total = counts.sum(axis=-2)
     drops: list[FloatArray] = []
-    for phase in range(3):
-        lag, lead = (phase + 1) % 3, (phase + 2) % 3
+    for line_phase in range(3):
+        lag, lead = (line_phase + 1) % 3, (line_phase + 2) % 3
         drops.append(
-            counts[..., phase] @ response[0, ends].T
+            counts[..., line_phase] @ response[0, ends].T
             + counts[..., lag] @ response[1, ends].T
             + counts[..., lead] @ response[2, ends].T
         )
@@ -94,13 +95,13 @@ def seen_by_meters(response: FloatArray, ends: IntArray, counts: FloatArray) -> 
 def lasting_covariance(response: FloatArray, area: Area) -> FloatArray:
     """Return the covariance (3 + 3e, 3 + 3e) that homes and businesses which differ for good give the slopes."""
     many = len(area.nodes)
-    variance = LASTING**2 * area.homes + (BUSINESS_LASTING * area.other) ** 2
+    variance = LASTING**2 * area.homes_count + (BUSINESS_LASTING * area.other_count) ** 2
     covariance = np.zeros((3 + 3 * len(area.ends),) * 2)
-    for phase in range(3):
+    for line_phase in range(3):
         unit = np.zeros((many, many, 3))
-        unit[np.arange(many), np.arange(many), phase] = 1.0
+        unit[np.arange(many), np.arange(many), line_phase] = 1.0
         rows = seen_by_meters(response, area.ends, unit)
-        covariance += (rows * variance[:, phase][:, None]).T @ rows
+        covariance += (rows * variance[:, line_phase][:, None]).T @ rows
     return covariance
 
 
@@ -134,9 +135,9 @@ def _area(
     homes = phase_counts(network)[nodes]
     at = np.searchsorted(weights.node, nodes)
     has = (at < len(weights.node)) & (weights.node[np.minimum(at, len(weights.node) - 1)] == nodes)
-    classes = np.where(has[:, None], weights.classes[:, np.minimum(at, len(weights.node) - 1)].T, 0.0)
+    classes = np.where(has[:, None], weights.classes_kw[:, np.minimum(at, len(weights.node) - 1)].T, 0.0)
     home_kw = factor[:, 0] * HOME_KW
-    busbar = feeders.station_busbar[station]
+    busbar = int(feeders.station_busbar[station])
     root = int(np.searchsorted(nodes, busbar))
     metered = np.flatnonzero(np.isin(readings.u_node, nodes) & (readings.u_node != busbar))
     at_busbar = int(np.flatnonzero(readings.u_node == busbar)[0])
@@ -147,7 +148,7 @@ def _area(
     for k in range(3):
         expected = expected + factor[:, k + 1][:, None] * seen_by_meters(response, ends, even[:, k])
     drop = readings.u_pu[:, [at_busbar]] - readings.u_pu[:, metered]
-    said = np.concatenate([readings.p_kw[:, own].sum(axis=1), *(drop[:, :, phase] for phase in range(3))], axis=1)
+    said = np.concatenate([readings.p_kw[:, own].sum(axis=1), *(drop[:, :, line_phase] for line_phase in range(3))], axis=1)
     weight = home_kw / max(float((home_kw**2).sum()), 1e-9)
     seen = weight @ (said - expected)
     sn = float(network.transformers.sn_kva[readings.transformer[own]].sum())
@@ -173,7 +174,7 @@ def _area(
 def _step_variance(response: FloatArray, ends: IntArray, homes: FloatArray, sn_kva: float) -> FloatArray:
     """Return the variance (3 + 3e,) of what each meter says in one step around its expectation."""
     total = STEP_NOISE_KW**2 * homes.sum(axis=0) + (P_SIGMA_SHARE * sn_kva / 3.0) ** 2
-    drops = [STEP_NOISE_KW**2 * (response[0, ends] ** 2) @ homes[:, phase] + 2.0 * U_SIGMA_PU**2 for phase in range(3)]
+    drops = [STEP_NOISE_KW**2 * (response[0, ends] ** 2) @ homes[:, line_phase] + 2.0 * U_SIGMA_PU**2 for line_phase in range(3)]
     return np.concatenate([total, *drops])
 
 
@@ -182,7 +183,7 @@ def phase_counts(network: Network) -> FloatArray:
     counts = np.zeros((len(network.nodes.id), 3))
     loads = network.loads
     own = loads.kind == HOME
-    for phase in (1, 2, 3):
-        share = np.where(loads.line_phase == 0, 1.0 / 3.0, np.where(loads.line_phase == phase, 1.0, 0.0))
-        np.add.at(counts[:, phase - 1], loads.node[own], (share * loads.connections_count)[own])
+    for line_phase in (1, 2, 3):
+        share = np.where(loads.line_phase == 0, 1.0 / 3.0, np.where(loads.line_phase == line_phase, 1.0, 0.0))
+        np.add.at(counts[:, line_phase - 1], loads.node[own], (share * loads.connections_count)[own])
     return counts

@@ -11,8 +11,8 @@ from lamplighter.services.grid.network.doubt.counts import Area, areas_of
 from lamplighter.services.grid.network.doubt.rank import (
     CABLE,
     EVIDENCE_LEAST,
+    LINE_PHASE,
     LINK_CLOSED,
-    PHASE,
     Doubt,
     doubts_of,
     expected_evidence,
@@ -49,14 +49,14 @@ CHUNK = 192
 
 @dataclass(frozen=True)
 class Planted:
-    """What is wrong: kind as in `rank`, node or line, for customers the line phases from and to (else 0), and how much: homes
-    moved, the logarithm of a cable's factor, 1 for a link box."""
+    """What is wrong: kind as in `rank`, node or line, for customers the line phases from and to (else 0), and how much (value):
+    homes moved, the logarithm of a cable's factor, 1 for a link box."""
 
     kind: int
     element: int
     from_phase: int
     to_phase: int
-    size: float
+    value: float
 
 
 @dataclass(frozen=True)
@@ -116,20 +116,20 @@ def plant(network: Network, seed: int) -> tuple[Network, list[Planted]]:
     closed, cables of another type, and all lengths off by a fifth."""
     dice = np.random.default_rng((seed, 0xBAD))
     loads, lines = network.loads, network.lines
-    phase, faults = loads.line_phase.copy(), list[Planted]()
-    homes = np.flatnonzero((loads.kind == HOME) & (phase != ALL_LINE_PHASES))
+    line_phase, faults = loads.line_phase.copy(), list[Planted]()
+    homes = np.flatnonzero((loads.kind == HOME) & (line_phase != ALL_LINE_PHASES))
     weight = loads.connections_count
     moved = 0.0
     for node in dice.permutation(np.unique(loads.node[homes])).tolist():
         if moved >= CUSTOMER_SHARE * weight[homes].sum():
             break
         own = homes[loads.node[homes] == node]
-        one = int(dice.choice(np.unique(phase[own])))
+        one = int(dice.choice(np.unique(line_phase[own])))
         other = int(dice.choice([k for k in (1, 2, 3) if k != one]))
-        count = float(weight[own[phase[own] == one]].sum())
+        count = float(weight[own[line_phase[own] == one]].sum())
         moved += count
-        phase[own[phase[own] == one]] = other
-        faults.append(Planted(PHASE, node, one, other, count))
+        line_phase[own[line_phase[own] == one]] = other
+        faults.append(Planted(LINE_PHASE, node, one, other, count))
     live, scale = lines.in_service.copy(), np.exp(LENGTH_SPREAD * dice.uniform(-1.0, 1.0, len(lines.id)))
     boxes = np.flatnonzero(~lines.in_service & (network.nodes.u_rated_v[lines.from_node] < 1000.0))
     if len(boxes):
@@ -144,7 +144,7 @@ def plant(network: Network, seed: int) -> tuple[Network, list[Planted]]:
         lines, in_service=live, r_ohm=lines.r_ohm * scale, x_ohm=lines.x_ohm * scale, r0_ohm=lines.r0_ohm * scale,
         x0_ohm=lines.x0_ohm * scale,
     )  # fmt: skip
-    return replace(network, loads=replace(loads, line_phase=phase), lines=true_lines), faults
+    return replace(network, loads=replace(loads, line_phase=line_phase), lines=true_lines), faults
 
 
 def weeks(
@@ -183,7 +183,7 @@ def demand_drawn(network: Network, seed: int) -> Callable[[IntArray], tuple[Floa
     high = float(household(np.arange(0.0, 24.0, 0.25)).max())
 
     def drawn(step: IntArray) -> tuple[FloatArray, FloatArray]:
-        course = household(moments_of(step).hour)[:, None] / high * lasting * loads.p_kw
+        course = household(moments_of(step).local_h)[:, None] / high * lasting * loads.p_kw
         noise = np.exp(
             STEP_SPREAD / each * np.random.default_rng((seed, int(step[0]))).normal(size=course.shape)
             - 0.5 * (STEP_SPREAD / each) ** 2
@@ -219,7 +219,7 @@ def doubts_after(network: Network, year: Year | None, days: int, seed: int, plan
     step = np.arange(first, first + 96 * days, dtype=np.int64)
     demand = demand_of_year(truth, year) if year is not None else demand_drawn(truth, seed)
     readings = weeks(truth, tree, plan, demand, (step, seed))
-    still = replace(weights, classes=np.concatenate([weights.classes[:3], np.zeros_like(weights.classes[3:])]))
+    still = replace(weights, classes_kw=np.concatenate([weights.classes_kw[:3], np.zeros_like(weights.classes_kw[3:])]))
     factors = factors_seen(still, tree, plan, readings, moments_of(step))
     areas = areas_of(model, tree, readings, factors, still)
     return Trial(model, tree, areas, doubts_of(model, tree, areas), faults)
@@ -230,13 +230,13 @@ def recall_of(trial: Trial) -> list[Recall]:
     model, tree = trial.model, trial.feeders
 
     def feeder(kind: int, element: int) -> set[int]:
-        ends = [element] if kind == PHASE else [int(model.lines.from_node[element]), int(model.lines.to_node[element])]
+        ends = [element] if kind == LINE_PHASE else [int(model.lines.from_node[element]), int(model.lines.to_node[element])]
         return {int(tree.node_feeder[node]) for node in ends} - {ABSENT}
 
-    known = [(fault.kind, fault.element, 4 * fault.from_phase + fault.to_phase, fault.size) for fault in trial.faults]
+    known = [(fault.kind, fault.element, 4 * fault.from_phase + fault.to_phase, fault.value) for fault in trial.faults]
     evidence = expected_evidence(model, tree, trial.areas, known)
     found: list[Recall] = []
-    for kind in (PHASE, LINK_CLOSED, CABLE):
+    for kind in (LINE_PHASE, LINK_CLOSED, CABLE):
         raised = [doubt for doubt in trial.doubts if doubt.kind == kind]
         count = np.zeros(5, np.int64)
         for fault, telling in zip(trial.faults, evidence, strict=True):
@@ -247,5 +247,6 @@ def recall_of(trial: Trial) -> list[Recall]:
             near = any(feeder(kind, d.element) & feeder(kind, fault.element) for d in same)
             clear = telling >= EVIDENCE_LEAST
             count += np.array([1, clear, clear and near, exact, near])
-        found.append(Recall(kind, *count.tolist(), len(raised)))
+        planted, tellable, tellable_found, there, near = (int(many) for many in count)
+        found.append(Recall(kind, planted, tellable, tellable_found, there, near, len(raised)))
     return found

@@ -17,7 +17,7 @@ from lamplighter.services.grid.network.tables import Network
 from lamplighter.services.grid.network.topology import Feeders, reach
 from lamplighter.terms.columns import FloatArray, IntArray
 
-PHASE, LINK_CLOSED, LINK_OPEN, CABLE = range(4)
+LINE_PHASE, LINK_CLOSED, LINK_OPEN, CABLE = range(4)
 KINDS = ("customers on another line phase", "link box closed", "link box open", "cable")
 CABLE_SPREAD = 0.6  # of the logarithm of a cable's impedance, where a type may be wrong
 EVIDENCE_LEAST = 2.0  # a Bayes factor of seven
@@ -29,17 +29,17 @@ TYPES_FROM = 0.25  # a factor beyond exp(+-0.25) is a type rather than a length
 
 @dataclass(frozen=True)
 class Doubt:
-    """One likely fault. element: node (PHASE) or line (else); from_phase, to_phase: 1 to 3, 0 where it does not apply; size:
-    homes moved, or the factor on a cable's impedance; evidence: logarithm of the Bayes factor; meters: nodes of the meters
-    that speak for it most (ABSENT is the station's own)."""
+    """One likely fault. element: node (LINE_PHASE) or line (else); from_phase, to_phase: 1 to 3, 0 where it does not apply;
+    value: homes moved, or the factor on a cable's impedance; evidence_ratio: logarithm of the Bayes factor; meters:
+    nodes of the meters that speak for it most (ABSENT is the station's own)."""
 
     kind: int
     station: int
     element: int
     from_phase: int
     to_phase: int
-    size: float
-    evidence: float
+    value: float
+    evidence_ratio: float
     meters: tuple[int, ...]
 
 
@@ -47,56 +47,56 @@ class Doubt:
 class _Candidates:
     """Changes (c, m) of what meters see, their spread (c,), 0 for those of known size; and what each is."""
 
-    change: FloatArray
-    spread: FloatArray
+    change_ratio: FloatArray
+    spread_ratio: FloatArray
     kind: IntArray
     element: IntArray
-    phases: IntArray
-    scatter: FloatArray
+    line_phases: IntArray
+    scatter_ratio: FloatArray
 
 
 def _scatter_likelihood(area: Area, response: FloatArray) -> float:
     """Return the logarithm of the likelihood of the end meters' scatter in a topology, at its best scale of homes' spread and
     of a spread common to all. A closed link box makes two ends rise and fall together, whatever their means."""
-    spread = STEP_NOISE_KW**2 * area.homes.mean(axis=1) + (STEP_NOISE_KW * area.other.mean(axis=1)) ** 2
+    spread = STEP_NOISE_KW**2 * area.homes_count.mean(axis=1) + (STEP_NOISE_KW * area.other_count.mean(axis=1)) ** 2
     rows = response[0, area.ends]
-    own, together = (rows * spread) @ rows.T, np.outer(rows @ area.homes.mean(axis=1), rows @ area.homes.mean(axis=1))
+    own, together = (rows * spread) @ rows.T, np.outer(rows @ area.homes_count.mean(axis=1), rows @ area.homes_count.mean(axis=1))
     # The busbar's own meter stands in every drop, so its error is common to all.
     noise = U_SIGMA_PU**2 * (np.eye(len(area.ends)) + 1.0)
     best = -np.inf
     for scale in SCALES:
         for common in (0.0, 0.003, 0.01, 0.03):
-            covariance = noise + scale * own + common * together
+            covariance: FloatArray = noise + scale * own + common * together
             _, logarithm = np.linalg.slogdet(covariance)
-            best = max(best, -float(logarithm) - float(np.trace(np.linalg.solve(covariance, area.scatter))))
+            away = np.trace(np.linalg.solve(covariance, area.scatter_pu))
+            best = max(best, -float(logarithm) - float(away))
     return 0.5 * 3.0 * area.steps / MEMORY_STEPS * best
 
 
 def _candidates(network: Network, area: Area, root: int, open_links: IntArray) -> tuple[_Candidates, FloatArray]:
     scale = np.ones(len(area.branch))
     response = responses(network, area.nodes, root, area.branch, scale)
-    counts = area.homes + area.other
+    counts = area.homes_count + area.other_count
     base = seen_by_meters(response, area.ends, counts)
     as_drawn, scatter = _scatter_likelihood(area, response), list[float]()
     change: list[FloatArray] = []
     facts: list[tuple[float, int, int, int]] = []
-    for node in np.flatnonzero(area.homes.sum(axis=1) > 0).tolist():
+    for node in np.flatnonzero(area.homes_count.sum(axis=1) > 0).tolist():
         for one in range(3):
             for other in range(3):
-                if one != other and area.homes[node, one] > 0:
-                    moved = np.zeros_like(area.homes)
+                if one != other and area.homes_count[node, one] > 0:
+                    moved = np.zeros_like(area.homes_count)
                     moved[node, one], moved[node, other] = -1.0, 1.0
                     change.append(seen_by_meters(response, area.ends, moved))
                     scatter.append(0.0)
-                    facts.append(
-                        (max(float(area.homes[node, one]), 1.0), PHASE, int(area.nodes[node]), 4 * (one + 1) + other + 1)
-                    )
-    for link in open_links.tolist():
-        more = np.append(area.branch, link)
+                    most = max(float(area.homes_count[node, one]), 1.0)
+                    facts.append((most, LINE_PHASE, int(area.nodes[node]), 4 * (one + 1) + other + 1))
+    for box in open_links.tolist():
+        more = np.append(area.branch, box)
         closed = responses(network, area.nodes, root, more, np.ones(len(more)))
         change.append(seen_by_meters(closed, area.ends, counts) - base)
         scatter.append(_scatter_likelihood(area, closed) - as_drawn)
-        facts.append((0.0, LINK_CLOSED, link, 0))
+        facts.append((0.0, LINK_CLOSED, box, 0))
     for k in np.flatnonzero(reach(network).ring[area.branch]).tolist():
         fewer = np.delete(area.branch, k)
         opened = responses(network, area.nodes, root, fewer, np.ones(len(fewer)))
@@ -120,15 +120,16 @@ def _candidates(network: Network, area: Area, root: int, open_links: IntArray) -
 
 def _evidence(candidates: _Candidates, inverse: FloatArray, gap: FloatArray) -> tuple[FloatArray, FloatArray]:
     """Return each candidate's evidence (c,) and most likely size (c,)."""
-    weighted = candidates.change @ inverse
-    a, b = np.einsum("cm,cm->c", weighted, candidates.change), weighted @ gap
-    known = candidates.spread == 0.0
-    wide = np.where(known, 1.0, candidates.spread) ** 2
+    weighted = candidates.change_ratio @ inverse
+    a: FloatArray = np.einsum("cm,cm->c", weighted, candidates.change_ratio)
+    b: FloatArray = weighted @ gap
+    known = candidates.spread_ratio == 0.0
+    wide = np.where(known, 1.0, candidates.spread_ratio) ** 2
     size = np.where(known, 1.0, b / (a + 1.0 / wide))
     free = 0.5 * b**2 / (a + 1.0 / wide) - 0.5 * np.log1p(a * wide)
-    evidence = np.where(known, b - 0.5 * a + candidates.scatter, free)
+    evidence: FloatArray = np.where(known, b - 0.5 * a + candidates.scatter_ratio, free)
     # Homes cannot be moved back from where none were taken, nor can more move than there are.
-    turned = (candidates.kind == PHASE) & ((size <= 0.3) | (size > 1.6 * candidates.spread + 0.5))
+    turned = (candidates.kind == LINE_PHASE) & ((size <= 0.3) | (size > 1.6 * candidates.spread_ratio + 0.5))
     return np.where(turned, -np.inf, evidence), size
 
 
@@ -136,28 +137,28 @@ def doubts_of(network: Network, feeders: Feeders, areas: list[Area]) -> list[Dou
     """Return the likely faults of all stations' models, strongest evidence first."""
     lines, found = network.lines, list[Doubt]()
     for area in areas:
-        root = int(np.searchsorted(area.nodes, feeders.station_busbar[area.station]))
+        root = int(np.searchsorted(area.nodes, int(feeders.station_busbar[area.station])))
         inside = np.isin(lines.from_node, area.nodes) & np.isin(lines.to_node, area.nodes)
         inside[area.branch] = False
         candidates, response = _candidates(network, area, root, np.flatnonzero(inside))
-        covariance = lasting_covariance(response, area) + np.diag(area.noise)
-        inverse = np.linalg.inv(covariance + 1e-9 * np.diag(np.diag(covariance)))
-        gap = area.seen.copy()
+        covariance = lasting_covariance(response, area) + np.diag(area.noise_count)
+        inverse = np.asarray(np.linalg.inv(covariance + 1e-9 * np.diag(np.diag(covariance))), np.float64)
+        gap = area.seen_count.copy()
         for _ in range(MOST):
             evidence, size = _evidence(candidates, inverse, gap)
             best = int(np.argmax(evidence))
             if evidence[best] < EVIDENCE_LEAST:
                 break
-            explained = candidates.change[best] * size[best]
+            explained = candidates.change_ratio[best] * size[best]
             found.append(_told(candidates, best, (float(evidence[best]), float(size[best])), area, inverse @ gap * explained))
             gap = gap - explained
             if candidates.kind[best] in (
                 LINK_CLOSED,
                 LINK_OPEN,
             ):  # the scatter was told by this one; others are judged by means alone
-                candidates = replace(candidates, scatter=np.zeros_like(candidates.scatter))
-                candidates.change[best] = 0.0
-    return sorted(found, key=lambda doubt: -doubt.evidence)
+                candidates = replace(candidates, scatter_ratio=np.zeros_like(candidates.scatter_ratio))
+                candidates.change_ratio[best] = 0.0
+    return sorted(found, key=lambda doubt: -doubt.evidence_ratio)
 
 
 def expected_evidence(
@@ -168,24 +169,25 @@ def expected_evidence(
     found = [0.0] * len(known)
     lines = network.lines
     for area in areas:
-        root = int(np.searchsorted(area.nodes, feeders.station_busbar[area.station]))
+        root = int(np.searchsorted(area.nodes, int(feeders.station_busbar[area.station])))
         inside = np.isin(lines.from_node, area.nodes) & np.isin(lines.to_node, area.nodes)
         inside[area.branch] = False
         candidates, response = _candidates(network, area, root, np.flatnonzero(inside))
-        inverse = np.linalg.inv(lasting_covariance(response, area) + np.diag(area.noise + 1e-12))
-        strength = np.einsum("cm,mk,ck->c", candidates.change, inverse, candidates.change)
-        for k, (kind, element, phases, size) in enumerate(known):
-            at = np.flatnonzero((candidates.kind == kind) & (candidates.element == element) & (candidates.phases == phases))
+        inverse = np.linalg.inv(lasting_covariance(response, area) + np.diag(area.noise_count + 1e-12))
+        strength = np.einsum("cm,mk,ck->c", candidates.change_ratio, inverse, candidates.change_ratio)
+        for k, (kind, element, line_phases, size) in enumerate(known):
+            same = (candidates.kind == kind) & (candidates.element == element)
+            at = np.flatnonzero(same & (candidates.line_phases == line_phases))
             if len(at):
                 found[k] = 0.5 * size**2 * float(strength[at[0]])
     return found
 
 
 def _told(candidates: _Candidates, best: int, figures: tuple[float, float], area: Area, spoken: FloatArray) -> Doubt:
-    kind, phases = int(candidates.kind[best]), int(candidates.phases[best])
+    kind, line_phases = int(candidates.kind[best]), int(candidates.line_phases[best])
     ends = len(area.ends)
     of_meter = np.array([spoken[:3].sum(), *(spoken[3 + k :: ends].sum() for k in range(ends))])
     loudest = np.argsort(-of_meter)[:2]
     meters = tuple(ABSENT if k == 0 else int(area.nodes[area.ends[k - 1]]) for k in loudest.tolist())
     size = float(np.exp(figures[1])) if kind == CABLE else figures[1]
-    return Doubt(kind, area.station, int(candidates.element[best]), phases // 4, phases % 4, size, figures[0], meters)
+    return Doubt(kind, area.station, int(candidates.element[best]), line_phases // 4, line_phases % 4, size, figures[0], meters)

@@ -46,14 +46,14 @@ def with_line_phases(network: Network, seed: int) -> Network:
     several = (loads.kind == HOME) & (loads.connections_count > 1.5)
     row = np.concatenate([np.flatnonzero(~several), np.repeat(np.flatnonzero(several), 3)])
     share = np.concatenate([np.ones(int((~several).sum())), np.full(3 * int(several.sum()), 1.0 / 3.0)])
-    phase = np.zeros(len(row), np.int64)
+    line_phase = np.zeros(len(row), np.int64)
     homes = np.flatnonzero(loads.kind[row] == HOME)
     order = homes[np.argsort(loads.node[row][homes], kind="stable")]
-    phase[order] = (np.arange(len(order)) + dice.integers(0, 3)) % 3 + 1
-    names = np.where(share < 1.0, np.char.add(np.char.add(loads.id[row], ".L"), phase.astype(np.str_)), loads.id[row])
+    line_phase[order] = (np.arange(len(order)) + dice.integers(0, 3)) % 3 + 1
+    names = np.where(share < 1.0, np.char.add(np.char.add(loads.id[row], ".L"), line_phase.astype(np.str_)), loads.id[row])
     split = LoadTable(
         names, loads.node[row], loads.p_kw[row] * share, loads.q_kvar[row] * share, loads.connections_count[row] * share,
-        loads.kind[row], phase, loads.profile[row],
+        loads.kind[row], line_phase, loads.profile[row],
     )  # fmt: skip
     return replace(network, loads=split)
 
@@ -72,9 +72,9 @@ def spread_over_phases(network: Network, values: FloatArray) -> FloatArray:
     """Return values of loads (t, k) as values (t, n, 3) of nodes and line phases; a load on all of them counts a third each."""
     loads = network.loads
     total = np.zeros((3, len(network.nodes.id), len(values)))
-    for phase in (1, 2, 3):
-        share = np.where(loads.line_phase == ALL_LINE_PHASES, 1.0 / 3.0, np.where(loads.line_phase == phase, 1.0, 0.0))
-        np.add.at(total[phase - 1], loads.node, (values * share).T)
+    for line_phase in (1, 2, 3):
+        share = np.where(loads.line_phase == ALL_LINE_PHASES, 1.0 / 3.0, np.where(loads.line_phase == line_phase, 1.0, 0.0))
+        np.add.at(total[line_phase - 1], loads.node, (values * share).T)
     return np.ascontiguousarray(total.T)
 
 

@@ -22,7 +22,7 @@ from lamplighter.terms.columns import BoolArray, FloatArray, IntArray
 class Block:
     """One block. station: ABSENT for the part above the stations; nodes (n,): positions in the network; roots (n,): where
     voltage is held from outside; branch (b,): positions among lines, then transformers; r_pu, x_pu (n, d): voltage drop
-    per kW and kvar; flow (b, d): share of a demand that flows through a branch; demand (d,): rows of the weights, or (above
+    per kW and kvar; flow_share (b, d): share of a demand that flows through a branch; demand (d,): rows of the weights, or (above
     the stations) one row per station after those; u_meter, p_meter: rows of the plan's meters that lie here, and what
     they see: node_of_meter, branch_of_meter (positions inside the block)."""
 
@@ -32,13 +32,13 @@ class Block:
     branch: IntArray
     r_pu: FloatArray
     x_pu: FloatArray
-    flow: FloatArray
+    flow_share: FloatArray
     demand: IntArray
     u_meter: IntArray
     node_of_meter: IntArray
     p_meter: IntArray
     branch_of_meter: IntArray
-    sign_of_meter: FloatArray
+    sign_of_meter_ratio: FloatArray
 
 
 def branch_table(network: Network) -> tuple[IntArray, IntArray, FloatArray, FloatArray, BoolArray]:
@@ -81,20 +81,19 @@ def blocks_of(network: Network, feeders: Feeders, plan: MeterPlan, weights: Weig
             at = weights.node[demand]
         branch = np.flatnonzero(live & inside[one] & inside[other])
         found.append(
-            _block(station, np.flatnonzero(inside), roots, branch, (one, other, r, x), (demand, at), (plan, p_branch, p_sign))
+            _block(station, (np.flatnonzero(inside), roots, branch), (one, other, r, x), (demand, at), (plan, p_branch, p_sign))
         )
     return found
 
 
 def _block(
     station: int,
-    nodes: IntArray,
-    is_root: BoolArray,
-    branch: IntArray,
+    part: tuple[IntArray, BoolArray, IntArray],
     table: tuple[IntArray, IntArray, FloatArray, FloatArray],
     demands: tuple[IntArray, IntArray],
     meters: tuple[MeterPlan, IntArray, FloatArray],
 ) -> Block:
+    nodes, is_root, branch = part
     one, other = np.searchsorted(nodes, table[0][branch]), np.searchsorted(nodes, table[1][branch])
     y = 1.0 / (np.maximum(table[2][branch], 1e-12) + 1j * table[3][branch])
     many = len(nodes)
@@ -116,7 +115,8 @@ def _block(
     u_meter = np.flatnonzero(np.isin(plan.u_node, nodes) & (~is_root[plan.u_node] if station >= 0 else True))
     p_meter = np.flatnonzero(np.isin(p_branch, branch))
     return Block(
-        station=station, nodes=nodes, roots=roots, branch=branch, r_pu=np.real(z)[:, place], x_pu=np.imag(z)[:, place], flow=flow,
-        demand=demand, u_meter=u_meter, node_of_meter=np.searchsorted(nodes, plan.u_node[u_meter]), p_meter=p_meter,
-        branch_of_meter=np.searchsorted(branch, p_branch[p_meter]), sign_of_meter=p_sign[p_meter],
+        station=station, nodes=nodes, roots=roots, branch=branch, r_pu=np.real(z)[:, place], x_pu=np.imag(z)[:, place],
+        flow_share=flow, demand=demand, u_meter=u_meter,
+        node_of_meter=np.searchsorted(nodes, plan.u_node[u_meter]), p_meter=p_meter,
+        branch_of_meter=np.searchsorted(branch, p_branch[p_meter]), sign_of_meter_ratio=p_sign[p_meter],
     )  # fmt: skip

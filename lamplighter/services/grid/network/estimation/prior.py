@@ -35,14 +35,14 @@ CLASSES = ("homes", "businesses", "heat pumps", "sun")
 
 @dataclass(frozen=True)
 class Weights:
-    """Public facts per node with demand or generation (d,). station: ABSENT above the stations; classes (4, d): kW expected
+    """Public facts per node with demand or generation (d,). station: ABSENT above the stations; classes_kw (4, d): kW expected
     of homes, businesses, heat pumps and charging, and of photovoltaics in full sun (negative); steady_kw (d,): expected of
     other generators (negative); sigma_kw (d,): spread in the dark, sun_sigma_kw (d,): to be added in full sun;
     homes_count (d,)."""
 
     node: IntArray
     station: IntArray
-    classes: FloatArray
+    classes_kw: FloatArray
     steady_kw: FloatArray
     sigma_kw: FloatArray
     sun_sigma_kw: FloatArray
@@ -63,9 +63,9 @@ class Pseudo:
 
 @dataclass(frozen=True)
 class Moments:
-    """When steps are (t,): local hour and day of the year, 1 to 366."""
+    """When steps are (t,): local hour (local_h) and day of the year, 1 to 366."""
 
-    hour: FloatArray
+    local_h: FloatArray
     day: IntArray
 
 
@@ -100,7 +100,7 @@ def weights_of(network: Network, feeders: Feeders) -> Weights:
     return Weights(
         node=node,
         station=feeders.node_station[node],
-        classes=np.asarray(classes[:, node], np.float64),
+        classes_kw=np.asarray(classes[:, node], np.float64),
         steady_kw=-STEADY_SHARE * np.asarray(other[node], np.float64),
         sigma_kw=np.sqrt(variance[node]) + SIGMA_LEAST_KW,
         sun_sigma_kw=np.sqrt(np.asarray(sun[node], np.float64)),
@@ -113,13 +113,13 @@ def weights_of(network: Network, feeders: Feeders) -> Weights:
 def usual_kw(weights: Weights, nodes: int) -> FloatArray:
     """Return what is expected of each node (n,) on a usual evening without sun."""
     demand = np.zeros(nodes)
-    demand[weights.node] = weights.classes[:3].sum(axis=0)
+    demand[weights.node] = weights.classes_kw[:3].sum(axis=0)
     return demand
 
 
 def sky_of(weights: Weights, when: Moments) -> FloatArray:
     """Return a clear sky's output (t,) over the rating of photovoltaics; local time is taken an hour before Greenwich."""
-    moments = zip(when.day.tolist(), when.hour.tolist(), strict=True)
+    moments = zip(when.day.tolist(), when.local_h.tolist(), strict=True)
     return np.array([sun_share(day, hour - 1.0, weights.lat_deg, weights.lon_deg) for day, hour in moments], dtype=np.float64)
 
 
@@ -127,7 +127,7 @@ def _curves(weights: Weights, when: Moments) -> tuple[FloatArray, FloatArray]:
     """Return the factors' expectation (t, 4) over the classes' means, and their spread (t, 4)."""
     sky = sky_of(weights, when)
     flat = np.ones(len(sky))
-    mean = np.stack([household(when.hour), commerce(when.hour), flat, SUN_MEAN * sky], axis=1)
+    mean = np.stack([household(when.local_h), commerce(when.local_h), flat, SUN_MEAN * sky], axis=1)
     spread = np.stack([*(share * flat for share in CLASS_SPREAD[:3]), SUN_SPREAD * sky + 0.01], axis=1)
     spread[:, :3] *= mean[:, :3]
     return mean, spread
@@ -165,7 +165,7 @@ def factors_of(weights: Weights, feeders: Feeders, plan: MeterPlan, readings: Re
 def _totals(weights: Weights, stations: int) -> FloatArray:
     """Return the classes' means (4, s) of whole stations."""
     below, station = weights.station != ABSENT, np.maximum(weights.station, 0)
-    sums = [np.bincount(station, weights=row * below, minlength=stations) for row in weights.classes]
+    sums = [np.bincount(station, weights=row * below, minlength=stations) for row in weights.classes_kw]
     return np.asarray(np.stack(sums), np.float64)
 
 
@@ -179,14 +179,14 @@ def expected(weights: Weights, feeders: Feeders, plan: MeterPlan, readings: Read
     total = _totals(weights, q.shape[1])
     factor = factors_of(weights, feeders, plan, readings, when)
     of_node = factor[:, station] * below[:, None] + mean[:, None, :] * ~below[:, None]
-    consumed = np.einsum("tdk,kd->td", of_node[:, :, :3], weights.classes[:3])
-    p_node = consumed + of_node[:, :, 3] * weights.classes[3] + weights.steady_kw
+    consumed = np.einsum("tdk,kd->td", of_node[:, :, :3], weights.classes_kw[:3])
+    p_node = consumed + of_node[:, :, 3] * weights.classes_kw[3] + weights.steady_kw
     tan = np.where(
         known > 0.0, np.clip(q / np.maximum(np.einsum("tsk,ks->ts", factor[:, :, :3], total[:3]), 1.0), -0.5, 1.0), TAN
     )
     q_node = consumed * np.where(below, tan[:, station], TAN)
     blind = np.where(below & (known[:, station] == 0.0), 1.0, 0.0) + np.where(below, 0.0, 1.0)
-    common = np.sqrt(np.einsum("tk,kd->td", spread**2, weights.classes**2))
+    common = np.sqrt(np.einsum("tk,kd->td", spread**2, weights.classes_kw**2))
     sky = sky_of(weights, when)[:, None]
     sigma_node = np.sqrt(weights.sigma_kw**2 + (sky * weights.sun_sigma_kw) ** 2 + blind * common**2)
     return Pseudo(p_node, q_node, sigma_node, Q_SIGMA_SHARE * sigma_node)
@@ -205,8 +205,8 @@ def _factors(
     consumed[3] = 0.0
     rows = np.stack([total, TAN * consumed])  # (2, 4, s)
     gap = np.stack([p - mean @ total, q - TAN * (mean @ consumed)], axis=-1)
-    scaled = np.einsum("mks,tk->tsmk", rows, spread**2)
-    inner = np.einsum("tsmk,nks->tsmn", scaled, rows)
+    scaled: FloatArray = np.einsum("mks,tk->tsmk", rows, spread**2)
+    inner: FloatArray = np.einsum("tsmk,nks->tsmn", scaled, rows)
     inner[:, :, 0, 0] += own + sigma**2
     inner[:, :, 1, 1] += TAN**2 * own + sigma**2 + (TAN_SPREAD * (mean @ consumed)) ** 2
     moved = np.einsum("tsmk,tsm->tsk", scaled, np.linalg.solve(inner, gap[..., None])[..., 0]) * known[..., None]

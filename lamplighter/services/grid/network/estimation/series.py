@@ -15,7 +15,7 @@ from lamplighter.services.grid.network.estimation.meters import Readings
 from lamplighter.services.grid.network.estimation.prior import Moments, expected
 from lamplighter.services.grid.network.model import ABSENT
 from lamplighter.services.grid.network.topology import Feeders
-from lamplighter.terms.columns import FloatArray, IntArray
+from lamplighter.terms.columns import BoolArray, FloatArray, IntArray
 
 GATE = 4.0
 FORGET = 0.99  # weight of the past in the running variance of the level's moves
@@ -23,13 +23,13 @@ MOVES_AT_START_PU = 0.002
 
 
 def follow(
-    estimate_pu: FloatArray, sigma_pu: float, start: FloatArray, moves: float = MOVES_AT_START_PU
+    estimate_pu: FloatArray, sigma_pu: float, start: BoolArray, moves: float = MOVES_AT_START_PU
 ) -> tuple[FloatArray, FloatArray]:
     """Return what the steps before let expect of a level (t,), and its variance (t,); inf at a start (t,) of a series.
 
     Var(y_t - y_t-1) = q + 2 r for a level that moves with variance q under errors of variance r: so is q found, forgetting.
     """
-    level, variance = 0.0, np.inf
+    held_pu, variance = 0.0, np.inf
     r, q = sigma_pu**2, moves**2
     seen = q + 2.0 * r
     expectation, spread = np.zeros(len(estimate_pu)), np.full(len(estimate_pu), np.inf)
@@ -38,10 +38,10 @@ def follow(
             variance = np.inf
         if np.isfinite(variance):
             variance += q
-            if (value - level) ** 2 > GATE**2 * (variance + r):
+            if (value - held_pu) ** 2 > GATE**2 * (variance + r):
                 variance = np.inf
             else:
-                expectation[step], spread[step] = level, variance
+                expectation[step], spread[step] = held_pu, variance
         if not np.isfinite(value):
             continue
         if np.isfinite(variance):
@@ -49,9 +49,9 @@ def follow(
             seen = FORGET * seen + (1.0 - FORGET) * float(value - before) ** 2 if np.isfinite(before) else seen
             q = max(seen - 2.0 * r, (0.02 * sigma_pu) ** 2)
             gain = variance / (variance + r)
-            level, variance = level + gain * (value - level), (1.0 - gain) * variance
+            held_pu, variance = held_pu + gain * (value - held_pu), (1.0 - gain) * variance
         else:
-            level, variance = value, r
+            held_pu, variance = value, r
     return expectation, spread
 
 
@@ -73,13 +73,13 @@ def estimate_series(
         meter = int(np.argmax(fit.plan.u_node == source)) if np.any(fit.plan.u_node == source) else ABSENT
         if meter == ABSENT:
             continue
-        level, variance = follow(first.u_pu[:, source], level_sigma_pu, start)
+        held_pu, variance = follow(first.u_pu[:, source], level_sigma_pu, start)
         told = np.isfinite(variance)
         own = np.where(known[:, meter], sigma[:, meter] ** -2, 0.0)
         before = np.where(told, 1.0 / np.where(told, variance, 1.0), 0.0)
         weight = own + before
         any_way = weight > 0.0
-        u[any_way, meter] = ((own * u[:, meter] + before * level) / np.where(any_way, weight, 1.0))[any_way]
+        u[any_way, meter] = ((own * u[:, meter] + before * held_pu) / np.where(any_way, weight, 1.0))[any_way]
         sigma[any_way, meter] = 1.0 / np.sqrt(weight[any_way])
         known[:, meter] |= told
     return estimate_states(fit, replace(readings, u_pu=u, u_known=known), pseudo, u_sigma_pu=sigma)

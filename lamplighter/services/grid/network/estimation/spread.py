@@ -34,13 +34,14 @@ LINEAR_SHARE = 0.03  # error of the linear model, share of the drop it computes
 
 @dataclass(frozen=True)
 class Measured:
-    """One block's measurement: rows H (m, 2d + 1), variances R (m,), prior P (2d + 1, 2d + 1), and the fit's own C (diagonal).
-    The rows: voltages, then active and reactive power of each power meter, then (at a station) P and Q of the whole."""
+    """One block's measurement: rows H (m, 2d + 1), variances R (m,), prior P (2d + 1, 2d + 1), and the fit's own C (diagonal),
+    in kW and kvar, voltages in pu. The rows: voltages, then active and reactive power of each power meter, then (at a
+    station) P and Q of the whole."""
 
-    rows: FloatArray
-    variance: FloatArray
-    prior: FloatArray
-    fitted: FloatArray
+    rows_per_kw: FloatArray
+    variance_kw: FloatArray
+    prior_kw: FloatArray
+    fitted_kw: FloatArray
 
 
 @dataclass(frozen=True)
@@ -60,7 +61,7 @@ def _prior(weights: Weights, block: Block, sky: float, stations: int) -> tuple[F
     """Return variance (d,) of each demand of the block by itself, and the loadings (d, 4) of the classes' common factors."""
     spread = np.array([*CLASS_SPREAD[:3], SUN_SPREAD * sky + 0.01])
     own: FloatArray = weights.sigma_kw**2 + (sky * weights.sun_sigma_kw) ** 2
-    common = (weights.classes * spread[:, None]).T
+    common = (weights.classes_kw * spread[:, None]).T
     if block.station >= 0:
         return own[block.demand], common[block.demand]
     below = weights.station != ABSENT
@@ -102,7 +103,7 @@ def measured(
     for meter, branch in zip(block.p_meter.tolist(), block.branch_of_meter.tolist(), strict=True):
         for reactive in (False, True):
             row = np.zeros(2 * many + 1)
-            row[many * reactive : many * reactive + many] = block.flow[branch]
+            row[many * reactive : many * reactive + many] = block.flow_share[branch]
             rows.append(row)
             variance.append(float(sigma[meter]) ** 2)
     factors = np.eye(4)
@@ -126,12 +127,12 @@ def measured(
 
 def posterior(found: Measured) -> FloatArray:
     """Return the covariance (2d + 1, 2d + 1) of the fit's error."""
-    if not len(found.variance):
-        return found.prior
-    held = found.fitted[:, None] * found.rows.T
-    gain = np.linalg.solve(found.rows @ held + np.diag(found.variance), held.T).T
-    rest = np.eye(len(found.fitted)) - gain @ found.rows
-    return rest @ found.prior @ rest.T + (gain * found.variance) @ gain.T
+    if not len(found.variance_kw):
+        return found.prior_kw
+    held = found.fitted_kw[:, None] * found.rows_per_kw.T
+    gain = np.linalg.solve(found.rows_per_kw @ held + np.diag(found.variance_kw), held.T).T
+    rest = np.eye(len(found.fitted_kw)) - gain @ found.rows_per_kw
+    return rest @ found.prior_kw @ rest.T + (gain * found.variance_kw) @ gain.T
 
 
 def station_sigmas(feeders: Feeders, plan: MeterPlan, known: BoolArray | None = None) -> FloatArray:
@@ -166,8 +167,8 @@ def spread_in(network: Network, feeders: Feeders, plan: MeterPlan, weights: Weig
         many = len(block.demand)
         to_u = np.concatenate([-block.r_pu, -block.x_pu, np.ones((len(block.nodes), 1))], axis=1)
         in_u = to_u @ covariance @ to_u.T
-        in_flow = block.flow @ covariance[:many, :many] @ block.flow.T
-        in_flow_q = np.einsum("bi,ij,bj->b", block.flow, covariance[many:-1, many:-1], block.flow)
+        in_flow = block.flow_share @ covariance[:many, :many] @ block.flow_share.T
+        in_flow_q = np.einsum("bi,ij,bj->b", block.flow_share, covariance[many:-1, many:-1], block.flow_share)
         u_cov.append(in_u)
         flow_cov.append(in_flow)
         usual = block.r_pu @ _usual(weights, block, len(sigma))
@@ -179,7 +180,7 @@ def spread_in(network: Network, feeders: Feeders, plan: MeterPlan, weights: Weig
 
 
 def _usual(weights: Weights, block: Block, stations: int) -> FloatArray:
-    demand = weights.classes[:3].sum(axis=0)
+    demand = weights.classes_kw[:3].sum(axis=0)
     below = weights.station != ABSENT
     if block.station < 0:
         demand = np.concatenate([demand, np.bincount(weights.station[below], weights=demand[below], minlength=stations)])
@@ -195,14 +196,14 @@ def rating_kva(network: Network) -> FloatArray:
 @dataclass(frozen=True)
 class NextMeter:
     """Where one more meter helps most (k,), best first. node, or line (ABSENT for the other); gain_share: by how much of its
-    sum over all nodes (or lines) the variance falls; widest_before, widest_after: widest 95 % half-interval there, in
-    percent of the rated voltage (or of the line's rating)."""
+    sum over all nodes (or lines) the variance falls; widest_before_percent, widest_after_percent: widest 95 % half-interval
+    there, in percent of the rated voltage (or of the line's rating)."""
 
     node: IntArray
     line: IntArray
     gain_share: FloatArray
-    widest_before: FloatArray
-    widest_after: FloatArray
+    widest_before_percent: FloatArray
+    widest_after_percent: FloatArray
 
 
 def next_voltage_meters(found: Spread, sigma_pu: float, most: int) -> NextMeter:
@@ -246,7 +247,7 @@ def next_line_meters(network: Network, found: Spread, most: int) -> NextMeter:
 def seen_by_meters(network: Network, feeders: Feeders, plan: MeterPlan, weights: Weights, blocks: list[Block]) -> list[float]:
     """Return for each station the share of its nodes whose voltage meters alone tell to within 1 %, pseudo-loads set aside
     (their spread made ten thousand times as wide): what is observable in the strict sense."""
-    blind = replace(weights, sigma_kw=weights.sigma_kw * 1e4, classes=weights.classes * 0.0)
+    blind = replace(weights, sigma_kw=weights.sigma_kw * 1e4, classes_kw=weights.classes_kw * 0.0)
     wide = spread_in(network, feeders, plan, blind, (blocks, 0.0))
     stations = len(feeders.station_busbar)
     seen = np.bincount(feeders.node_station[feeders.node_station != ABSENT], minlength=stations).astype(np.float64)

@@ -23,13 +23,13 @@ KINDS = ("voltage", "line power", "line reactive power", "transformer power", "t
 
 @dataclass(frozen=True)
 class Suspects:
-    """Meters that do not fit (k,), worst first within a block: kind, row in the plan's columns of that kind, error as the
-    others see it (pu, kW or kvar), and how many standard deviations that is."""
+    """Meters that do not fit (k,), worst first within a block: kind, row in the plan's columns of that kind, error
+    (difference) as the others see it (pu, kW or kvar), and how many standard deviations that is."""
 
     kind: IntArray
     meter: IntArray
-    error: FloatArray
-    deviations: FloatArray
+    difference: FloatArray
+    deviations_ratio: FloatArray
 
 
 @dataclass(frozen=True)
@@ -81,7 +81,9 @@ def suspects(
         left = [k for k in range(len(keys)) if known[k]]
         while left:
             take = np.array([used[k] for k in left])
-            error, sigma = _whitened(found.rows[take], found.variance[take], found.prior, np.array([gap[k] for k in left]))
+            error, sigma = _whitened(
+                found.rows_per_kw[take], found.variance_kw[take], found.prior_kw, np.array([gap[k] for k in left])
+            )
             worst = int(np.argmax(np.abs(error) / sigma))
             if abs(error[worst]) <= GATE * sigma[worst]:
                 break
@@ -101,5 +103,5 @@ def least_noticed(block: Block, plan: MeterPlan, weights: Weights, sky: float, r
         return np.zeros(0)
     found = measured(block, plan, weights, (sky, root_sigma_pu), np.full(stations, np.inf), told=False)
     many = len(block.u_meter)
-    _, sigma = _whitened(found.rows, found.variance, found.prior, np.zeros(len(found.variance)))
+    _, sigma = _whitened(found.rows_per_kw, found.variance_kw, found.prior_kw, np.zeros(len(found.variance_kw)))
     return GATE * sigma[:many]

@@ -110,7 +110,7 @@ def _drawn(trial: Trial, step: IntArray, dice: np.random.Generator) -> tuple[Flo
     """Return demands drawn around the file's own: its powers are those at the classes' highest hour, spread lognormally."""
     loads, when = trial.network.loads, moments_of(step)
     high = float(household(np.arange(0.0, 24.0, 0.25)).max()), float(commerce(np.arange(0.0, 24.0, 0.25)).max())
-    curve = np.stack([household(when.hour) / high[0], commerce(when.hour) / high[1]], axis=1)
+    curve = np.stack([household(when.local_h) / high[0], commerce(when.local_h) / high[1]], axis=1)
     course = curve[:, np.where(loads.kind == 1, 1, 0)]
     spread = DRAWN_SPREAD / np.sqrt(np.maximum(loads.connections_count, 1.0))
     noise = np.exp(spread * dice.normal(size=course.shape) - 0.5 * spread**2)
@@ -140,13 +140,13 @@ class Tally:
 
     voltage: IntArray
     line: IntArray
-    voltage_sum: float
+    voltage_sum_pu: float
     lowest: list[FloatArray]
     transformer: list[FloatArray]
-    voltage_held: list[float]
-    line_held: list[float]
-    half_voltage: list[float]
-    half_line: list[float]
+    voltage_held_share: list[float]
+    line_held_share: list[float]
+    half_voltage_pu: list[float]
+    half_line_share: list[float]
     unsettled: int
 
 
@@ -157,7 +157,7 @@ def _binned(values: FloatArray) -> IntArray:
 def _quantile(histogram: IntArray, share: float) -> float:
     """Return the upper edge of the bin that holds a quantile."""
     total = np.cumsum(histogram)
-    return float(np.searchsorted(total, share * total[-1]) + 1) * BIN if total[-1] else 0.0
+    return float(np.searchsorted(total, float(share * total[-1])) + 1) * BIN if total[-1] else 0.0
 
 
 def _score(trial: Trial, tally: Tally, truth: Flow, found: Estimated, when: Moments) -> None:
@@ -172,14 +172,14 @@ def _score(trial: Trial, tally: Tally, truth: Flow, found: Estimated, when: Mome
     half_u = CONFIDENCE * _at_sky(trial, when, "u_pu")[settled][:, low]
     half_line = CONFIDENCE * _at_sky(trial, when, "loading")[settled][:, line]
     tally.voltage += _binned(gap)
-    tally.voltage_sum += float(gap.sum())
+    tally.voltage_sum_pu += float(gap.sum())
     tally.lowest.append(lowest)
     tally.line += _binned(loading[:, line])
     tally.transformer.append(loading[:, lines:].ravel())
-    tally.voltage_held.append(float(np.mean(gap <= half_u)))
-    tally.line_held.append(float(np.mean(loading[:, line] <= half_line + 1e-4)))
-    tally.half_voltage.append(float(np.mean(half_u)))
-    tally.half_line.append(float(np.mean(half_line)))
+    tally.voltage_held_share.append(float(np.mean(gap <= half_u)))
+    tally.line_held_share.append(float(np.mean(loading[:, line] <= half_line + 1e-4)))
+    tally.half_voltage_pu.append(float(np.mean(half_u)))
+    tally.half_line_share.append(float(np.mean(half_line)))
 
 
 def run_trial(
@@ -196,7 +196,7 @@ def run_trial(
         when = moments_of(step)
         found = estimate_series(trial.fit, trial.feeders, readings, when, step, level_sigma).part(slice(warm, None))
         truth = replace(truth, u_pu=truth.u_pu[warm:], loading=truth.loading[warm:])
-        _score(trial, tally, truth, found, Moments(when.hour[warm:], when.day[warm:]))
+        _score(trial, tally, truth, found, Moments(when.local_h[warm:], when.day[warm:]))
         progress(len(step) - warm)
     return _errors(tally)
 
@@ -207,15 +207,15 @@ def _errors(tally: Tally) -> Errors:
     return Errors(
         steps=len(lowest) + tally.unsettled,
         unsettled_steps=tally.unsettled,
-        voltage_mean_abs_percent=round(100.0 * tally.voltage_sum / max(many, 1), 5),
+        voltage_mean_abs_percent=round(100.0 * tally.voltage_sum_pu / max(many, 1), 5),
         voltage_p99_percent=round(100.0 * _quantile(tally.voltage, 0.99), 5),
         voltage_lowest_mean_percent=round(float(lowest.mean()), 5),
         voltage_lowest_p99_percent=round(float(np.quantile(lowest, 0.99)), 5),
         voltage_lowest_most_percent=round(float(lowest.max()), 5),
         line_p99_share=round(_quantile(tally.line, 0.99), 5),
         transformer_p99_share=round(float(np.quantile(transformer, 0.99)), 5) if len(transformer) else 0.0,
-        voltage_covered_share=round(float(np.mean(tally.voltage_held)), 4),
-        line_covered_share=round(float(np.mean(tally.line_held)), 4),
-        voltage_half_interval_percent=round(100.0 * float(np.mean(tally.half_voltage)), 4),
-        line_half_interval_share=round(float(np.mean(tally.half_line)), 4),
+        voltage_covered_share=round(float(np.mean(tally.voltage_held_share)), 4),
+        line_covered_share=round(float(np.mean(tally.line_held_share)), 4),
+        voltage_half_interval_percent=round(100.0 * float(np.mean(tally.half_voltage_pu)), 4),
+        line_half_interval_share=round(float(np.mean(tally.half_line_share)), 4),
     )

@@ -46,7 +46,7 @@ def network_of(grid: Grid, name: str, hour: float = 18.5) -> Network:
             in_service=np.ones(len(own.id) - many, np.bool_), sn_kva=t["sn_kva"].astype(np.float64),
             u1_v=t["u1_v"].astype(np.float64), u2_v=t["u2_v"].astype(np.float64), uk_pu=t["uk_pu"].astype(np.float64),
             pk_kw=t["pk_kw"].astype(np.float64), i0_pu=t["i0_pu"].astype(np.float64), p0_kw=t["p0_kw"].astype(np.float64),
-            tap_position=t["tap_position"].astype(np.float64), tap_step_v=t["tap_step_v"].astype(np.float64),
+            tap_count=t["tap_position"].astype(np.float64), tap_step_v=t["tap_step_v"].astype(np.float64),
             tap_upper=np.ones(len(own.id) - many, np.bool_), shift_deg=np.full(len(own.id) - many, 150.0),
         ),
         switches=SwitchTable(

@@ -193,7 +193,7 @@ def _network(parts: dict[str, Any], name: str) -> Network:
     turns = (branch[:, TAP] != 0.0) | (branch[:, SHIFT] != 0.0) | (u_v[one] != u_v[other])
     names = np.array([f"{int(a)}-{int(b)}" for a, b in branch[:, [F_BUS, T_BUS]].tolist()], dtype=np.str_)
     ids = np.array([f"{k + 1} ({between})" for k, between in enumerate(names.tolist())], dtype=np.str_)[: len(names)]
-    base = float(parts["baseMVA"])
+    base, none = float(parts["baseMVA"]), np.zeros(0, np.int64)
     return Network(
         name=name,
         nodes=NodeTable(
@@ -202,9 +202,7 @@ def _network(parts: dict[str, Any], name: str) -> Network:
         ),
         lines=_lines(branch[~turns], (ids[~turns], one[~turns], other[~turns]), base, u_v),
         transformers=_transformers(branch[turns], (ids[turns], one[turns], other[turns]), base, u_v),
-        switches=SwitchTable(
-            np.zeros(0, np.str_), *(np.zeros(0, np.int64) for _ in range(4)), np.zeros(0, np.bool_)
-        ),
+        switches=SwitchTable(np.zeros(0, np.str_), none, none, none, none, np.zeros(0, np.bool_)),
         loads=_loads(bus),
         generation=_generation(bus, gen, place),
         sources=_sources(bus, gen, place),
@@ -236,7 +234,7 @@ def _transformers(rows: FloatArray, ends: tuple[Any, IntArray, IntArray], base_m
     return TransformerTable(
         id=names, from_node=one, to_node=other, in_service=rows[:, BR_STATUS] > 0, sn_kva=sn, u1_v=u_v[one] * ratio,
         u2_v=u_v[other], uk_pu=z * share, pk_kw=rows[:, BR_R] * share * sn, i0_pu=np.zeros(len(rows)), p0_kw=np.zeros(len(rows)),
-        tap_position=np.zeros(len(rows)), tap_step_v=np.zeros(len(rows)), tap_upper=np.ones(len(rows), np.bool_),
+        tap_count=np.zeros(len(rows)), tap_step_v=np.zeros(len(rows)), tap_upper=np.ones(len(rows), np.bool_),
         shift_deg=rows[:, SHIFT],
     )  # fmt: skip
 

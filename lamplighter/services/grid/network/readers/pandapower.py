@@ -161,7 +161,7 @@ def _transformers(net: Any, buses: Buses, notes: list[str]) -> tuple[Transformer
         pk_kw=number(rows, "vkr_percent", math.nan) / 100.0 * sn * side,
         i0_pu=number(rows, "i0_percent", 0.0) / 100.0,
         p0_kw=number(rows, "pfe_kw", 0.0) * side,
-        tap_position=position,
+        tap_count=position,
         tap_step_v=number(rows, "tap_step_percent", 0.0) / 100.0 * np.where(on_lower, u2, u1),
         tap_upper=~on_lower,
         shift_deg=number(rows, "shift_degree", 0.0),
@@ -180,7 +180,7 @@ def _switches(net: Any, buses: Buses, lines: dict[int, int], transformers: dict[
     for which, known in ((LINE, lines), (TRANSFORMER, transformers)):
         mine = np.flatnonzero(at == which)
         element[mine] = [known.get(int(index), ABSENT) for index in np.asarray(rows.element)[mine]]
-    kept = (node != ABSENT) & np.where(coupler, other != ABSENT, element != ABSENT)
+    kept: BoolArray = (node != ABSENT) & np.where(coupler, other != ABSENT, element != ABSENT)
     return SwitchTable(
         _names(rows, "switch")[kept], at[kept], element[kept], node[kept], other[kept], _true(rows, "closed")[kept]
     )
@@ -211,7 +211,7 @@ def _loads(net: Any, buses: Buses) -> LoadTable:
     columns: list[list[Any]] = [[] for _ in range(8)]
     for rows, is_load in tables:
         node = buses.of(rows, "bus")
-        kept = (node != ABSENT) & _true(rows, "in_service")
+        kept: BoolArray = (node != ABSENT) & _true(rows, "in_service")
         rows = rows[kept]
         scale = number(rows, "scaling", 1.0)
         p = number(rows, "p_mw", math.nan) * 1000.0 * scale
@@ -227,13 +227,13 @@ def _loads(net: Any, buses: Buses) -> LoadTable:
     single = net.asymmetric_load if "asymmetric_load" in net else net.load.iloc[:0]
     for row in single.itertuples():
         node = buses.of(single.loc[[row.Index]], "bus")
-        for phase, letter in enumerate("abc", start=1):
+        for line_phase, letter in enumerate("abc", start=1):
             p, q = float(getattr(row, f"p_{letter}_mw")), float(getattr(row, f"q_{letter}_mvar"))
             if node[0] != ABSENT and bool(row.in_service) and (p or q):
                 kw = np.array([p * 1000.0 * float(row.scaling)])
                 found = (
-                    np.array([f"{row.name or row.Index}.L{phase}"]), node, kw, np.array([q * 1000.0 * float(row.scaling)]),
-                    np.ones(1), kinds(kw, np.array([""])), np.array([phase], dtype=np.int64), np.array([""]),
+                    np.array([f"{row.name or row.Index}.L{line_phase}"]), node, kw, np.array([q * 1000.0 * float(row.scaling)]),
+                    np.ones(1), kinds(kw, np.array([""])), np.array([line_phase], dtype=np.int64), np.array([""]),
                 )  # fmt: skip
                 for column, values in zip(columns, found, strict=True):
                     column.append(values)
@@ -309,9 +309,9 @@ def simbench_code(asked: str) -> str:
         code = f"1-LV-{code}"
     switched = next((end for end in ("-no_sw", "-sw") if code.endswith(end)), "")
     parts = code.removesuffix(switched).split("-") if switched else code.split("-")
-    version, levels, kind, *rest = [*parts, "", ""][: max(len(parts), 3)]
+    version, span, kind, *rest = [*parts, "", ""][: max(len(parts), 3)]
     below, scenario = [*rest, *["", "0"][len(rest) :]][:2]
-    return f"{version}-{levels}-{kind}-{below}-{scenario}{switched or '-sw'}"
+    return f"{version}-{span}-{kind}-{below}-{scenario}{switched or '-sw'}"
 
 
 def simbench_net(asked: str) -> Any:

@@ -79,7 +79,7 @@ def from_dataset(whole: dict[str, Any], name: str) -> Network:
     data: dict[str, Any] = {}
     for kind, rows in whole["data"].items():
         names: list[str] = attributes.get(kind, [])
-        data[kind] = [dict(zip(names, row, strict=True)) if isinstance(row, list) else row for row in rows]
+        data[kind] = [row if isinstance(row, dict) else dict(zip(names, row, strict=True)) for row in rows]
     left = [f"{len(rows)} {kind}" for kind, rows in data.items() if rows and kind not in (*CARRIED, *MEASURED)]
     if left:
         raise GridError(f"{name}: it holds {', '.join(left)}; allowed are {', '.join(CARRIED)}. Nothing was read.")
@@ -133,29 +133,27 @@ def _transformers(rows: list[dict[str, Any]], nodes: Nodes) -> TransformerTable:
         u1_v=_column(rows, "u1"), u2_v=_column(rows, "u2"),
         uk_pu=_column(rows, "uk"), pk_kw=_column(rows, "pk") / 1e3, i0_pu=_column(rows, "i0", 0.0),
         p0_kw=_column(rows, "p0", 0.0) / 1e3,
-        tap_position=reverse * (_column(rows, "tap_pos", 0.0) - nominal), tap_step_v=_column(rows, "tap_size", 0.0),
+        tap_count=reverse * (_column(rows, "tap_pos", 0.0) - nominal), tap_step_v=_column(rows, "tap_size", 0.0),
         tap_upper=upper,         shift_deg=_column(rows, "clock", 0.0) * DEGREES_A_CLOCK_HOUR,
     )  # fmt: skip
 
 
 def _switches(data: dict[str, Any], nodes: Nodes) -> SwitchTable:
     """Return a switch for each link, and for each end of a branch that is not connected."""
-    links = _rows(data, "link")
+    couplers = _rows(data, "link")
     columns: list[tuple[str, int, int, int, int, bool]] = []
-    for row, one, other in zip(links, nodes.of(links, "from_node"), nodes.of(links, "to_node"), strict=True):
+    for row, one, two in zip(couplers, nodes.of(couplers, "from_node"), nodes.of(couplers, "to_node"), strict=True):
         shut = bool(row.get("from_status", 1)) and bool(row.get("to_status", 1))
-        columns.append((f"link {row['id']}", COUPLER, ABSENT, int(one), int(other), shut))
-    for kind, at in (("line", LINE), ("transformer", TRANSFORMER)):
+        columns.append((f"link {row['id']}", COUPLER, ABSENT, int(one), int(two), shut))
+    for kind, of in (("line", LINE), ("transformer", TRANSFORMER)):
         rows = _rows(data, kind)
         for side in ("from", "to"):
-            for place, (row, node) in enumerate(zip(rows, nodes.of(rows, f"{side}_node"), strict=True)):
+            for place, (row, end) in enumerate(zip(rows, nodes.of(rows, f"{side}_node"), strict=True)):
                 if not row.get(f"{side}_status", 1):
-                    columns.append((f"{kind} {row['id']} {side}", at, place, int(node), ABSENT, False))
+                    columns.append((f"{kind} {row['id']} {side}", of, place, int(end), ABSENT, False))
     whole = list(zip(*columns, strict=True)) if columns else [()] * 6
-    return SwitchTable(
-        np.array(whole[0], dtype=np.str_), *(np.array(column, dtype=np.int64) for column in whole[1:5]),
-        np.array(whole[5], dtype=np.bool_),
-    )  # fmt: skip
+    at, element, node, other = (np.array(column, dtype=np.int64) for column in whole[1:5])
+    return SwitchTable(np.array(whole[0], dtype=np.str_), at, element, node, other, np.array(whole[5], dtype=np.bool_))
 
 
 def _loads(data: dict[str, Any], nodes: Nodes) -> LoadTable:

@@ -20,13 +20,13 @@ STEP_S = 900
 @dataclass(frozen=True)
 class Year:
     """Courses over steps (t, m) as shares of the tables' powers, and which one each load (k,) and generator (g,) follows;
-    ABSENT: it stays at its table's power. start_hour: local hour of the first step."""
+    ABSENT: it stays at its table's power. start_h: local hour of the first step."""
 
     p_share: FloatArray
     q_share: FloatArray
     load_course: IntArray
     generation_course: IntArray
-    start_hour: float
+    start_h: float
 
     @property
     def steps(self) -> int:
