@@ -52,8 +52,8 @@ WAYS = ("full output", "half output from 23 to 5", "best timetable", "live")
 @dataclass(frozen=True)
 class Night:
     """One night in quarter-hours: begin_s (q,); count_veh_h (q, streets): cars as veh/h in the one that begins then;
-    told_veh_h (q, m): what counters say of it; sound (m,); burning (q, 15): which of its minutes are dark; relax (q, s): classes below design that
-    the true traffic allows."""
+    told_veh_h (q, m): what counters say of it; sound (m,); burning (q, 15): which of its minutes are dark; relax (q, s): classes
+    below design that the true traffic allows."""
 
     begin_s: FloatArray
     count_veh_h: FloatArray
@@ -81,12 +81,13 @@ def dark(at_s: FloatArray, layout: Layout) -> BoolArray:
 def night_of(day: datetime, world: World, layout: Layout, rows: IntArray, dice: np.random.Generator) -> Night:
     """Return a night that begins on the afternoon of a day. rows (m,): streets of the counters."""
     noon_s = day.replace(hour=12).timestamp()
-    begin = noon_s + np.arange(96) * BOUNDARY_S
-    burning = dark(begin[:, None] + np.arange(QUARTER_MINUTES) * MINUTE_S, layout)
+    begin = noon_s + np.arange(96, dtype=np.float64) * BOUNDARY_S
+    burning = dark(begin[:, None] + np.arange(QUARTER_MINUTES, dtype=np.float64) * MINUTE_S, layout)
     lit = np.flatnonzero(burning.any(axis=1))
     run = slice(max(int(lit[0]) - 4, 0), int(lit[-1]) + 1)
     begin, burning = begin[run], burning[run]
-    count = np.stack([dice.poisson(np.maximum(world.flow_veh_h(b + BOUNDARY_S), 0.0) / 4.0) * 4.0 for b in begin.tolist()])
+    passed = np.stack([dice.poisson(np.maximum(world.flow_veh_h(b + BOUNDARY_S), 0.0) / 4.0) for b in begin.tolist()])
+    count = passed.astype(np.float64) * 4.0
     told, draw = count[:, rows].copy(), dice.random(len(rows))
     stuck = draw < STUCK_SHARE
     told[:, stuck] = told[0, stuck]
@@ -102,9 +103,10 @@ def night_of(day: datetime, world: World, layout: Layout, rows: IntArray, dice: 
 
 def past_of(days: list[datetime], world: World, layout: Layout, rows: IntArray, dice: np.random.Generator) -> Past:
     """Return the dark quarter-hours of past days as counted, every detector sound."""
-    ends = np.concatenate([d.replace(hour=12).timestamp() + np.arange(1, 97) * BOUNDARY_S for d in days])
+    ends = np.concatenate([d.replace(hour=12).timestamp() + np.arange(1, 97, dtype=np.float64) * BOUNDARY_S for d in days])
     ends = ends[dark(ends - BOUNDARY_S, layout) | dark(ends, layout)]
-    flow = np.stack([dice.poisson(np.maximum(world.flow_veh_h(e)[rows], 0.0) / 4.0) * 4.0 for e in ends.tolist()])
+    passed = np.stack([dice.poisson(np.maximum(world.flow_veh_h(e)[rows], 0.0) / 4.0) for e in ends.tolist()])
+    flow = passed.astype(np.float64) * 4.0
     return Past(ends, flow, np.ones(flow.shape, dtype=np.bool_))
 
 
@@ -157,7 +159,7 @@ def judged(night: Night, outputs: FloatArray, drawn: Drawn, layout: Layout) -> J
         longest = np.maximum(longest, running)
     witness = witnesses(night, layout)
     by_witness = [longest[witness == k].max(initial=0) for k in range(len(WITNESSES))]
-    below = np.bincount(witness, weights=short.sum(axis=(0, 1)), minlength=len(WITNESSES))
+    below = np.bincount(witness, weights=short.sum(axis=(0, 1)), minlength=len(WITNESSES)).astype(np.float64)
     every = np.ones(outputs.shape[2], dtype=np.bool_)
     kwh = sum(
         float(drawn.power_w(np.where(night.burning[q, m], outputs[q, m], 0.0), every).sum()) / 60_000.0
@@ -243,7 +245,7 @@ def chosen_days(nights: int, world: World, dice: np.random.Generator) -> Iterato
             continue
         hourly = world.hourly_share.copy()
         begin = int((day.replace(tzinfo=None, hour=0) - world.begin).total_seconds() // 3600)
-        crowd = dice.random(hourly.shape[1]) < 0.25
+        crowd = dice.random(int(hourly.shape[1])) < 0.25
         hourly[begin + EVENT_FROM : begin + EVENT_TO, crowd] += EVENT_SHARE
         yield day, replace(world, hourly_share=hourly), "with an event"
 
@@ -318,12 +320,12 @@ def main(name: str, nights: int, days: int, file: Path | None) -> None:
         kinds[kind] = kinds.get(kind, 0) + 1
         outputs, meter_kwh, sent = live(night, run, counts, faulty, 1)
         most_sent, metered = max(most_sent, sent), metered + meter_kwh
-        for way in WAYS:
-            found = judged(night, outputs if way == WAYS[3] else fixed(night, layout, way), drawn, layout)
+        verdicts = {way: judged(night, outputs if way == WAYS[3] else fixed(night, layout, way), drawn, layout) for way in WAYS}
+        for way, found in verdicts.items():
             row = sums["ways"][way]
             row["kwh"], row["below_min"] = row["kwh"] + found.kwh, row["below_min"] + found.below_min
             row["longest_min"] = np.maximum(row["longest_min"], found.longest_min)
-        minutes += found.fields_min
+        minutes += verdicts[WAYS[3]].fields_min
         for key, kwh in bounds(night, layout, drawn, certified).items():
             sums["bounds"][key] = sums["bounds"].get(key, 0.0) + kwh
         if number % 10 == 9:

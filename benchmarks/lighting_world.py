@@ -34,8 +34,8 @@ HOURS = 24
 
 @dataclass(frozen=True)
 class World:
-    """usual_veh_h (streets, profiles): flow on each street per unit of each profile; hourly_share (hours, profiles) from begin on,
-    local time without changes of the clock."""
+    """usual_veh_h (streets, profiles): flow on each street per unit of each profile; hourly_share (hours, profiles) from begin
+    on, local time without changes of the clock."""
 
     usual_veh_h: FloatArray
     hourly_share: FloatArray
@@ -71,8 +71,8 @@ def profiles() -> tuple[FloatArray, datetime]:
         column[: len(broken)][broken] = np.nan
         gaps.append(float(np.isnan(column).mean()))
         columns.append(column)
-    best = np.argsort(gaps, kind="stable")[:DETECTORS]
-    filled = [_filled(columns[k]) for k in best.tolist()]
+    best: list[int] = np.argsort(gaps, kind="stable")[:DETECTORS].tolist()
+    filled = [_filled(columns[k]) for k in best]
     return np.stack([c / np.quantile(c.reshape(-1, HOURS).max(axis=1), 0.5) for c in filled], axis=1), begin.astype(datetime)
 
 

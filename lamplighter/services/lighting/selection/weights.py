@@ -32,8 +32,9 @@ class Bounds:
 
 @dataclass(frozen=True)
 class Weights:
-    """One table. design_ratio: the weight of volume that a road of little, usual or much traffic was designed with; wet_ratio: the
-    weight of a wet road; quiet_classes: by which paths go down in quiet hours; fixed: per family and parameter the weight of each option."""
+    """One table. design_ratio: the weight of volume that a road of little, usual or much traffic was designed with; wet_ratio:
+    the weight of a wet road; quiet_classes: by which paths go down in quiet hours; fixed: per family and parameter the weight of
+    each option."""
 
     name: str
     title: str

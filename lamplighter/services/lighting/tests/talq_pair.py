@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """Both sides of TALQ over real HTTP on loopback, in simulated time: a CMS of the small city and a gateway with its lamps."""
 
+import dataclasses
 import itertools
 import uuid
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from lamplighter.connectors.https import Door, HttpClient, HttpServer, Peer
@@ -33,8 +34,8 @@ class Pair:
     gateway: TalqGateway
     field: LightingField
     now_s: float
-    clients: list[HttpClient] = field(default_factory=list)
-    servers: list[HttpServer] = field(default_factory=list)
+    clients: list[HttpClient] = dataclasses.field(default_factory=list)
+    servers: list[HttpServer] = dataclasses.field(default_factory=list)
 
     def settle(self, most: int = 500) -> None:
         """Let both sides ask what they want to ask now."""
@@ -61,7 +62,7 @@ class Pair:
 
 
 @contextmanager
-def paired(city: CityData, layout: Layout, begin_s: float, token: str = TOKEN) -> Iterator[Pair]:
+def paired(city: CityData, layout: Layout, begin_s: float, token: str = TOKEN) -> Generator[Pair]:
     """Give a pair that has not spoken yet."""
     field_ = LightingField(SimulationStart(city, 1, begin_s, 0.0))
     clock: list[Pair] = []

@@ -30,11 +30,11 @@ QUIET = dict.fromkeys(COUNTED, 60.0)
 def days(small: Small, count: int = 14) -> Past:
     """Fourteen days: busy until nine in the evening and from six on, quiet at night."""
     begin = datetime(2026, 1, 5, 12, 0, tzinfo=BERLIN).timestamp()
-    at_s = begin + BOUNDARY_S * np.arange(1, 96 * count + 1)
+    at_s = begin + BOUNDARY_S * np.arange(1, 96 * count + 1, dtype=np.float64)
     hour = np.array([local_hour(t - 1.0, small.layout.local) for t in at_s.tolist()])
     busy = (hour >= 6.0) & (hour < 21.0)
     dice = np.random.default_rng(3)
-    flow = dice.poisson(np.where(busy, 400.0, 15.0)[:, None] * np.ones(len(COUNTED))) * 4.0
+    flow = dice.poisson(np.where(busy, 400.0, 15.0)[:, None] * np.ones(len(COUNTED))).astype(np.float64) * 4.0
     return Past(at_s, flow, np.ones(flow.shape, dtype=np.bool_))
 
 

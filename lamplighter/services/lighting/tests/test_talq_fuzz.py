@@ -40,11 +40,14 @@ def pair() -> Iterator[Pair]:
 
 
 def operations(side: str) -> list[Any]:
-    return [result.ok() for result in openapi.from_dict(published.bundled(side)).get_all_operations()]
+    every: Any = openapi.from_dict(published.bundled(side)).get_all_operations()
+    return [result.ok() for result in every]
 
 
 def quick(count: int) -> Callable[[Any], Any]:
-    return settings(max_examples=count, deadline=None, suppress_health_check=list(HealthCheck), database=None, derandomize=True)
+    return settings(
+        max_examples=count, deadline=None, suppress_health_check=list[Any](HealthCheck), database=None, derandomize=True
+    )
 
 
 class Target:

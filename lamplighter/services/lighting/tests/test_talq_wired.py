@@ -4,7 +4,7 @@
 import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -92,7 +92,7 @@ class Box:
 
 
 @contextmanager
-def box_of(small: Small, port: int, cms: int) -> Iterator[Box]:
+def box_of(small: Small, port: int, cms: int) -> Generator[Box]:
     box = Box(small, port, cms)
     try:
         yield box
