@@ -153,5 +153,5 @@ class Watch:
                 text = (
                     f"line phase {worst + 1} carries {part[worst]:.0%} of what is not charging, the model says {model[worst]:.0%}"
                 )
-                doubts.append(Doubt("line phase", night.row_id[head], sure, text))
+                doubts.append(Doubt("line phase", night.row_id[int(head)], sure, text))
         return doubts

@@ -178,7 +178,7 @@ class Steering:
         """
         night, tree = self._night, self._night.tree
         many = len(tree.parent)
-        drawn_kw = np.bincount(self._group, weights=late.steered_kw, minlength=len(self._size))
+        drawn_kw = np.bincount(self._group, late.steered_kw, len(self._size)).astype(np.float64)
         own = spread(self._members, drawn_kw, many)
         by_feeder = np.zeros(many)
         np.add.at(by_feeder, night.feeder, own)

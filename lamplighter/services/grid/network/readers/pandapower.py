@@ -180,7 +180,7 @@ def _switches(net: Any, buses: Buses, lines: dict[int, int], transformers: dict[
     for which, known in ((LINE, lines), (TRANSFORMER, transformers)):
         mine = np.flatnonzero(at == which)
         element[mine] = [known.get(int(index), ABSENT) for index in np.asarray(rows.element)[mine]]
-    kept: BoolArray = (node != ABSENT) & np.where(coupler, other != ABSENT, element != ABSENT)
+    kept = (node != ABSENT) & (np.where(coupler, other, element) != ABSENT)
     return SwitchTable(
         _names(rows, "switch")[kept], at[kept], element[kept], node[kept], other[kept], _true(rows, "closed")[kept]
     )
