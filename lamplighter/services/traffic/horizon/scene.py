@@ -182,7 +182,7 @@ def _feet(network: Network, seen: Seen, work: Work, box: int, at: tuple[int, int
         c = f - network.foot_offsets[box]
         n = lanes + c
         for t in range(horizon):
-            work.arrive_veh[n, t] = network.foot_flow_s[f]
+            work.arrive_veh[n, t] = 0.0
         if seen.foot_due_s[f] < horizon:
             work.arrive_veh[n, int(max(seen.foot_due_s[f], 0.0))] += seen.foot_waiting_persons[f]
         _sum_up(work, n, horizon)

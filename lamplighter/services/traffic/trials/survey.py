@@ -18,6 +18,7 @@ from lamplighter.terms.columns import BoolArray, FloatArray, IntArray
 
 TURNS = {"straight": 0, "left": 1, "right": 2, "u_turn": 3}
 RED_MAX_S, FOOT_RED_MAX_S = 120.0, 90.0
+CYCLES = 4.0 / 3.0  # no bound on red is tighter than so many cycles of the programme that is replaced
 FOOT_FLOW_S = 0.02  # persons that come to a crossing each second, before any is counted
 SHOWS = {"G": 2, "g": 1}
 EDGES_M = tuple(CELL_M * n for n in range(CELLS + 1))
@@ -155,16 +156,20 @@ def _network(ways: Ways, rows: _Rows, lane_of: dict[str, int], strands: Sequence
         exit_travel_s=np.asarray([_travel_s(a.travel_s, a.length_m, a.lanes, strands) for a in ahead], np.float64),
         change_s=_changes_s(boxes),
         green_min_s=_least_s(boxes),
-        red_max_s=np.full(len(moves), RED_MAX_S),
+        red_max_s=np.asarray([max(RED_MAX_S, CYCLES * _cycle_s(boxes[n])) for n in move_box], np.float64),
         foot_offsets=_offsets([n for n, _ in feet], len(boxes)),
         foot_serve=foot_serve,
         foot_walk_s=np.asarray([_walk_s(boxes[n], c, rules) for n, c in feet], np.float64),
-        foot_red_max_s=np.full(len(feet), FOOT_RED_MAX_S),
+        foot_red_max_s=np.asarray([max(FOOT_RED_MAX_S, CYCLES * _cycle_s(boxes[n])) for n, _ in feet], np.float64),
         foot_flow_s=np.full(len(feet), FOOT_FLOW_S),
         lane_persons=np.ones(len(lanes)),
         foot_persons=np.ones(len(feet)),
         own_share=np.concatenate([_own_share(box) for box in boxes]) if boxes else np.zeros(0),
     )
+
+
+def _cycle_s(box: Box) -> float:
+    return sum(length_s for length_s, _ in box.signal.intervals)
 
 
 def _own_share(box: Box) -> FloatArray:
