@@ -40,8 +40,8 @@ class Network(NamedTuple):
     foot_offsets (b+1): crossings on foot, sorted by box. foot_serve (s, c): the crossing with that number within the box walks.
     A signal on which a bus or tram may be announced is a row of this kind, too. foot_walk_s (f): the shortest walk and its
     clearance; foot_red_max_s (f). foot_flow_s (f): persons who come per second, from which follows how many stand behind a call;
-    nobody is expected besides. lane_persons (l): persons per vehicle; foot_persons (f): what a person there counts. own_share (s): share of the own programme's cycle for which a stage
-    is green, empty where the own programme is not known.
+    nobody is expected besides. lane_persons (l): persons per vehicle; foot_persons (f): what a person there counts.
+    own_share (s): share of the own programme's cycle for which a stage is green, empty where the own programme is not known.
     """
 
     stage_offsets: IntArray
