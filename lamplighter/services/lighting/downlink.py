@@ -12,7 +12,7 @@ import numpy as np
 
 from lamplighter.terms.columns import BoolArray, FloatArray, IntArray
 
-KEPT_FOR_LIGHT = 6
+KEPT_FOR_LIGHT = 5
 KEPT_WITHOUT_TIMETABLE = 2  # without one every lapse ends in full light, so hardly any is needed
 QUARTERS = 96
 LEARNED_SHARE = 0.2  # of a new night in what is remembered of past ones
