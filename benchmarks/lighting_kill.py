@@ -138,7 +138,7 @@ def trial(
             os.kill(child, signal.SIGKILL)
             os.waitpid(child, 0)
         elif home and back < 0:
-            back = minute - lives
+            back = minute - 1 - lives  # the calendar held from the beginning of this minute on
         elif not home:
             back = -1
         delivered += len(messages)

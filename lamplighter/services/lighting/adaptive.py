@@ -12,7 +12,7 @@ import numpy as np
 from lamplighter.services.lighting import downlink, required
 from lamplighter.services.lighting.downlink import Spent
 from lamplighter.services.lighting.flows.estimate import estimate
-from lamplighter.services.lighting.layout import Layout, calendar_output, day_kind, own_lower, quarter, quiet
+from lamplighter.services.lighting.layout import Layout, calendar_lower, calendar_output, day_kind, own_lower, quarter, quiet
 from lamplighter.services.lighting.photometry.luminaires import GEAR_W
 from lamplighter.services.lighting.required import Need, counted
 from lamplighter.services.lighting.sun import elevation_deg
@@ -94,6 +94,13 @@ def cell_steps(given: IntArray, layout: Layout) -> IntArray:
     np.minimum.at(allowed, layout.segments.cell[follows], bounds[follows])
     bound = np.bincount(layout.segments.cell[follows], minlength=len(allowed)) > 0
     return np.where(bound, allowed, 0)
+
+
+def _furthest(needed: Need, now_s: float, layout: Layout) -> IntArray:
+    """Return (s,) how far each segment may go down now: one that no counter tells of stays where its timetable puts it (at its
+    design class without one), and holds nobody back."""
+    unknown = layout.segments.by_traffic & ~needed.known
+    return np.where(unknown, np.minimum(layout.relax_most, calendar_lower(now_s, layout)), layout.relax_most).astype(np.int64)
 
 
 def _reported(snapshot: Snapshot, layout: Layout) -> tuple[FloatArray, FloatArray]:
@@ -236,6 +243,7 @@ def decide(snapshot: Snapshot, memory: Memory, layout: Layout) -> tuple[tuple[Pr
     plain = required.need(required.plainly(found, layout), found, move, now_s, layout)
     unusual = required.unusual(plain, now_s, layout)
     needed = required.without_estimates(needed, layout) if unusual else needed
+    layout = replace(layout, relax_most=_furthest(needed, now_s, layout))
     allowed = cell_steps(needed.given, layout)
     step: IntArray = np.minimum(allowed, np.maximum(memory.step, np.minimum(allowed, memory.allowed)))
     remembered = Memory(np.where(fresh, flow, memory.flow_veh_h), still.astype(np.int64), allowed, step, memory.spent)

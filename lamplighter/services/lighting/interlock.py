@@ -132,10 +132,14 @@ def one_step(snapshot: Snapshot, tables: tuple[Proposals, ...], layout: Layout) 
     moves = np.where(unknown, np.minimum(moves, 0), moves)
     cells = len(layout.cell_asset)
     shared = np.zeros((cells, STEPS + 1), dtype=np.int64)
+    timed = np.minimum(layout.relax_most, calendar_lower(snapshot.now_s, layout))
     for k in range(STEPS):
-        lower = np.where(segments.by_traffic, np.minimum(layout.relax_most, k), resting) + moves
-        share = layout.class_share[every, np.clip(lower, 0, STEPS - 1)]
-        on_step = held & (np.abs(share - dimming_level) < LEVEL_STEP / 2)
+        on_step = np.zeros(len(every), dtype=np.bool_)
+        # A segment whose counter cannot be relied on may stay where its timetable puts it: that is the same every night.
+        for most in (layout.relax_most, timed):
+            lower = np.where(segments.by_traffic, np.minimum(most, k), resting) + moves
+            share = layout.class_share[every, np.clip(lower, 0, STEPS - 1)]
+            on_step |= held & (np.abs(share - dimming_level) < LEVEL_STEP / 2)
         shared[:, k] = np.bincount(segments.cell, weights=on_step, minlength=cells).astype(np.int64)
     full = held & (dimming_level >= 1.0 - CLOSE)
     shared[:, STEPS] = np.bincount(segments.cell, weights=full, minlength=cells).astype(np.int64)
