@@ -236,34 +236,35 @@ def decide(snapshot: Snapshot, memory: Memory, layout: Layout) -> tuple[tuple[Pr
         return _said_again(snapshot, memory, layout)
     flow, fresh = counted(snapshot, layout)
     still = np.where(fresh & (flow == memory.flow_veh_h), memory.still + 1, 0)
-    found = estimate(flow, fresh & (still < STUCK_AFTER), layout.sites)
+    stuck = fresh & (still >= STUCK_AFTER)
+    found = estimate(flow, fresh & ~stuck, layout.sites)
     growth = float(layout.timetables.growth_ratio[day_kind(now_s, layout.local), quarter(now_s, layout.local)])
     move = required.surroundings(snapshot, layout)
     needed = required.need(required.likely_most(found, growth, layout), found, move, now_s, layout)
-    plain = required.need(required.plainly(found, layout), found, move, now_s, layout)
-    unusual = required.unusual(plain, now_s, layout)
-    needed = required.without_estimates(needed, layout) if unusual else needed
+    timed = bool(layout.timetables.stored.any())
+    plain = required.need(required.plainly(found, layout), found, move, now_s, layout) if timed else needed
+    unusual = timed and required.unusual(plain, now_s, layout)
+    if unusual:
+        needed, plain = required.without_estimates(needed, layout), required.without_estimates(plain, layout)
     layout = replace(layout, relax_most=_furthest(needed, now_s, layout))
     allowed = cell_steps(needed.given, layout)
     step: IntArray = np.minimum(allowed, np.maximum(memory.step, np.minimum(allowed, memory.allowed)))
     remembered = Memory(np.where(fresh, flow, memory.flow_veh_h), still.astype(np.int64), allowed, step, memory.spent)
     if not lit_soon(now_s, layout):
         return (), replace(remembered, spent=downlink.by_day(memory.spent, quarter(now_s, layout.local)))
-    # What an override asks must hold for nearly all that may come. A calendar has held on every past day: only what is counted
-    # now speaks against it, and then as much light as that asks for.
-    # The interlock believes every counter that speaks, also those that the decider takes to be stuck.
-    seen = estimate(flow, fresh, layout.sites)
-    surely = required.need(required.surely(seen, layout), seen, move, now_s, layout)
-    if unusual:
-        plain, surely = required.without_estimates(plain, layout), required.without_estimates(surely, layout)
-    most: IntArray = cell_steps(surely.given, layout)
-    step = np.minimum(step, most)
+    # What an override asks must hold for most of what may come. A calendar has held on nearly every past day: only what is
+    # counted now speaks against it, and then as much light as that asks for.
     wanted = _wanted(snapshot, needed, step, layout)
     dark = wanted.held_share < _outputs(np.where(wanted.by_calendar, plain.relax, needed.relax), layout) - SAME
     brighter = np.bincount(layout.segments.cell, weights=dark, minlength=len(step)) > 0
-    by_calendar = np.bincount(layout.segments.cell, weights=~wanted.by_calendar, minlength=len(step)) == 0
-    enough = np.where(brighter & by_calendar, most, step)
-    wanted = _wanted(snapshot, needed, enough.astype(np.int64), layout)
+    if stuck.any() or brighter.any():
+        # The interlock believes every counter that speaks, also those that the decider takes to be stuck.
+        seen = estimate(flow, fresh, layout.sites)
+        surely = required.need(required.surely(seen, layout), seen, move, now_s, layout)
+        most = cell_steps(required.without_estimates(surely, layout).given if unusual else surely.given, layout)
+        by_calendar = np.bincount(layout.segments.cell, weights=~wanted.by_calendar, minlength=len(step)) == 0
+        step = np.where(brighter & by_calendar, most, np.minimum(step, most)).astype(np.int64)
+        wanted = _wanted(snapshot, needed, step, layout)
     send, spent = _chosen(wanted, brighter, memory.spent, now_s, layout)
     rows = np.flatnonzero(send[layout.segments.cell])
     remembered = _with_sent(replace(remembered, spent=spent), rows)
