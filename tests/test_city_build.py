@@ -130,6 +130,8 @@ def test_a_full_disk_leaves_the_former_city_whole(tmp_path: Path) -> None:
 
 
 def test_an_interrupted_build_leaves_the_former_city_whole(tmp_path: Path) -> None:
+    # what a shell starts in the background ignores Ctrl-C, and so would this process
+    former = signal.signal(signal.SIGINT, signal.default_int_handler)
     before = small_city(tmp_path).digest
 
     def interrupted(context: BuildContext) -> Built:
@@ -138,8 +140,11 @@ def test_an_interrupted_build_leaves_the_former_city_whole(tmp_path: Path) -> No
         raise AssertionError("Ctrl-C did not arrive")
 
     stopped = replace(LAMPS, build=interrupted)
-    with pytest.raises(KeyboardInterrupt):
-        build(small_recipe(small_net(tmp_path / "source")), tmp_path / "town", (stopped, MAINS), 99, quiet)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            build(small_recipe(small_net(tmp_path / "source")), tmp_path / "town", (stopped, MAINS), 99, quiet)
+    finally:
+        signal.signal(signal.SIGINT, former)
     assert digest(tmp_path / "town") == before
     assert leftovers(tmp_path) == []
 
