@@ -17,6 +17,7 @@ from lamplighter.services.lighting.layout import Layout
 from lamplighter.services.lighting.prepared import prepare
 from lamplighter.services.lighting.upkeep import burning
 from lamplighter.services.lighting.upkeep.burning import COLUMNS, Quarters
+from lamplighter.terms.columns import IntArray
 
 SHOWN = 20
 
@@ -33,14 +34,13 @@ SHOWN = 20
 def ledger(city_name: str, record: Path | None, file: Path | None, verify: Path | None) -> None:
     """Compute the ledger of burn hours and energy from the record, day by day and cell by cell."""
     folder = find_city(city_name)
-    layout = prepare(load(folder, discover())["lighting"])
+    city = load(folder, discover())["lighting"]
+    layout = prepare(city)
     history = record or record_folder(folder.name)
     history = history / "history" if (history / "history").is_dir() else history
-    rows = [row.cells() for row in burning.ledger(_quarters(history, layout), layout)]
+    rows = [row.cells() for row in burning.ledger(_quarters(history, layout, city.areas), layout)]
     if not rows:
-        raise click.ClickException(
-            f"{history}: nothing of this city's lamps is on record; record a run first (`lamplighter run`)"
-        )
+        raise click.ClickException(f"{history}: nothing of this city's lamps is on record; record a run first")
     if file is not None:
         _write(file, rows)
     if verify is not None:
@@ -56,7 +56,15 @@ def ledger(city_name: str, record: Path | None, file: Path | None, verify: Path 
     _print(rows)
 
 
-def _quarters(folder: Path, layout: Layout) -> Quarters:
+def _groups(layout: Layout, areas: tuple[str, ...]) -> tuple[tuple[str, IntArray], ...]:
+    """Return every group that the record may keep lamps by: each cell, and all cells of each area."""
+    cells = [str(layout.asset_id[int(a) - layout.start]) for a in layout.cell_asset.tolist()]
+    single = [(name, np.array([k], dtype=np.int64)) for k, name in enumerate(cells)]
+    whole = [(name, np.flatnonzero(layout.cell_area == k).astype(np.int64)) for k, name in enumerate(areas)]
+    return (*single, *whole)
+
+
+def _quarters(folder: Path, layout: Layout, areas: tuple[str, ...]) -> Quarters:
     """Return what the record keeps of cells; ClickException where it cannot be read."""
     if not folder.is_dir():
         raise click.ClickException(f"{folder}: there is no record. Give its folder with --record.")
@@ -66,17 +74,19 @@ def _quarters(folder: Path, layout: Layout) -> Quarters:
     except (HistoryInUseError, HistoryUnreadableError) as error:
         raise click.ClickException(str(error)) from error
     ours = told["service"] == "lighting"
-    cell = {str(layout.asset_id[int(a) - layout.start]): k for k, a in enumerate(layout.cell_asset.tolist())}
+    groups = _groups(layout, areas)
+    number = {name: k for k, (name, _) in enumerate(groups)}
     energy = np.flatnonzero(ours & (told["quantity"] == "cell_energy_kwh"))
     output = np.flatnonzero(ours & (told["quantity"] == "cell_dimming_level"))
     at = {(str(told["group_name"][i]), int(told["window_start_s"][i])): float(told["value_mean"][i]) for i in output.tolist()}
-    kept = [i for i in energy.tolist() if str(told["group_name"][i]) in cell]
+    kept = [i for i in energy.tolist() if str(told["group_name"][i]) in number]
     kept = [i for i in kept if (str(told["group_name"][i]), int(told["window_start_s"][i])) in at]
     rows = np.array(kept, dtype=np.int64)
     return Quarters(
+        groups,
         told["window_start_s"][rows].astype(np.float64),
         told["window_s"][rows].astype(np.float64),
-        np.array([cell[str(told["group_name"][i])] for i in kept], dtype=np.int64),
+        np.array([number[str(told["group_name"][i])] for i in kept], dtype=np.int64),
         np.array([at[str(told["group_name"][i]), int(told["window_start_s"][i])] for i in kept], dtype=np.float64),
         told["value_sum"][rows].astype(np.float64),
     )

@@ -109,8 +109,9 @@ def test_the_ledger_is_within_one_per_cent_of_the_meters_and_can_be_computed_aga
                 cell += rows["number"].tolist()
                 output += (rows["half_percent"] / 200.0).tolist()
                 energy += (rows["energy_wh"] / 1000.0).tolist()
+    groups = tuple((f"cell {k}", np.array([k])) for k in range(len(layout.cell_asset)))
     record = burning.Quarters(
-        np.array(begin), np.full(len(begin), 900.0), np.array(cell, dtype=np.int64), np.array(output), np.array(energy)
+        groups, np.array(begin), np.full(len(begin), 900.0), np.array(cell, dtype=np.int64), np.array(output), np.array(energy)
     )
     rows = burning.ledger(record, layout)
     computed, metered = sum(r.computed_kwh for r in rows), sum(r.metered_kwh for r in rows)

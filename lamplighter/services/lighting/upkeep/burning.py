@@ -16,28 +16,29 @@ from lamplighter.services.lighting.sun import elevation_deg
 from lamplighter.services.lighting.upkeep.finding import CLO_USUAL_RATIO, STANDBY_W
 from lamplighter.terms.columns import FloatArray, IntArray
 
-COLUMNS = ("day", "cell", "lamps", "burn_h", "full_h", "computed_kwh", "metered_kwh", "difference_percent")
+COLUMNS = ("day", "group", "lamps", "burn_h", "full_h", "computed_kwh", "metered_kwh", "difference_percent")
 SCAN_S = 60.0
 
 
 @dataclass(frozen=True)
 class Quarters:
-    """What the record keeps of cells: begin_s, window_s, cell (n,): position; output_share (n,): mean of the window;
-    metered_kwh (n,): its energy."""
+    """What the record keeps of groups of cells (a cell, or all of an area where the record keeps no finer): name and cells of
+    each; begin_s, window_s, group (n,): position; output_share (n,): mean of the window; metered_kwh (n,): its energy."""
 
+    groups: tuple[tuple[str, IntArray], ...]
     begin_s: FloatArray
     window_s: FloatArray
-    cell: IntArray
+    group: IntArray
     output_share: FloatArray
     metered_kwh: FloatArray
 
 
 @dataclass(frozen=True)
 class Row:
-    """One cell in one day from noon to noon. full_h: hours at full output that gave the same light."""
+    """One group in one day from noon to noon. full_h: hours at full output that gave the same light."""
 
     day: str
-    cell: str
+    group: str
     lamps: int
     burn_h: float
     full_h: float
@@ -48,7 +49,7 @@ class Row:
         """Return the row as it is written."""
         off = 100.0 * (self.computed_kwh - self.metered_kwh) / self.metered_kwh if self.metered_kwh > 0.0 else 0.0
         figures = (self.burn_h, self.full_h, self.computed_kwh, self.metered_kwh)
-        return (self.day, self.cell, str(self.lamps), *(f"{v:.3f}" for v in figures), f"{off:.2f}")
+        return (self.day, self.group, str(self.lamps), *(f"{v:.3f}" for v in figures), f"{off:.2f}")
 
 
 def burning_h(begin_s: float, window_s: float, layout: Layout) -> float:
@@ -59,7 +60,7 @@ def burning_h(begin_s: float, window_s: float, layout: Layout) -> float:
 
 
 def ledger(record: Quarters, layout: Layout) -> list[Row]:
-    """Return the ledger's rows, by day and cell."""
+    """Return the ledger's rows, by day and group."""
     segments, cells = layout.segments, len(layout.cell_asset)
     light_w = (segments.power_w - GEAR_W) * segments.lamps * CLO_USUAL_RATIO
     light_kw = np.bincount(segments.cell, weights=light_w, minlength=cells) / 1000.0
@@ -69,16 +70,16 @@ def ledger(record: Quarters, layout: Layout) -> list[Row]:
     rows: list[Row] = []
     for day in np.unique(noon).tolist():
         name = datetime.fromtimestamp(day * DAY_S, UTC).date().isoformat()
-        for cell in np.unique(record.cell[noon == day]).tolist():
-            here = (noon == day) & (record.cell == cell)
+        for number in np.unique(record.group[noon == day]).tolist():
+            here = (noon == day) & (record.group == number)
+            title, members = record.groups[number]
             hours = record.window_s[here] / 3600.0
             burn = float(sum(burnt[b] for b in record.begin_s[here].tolist()))
             full = float((record.output_share[here] * hours).sum())
-            lamps = int(layout.cell_lamps[cell])
+            lamps = int(layout.cell_lamps[members].sum())
             rest = float(hours.sum()) - burn
-            kwh = light_kw[cell] * full + lamps * (GEAR_W * burn + STANDBY_W * rest) / 1000.0
-            asset = str(layout.asset_id[int(layout.cell_asset[cell]) - layout.start])
-            rows.append(Row(name, asset, lamps, burn, full, float(kwh), float(record.metered_kwh[here].sum())))
+            kwh = float(light_kw[members].sum()) * full + lamps * (GEAR_W * burn + STANDBY_W * rest) / 1000.0
+            rows.append(Row(name, title, lamps, burn, full, float(kwh), float(record.metered_kwh[here].sum())))
     return rows
 
 
