@@ -70,7 +70,8 @@ def ledger(record: Quarters, layout: Layout) -> list[Row]:
     rows: list[Row] = []
     for day in np.unique(noon).tolist():
         name = datetime.fromtimestamp(day * DAY_S, UTC).date().isoformat()
-        for number in np.unique(record.group[noon == day]).tolist():
+        found: list[int] = np.unique(record.group[noon == day]).tolist()
+        for number in found:
             here = (noon == day) & (record.group == number)
             title, members = record.groups[number]
             hours = record.window_s[here] / 3600.0
