@@ -3,6 +3,7 @@
 
 import json
 from dataclasses import replace
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -168,3 +169,15 @@ def test_a_drawing_is_well_formed_and_has_axes() -> None:
     texts = {text.text for text in root.iter(f"{name}text")}
     assert {"longitude, degrees", "latitude, degrees", "small <&>"} <= texts
     assert len(list(root.iter(f"{name}line"))) == len(network.lines.id) + len(network.transformers.id)
+
+
+def test_a_net_of_pandapower_without_ratings_is_read_as_having_none(tmp_path: Path) -> None:
+    """case33bw states 99999 kA, which is its word for no rating; where a rating stands it is kept."""
+    net: Any = import_module("pandapower.networks").case33bw()
+    net.line.loc[net.line.index[0], "max_i_ka"] = 0.4
+    pp.to_json(net, str(tmp_path / "case33bw.json"))
+    network = load_grid(str(tmp_path / "case33bw.json"))
+    assert network.lines.i_n_a[0] == pytest.approx(400.0)
+    assert not np.isfinite(network.lines.i_n_a[1:]).any()
+    pp.runpp(net, lightsim2grid=False, numba=False)
+    np.testing.assert_allclose(voltages(network), net.res_bus.vm_pu.to_numpy(), atol=1e-6)

@@ -42,6 +42,7 @@ NOT_CARRIED = ("trafo3w", "impedance", "dcline", "ward", "xward", "svc", "tcsc",
 LOW_VOLTAGE_KV = 1.0  # below it a row of the load table is one connection, above it a whole street or town
 CONNECTION_KWH = 3500.0  # a connection's yearly energy where the file knows only power
 FULL_HOURS = 1200.0  # yearly energy over the highest power of a home
+NO_RATING_KA = 9999.0  # from here on pandapower's own networks mean that a line has no rating (99999 in case33bw)
 ZERO_SEQUENCE = (4.0, 4.0, 0.6)  # r0/r1, x0/x1, c0/c1 of a four-core cable with neutral return, where the file gives none
 
 
@@ -104,6 +105,12 @@ def _place(text: str) -> tuple[float, float, bool]:
     return 0.0, 0.0, False
 
 
+def _rated_a(rows: Any) -> FloatArray:
+    """Return the rated current (k,) of one system of each line in amperes, inf where the file has none."""
+    ka = number(rows, "max_i_ka", math.inf)
+    return np.where(ka >= NO_RATING_KA, math.inf, ka * 1000.0)
+
+
 def _lines(net: Any, buses: Buses) -> tuple[LineTable, dict[int, int]]:
     one, other = buses.of(net.line, "from_bus"), buses.of(net.line, "to_bus")
     kept = (one != ABSENT) & (other != ABSENT)
@@ -126,7 +133,7 @@ def _lines(net: Any, buses: Buses) -> tuple[LineTable, dict[int, int]]:
         r0_ohm=zero[0] * km / side,
         x0_ohm=zero[1] * km / side,
         c0_f=zero[2] * km * side * 1e-9,
-        i_n_a=number(rows, "max_i_ka", math.inf) * 1000.0 * side * number(rows, "df", 1.0),
+        i_n_a=_rated_a(rows) * side * number(rows, "df", 1.0),
         type=_text(rows, "std_type"),
     )
     return table, {int(index): place for place, index in enumerate(rows.index)}
