@@ -16,7 +16,7 @@ from lamplighter.terms.decision import HAND_BACK, InForce, Permits, Proposals
 from lamplighter.terms.measurement import Measurements
 from lamplighter.terms.outcome import OutcomeRows
 from lamplighter.terms.reading import Message, Reading
-from lamplighter.terms.service import Service
+from lamplighter.terms.service import Belief, Service
 from lamplighter.terms.snapshot import Column, Shared, Snapshot
 
 STAGES = ("read", "admit", "fold", "decide", "examine", "deliver", "record")
@@ -35,6 +35,7 @@ class ServiceRun:
     state: Any
     outcome_state: Any = None
     columns: twin.Columns = field(default_factory=dict[str, Column])
+    believed: twin.Columns = field(default_factory=dict[str, Column])
     in_force: Mapping[str, InForce] = field(default_factory=dict[str, InForce])
     desk: Desk = field(default_factory=Desk)
     stage_s: dict[str, float] = field(default_factory=lambda: dict.fromkeys(STAGES, 0.0))
@@ -81,6 +82,9 @@ def shared_columns(runs: Sequence[ServiceRun], reader: Service) -> tuple[Mapping
                 parts.append(Shared(run.city.span.start, run.columns[name]))
                 quantity = run.service.quantity(name)
                 fresh_s[name] = max(run.service.fresh_s, 2.0 * quantity.window_min_s + run.service.cadence_s)
+            if name in run.believed:
+                parts.append(Shared(0, run.believed[name]))
+                fresh_s[name] = run.service.fresh_s
         shared[name] = tuple(parts)
     return shared, fresh_s
 
@@ -146,6 +150,29 @@ def _deliver(run: ServiceRun, permits: Sequence[Permits], now_s: float) -> tuple
     return tuple(messages), fault
 
 
+def _believe(run: ServiceRun, snapshot: Snapshot) -> str:
+    """Let a service tell what it believes of the city's assets. One that fails tells nothing: what it told before ages."""
+    if run.service.believe is None:
+        return ""
+    try:
+        told = run.service.believe(snapshot, run.prepared)
+        for belief in run.service.beliefs:
+            run.believed = {**run.believed, belief.name: _bounded(told[belief.name], belief, len(snapshot.assets))}
+    except Exception as error:  # noqa: BLE001 - a belief that cannot be made must not stop the service that makes it
+        return (
+            f"{run.service.name}: what it believes of others' assets could not be worked out ({type(error).__name__}: {error}). "
+            "What it told last grows old and then counts for nothing."
+        )
+    return ""
+
+
+def _bounded(column: Column, belief: Belief, assets: int) -> Column:
+    """Return a belief's column; what is not a number within the belief's bounds is not told."""
+    if len(column.value) != assets:
+        raise ValueError(f"{belief.name}: {len(column.value)} values for {assets} assets")
+    return replace(column, present=column.present & (column.value >= belief.low) & (column.value <= belief.high))
+
+
 def _in_arm(table: Proposals, snapshot: Snapshot) -> Proposals:
     """Return the rows whose assets are in the adaptive arm and not held: elsewhere lamplighter proposes nothing."""
     rows = np.flatnonzero(snapshot.adaptive[table.asset - snapshot.span.start])
@@ -195,6 +222,7 @@ def tick_frames(run: ServiceRun, runs: Sequence[ServiceRun], payload: bytes, now
     run.in_force = twin.lapse(run.in_force, now_s)
     run.holds = run.desk.holds(len(run.holds), run.city.span.start)
     snapshot = _snapshot(run, runs, now_s)
+    disbelief = _believe(run, snapshot)
     lap("fold")
     wishes = run.desk.proposals(run.service, snapshot) if run.desk.wishes else ()
     proposals, fault = _decide(run, snapshot)
@@ -205,7 +233,7 @@ def tick_frames(run: ServiceRun, runs: Sequence[ServiceRun], payload: bytes, now
     lap("examine")
     messages, unsaid = _deliver(run, verdict.permits, now_s)
     lap("deliver")
-    outcomes, fault = _outcomes(run, snapshot, " ".join(text for text in (fault, unexamined, unsaid) if text))
+    outcomes, fault = _outcomes(run, snapshot, " ".join(text for text in (disbelief, fault, unexamined, unsaid) if text))
     lap("record")
     return Tick(now_s, snapshot, measured, rejected, verdict, messages, outcomes, fault)
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from lamplighter.terms.account import Accounting
+from lamplighter.terms.asking import Inquiry, Request, Watch
 from lamplighter.terms.asset import AssetKind
 from lamplighter.terms.city import BuildContext, Built, CityData
 from lamplighter.terms.columns import AnyArray
@@ -63,6 +64,17 @@ class Layer:
 
 
 @dataclass(frozen=True)
+class Belief:
+    """One word that a service can say of any asset of the city, worked out from measurements; `low` and `high` bound it."""
+
+    name: str
+    unit: str
+    low: float
+    high: float
+    doc: str
+
+
+@dataclass(frozen=True)
 class Synthetic:
     """A made-up city slice for `bench loop`: data, and the frames the field would send each tick.
 
@@ -109,7 +121,7 @@ class Service:
     settings: type
     cadence_s: int
     fresh_s: float
-    reads: tuple[str, ...]  # quantities of other services that it sees through the twin
+    reads: tuple[str, ...]  # quantities and beliefs of other services that it sees through the twin
     after: tuple[str, ...]  # asset kinds that must be built before its own
     build: Callable[[BuildContext], Built]
     prepare: Callable[[CityData], Any]
@@ -134,8 +146,17 @@ class Service:
     sources: tuple[EvaluateSource, ...] = ()
     # Values computed from the snapshot for the map and the explanations alone (an estimated line loading).
     derive: Callable[[Snapshot, Any, Any], Mapping[str, Column]] | None = None
+    # What it tells of assets of the whole city, its own and others': columns over all assets, known where it can tell.
+    beliefs: tuple[Belief, ...] = ()
+    believe: Callable[[Snapshot, Any], Mapping[str, Column]] | None = None
     # Protocols other than its own that its boxes may speak: name in a wiring file to the dotted name of what opens a `Dialect`.
     dialects: Mapping[str, str] = field(default_factory=dict[str, str], hash=False)
+    # What may be asked of a box on the page: by operators, and by anybody of the record; and what operators are shown besides.
+    requests: tuple[Request, ...] = ()
+    inquiry: Inquiry | None = None
+    watch: Watch | None = None
+    # box_of(prepared, city position of an asset of this service) -> that of the box that steers it, None where none does.
+    box_of: Callable[[Any, int], int | None] | None = None
     # For layers of geometry "line": columns asset (city position), lon1_deg, lat1_deg, lon2_deg, lat2_deg.
     lines: Callable[[Any], Mapping[str, AnyArray]] | None = None
 

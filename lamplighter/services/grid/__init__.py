@@ -6,6 +6,7 @@ from lamplighter.services.grid.baseline import baseline
 from lamplighter.services.grid.build import build
 from lamplighter.services.grid.interlock import INTERLOCKS
 from lamplighter.services.grid.network.prepared import lines_of, prepare
+from lamplighter.services.grid.outage.belief import BELIEFS, believe
 from lamplighter.services.grid.outcomes import derive, describe, explain, outcomes
 from lamplighter.services.grid.synthetic import synthetic
 from lamplighter.services.grid.terms import ACTIONS, KINDS, LAYERS, OUTCOMES, QUANTITIES, REASONS, RECORDS, TABLES, Settings
@@ -24,7 +25,7 @@ SERVICE = Service(
     settings=Settings,
     cadence_s=60,
     fresh_s=150.0,
-    reads=(),
+    reads=("p_kw",),
     after=(),
     build=build,
     prepare=prepare,
@@ -44,6 +45,8 @@ SERVICE = Service(
     describe=describe,
     record=RECORDS,
     derive=derive,
+    beliefs=BELIEFS,
+    believe=believe,
     lines=lines_of,
     dialects={"ocpp": "lamplighter.services.grid.ocpp:open_dialect"},
 )

@@ -12,6 +12,7 @@ import numpy as np
 from lamplighter.services.grid.network.estimate import FRESH_S, Estimate, estimate
 from lamplighter.services.grid.network.model import ABSENT
 from lamplighter.services.grid.network.prepared import Prepared, latest
+from lamplighter.services.grid.outage.belief import ENERGISED, believe
 from lamplighter.services.grid.terms import FULL, OUTCOMES, REASONS
 from lamplighter.terms.columns import AnyArray, BoolArray, FloatArray
 from lamplighter.terms.decision import Proposals
@@ -38,12 +39,15 @@ def outcomes(snapshot: Snapshot, state: float | None, prepared: Prepared) -> tup
     _add(table[row["loss_kwh"]], prepared, at, children[has] * hours)
     group = prepared.group_at
     drawn, _ = latest(snapshot, "charging_p_kw", group, FRESH_S)
-    soon, _ = latest(snapshot, "energy_soon_kwh", group, FRESH_S)
-    later, _ = latest(snapshot, "energy_later_kwh", group, FRESH_S)
+    wanted, _ = latest(snapshot, "energy_wanted_kwh", group, FRESH_S)
     late, late_now = latest(snapshot, "energy_late_kwh", group, hours * 3600.0 + 1.0)
     _add(table[row["charging_kwh"]], prepared, group, drawn * hours)
-    _add(table[row["energy_waiting_kwh_h"]], prepared, group, (soon + later) * hours)
+    _add(table[row["energy_waiting_kwh_h"]], prepared, group, wanted * hours)
     _add(table[row["energy_late_kwh"]], prepared, group, np.where(late_now, late, 0.0))
+    told = believe(snapshot, prepared)[ENERGISED]
+    here = prepared.node_at + snapshot.span.start
+    dark = np.flatnonzero((prepared.node_at != ABSENT) & told.present[here] & (told.value[here] == 0.0))
+    _add(table[row["dark_connection_h"]], prepared, prepared.node_at[dark], grid.nodes.connections_count[dark] * hours)
     end_u, end_known = latest(snapshot, "end_u_v", prepared.meter_at, FRESH_S)
     _lowest(table[row["voltage_lowest_pu"]], prepared, end_u / grid.nodes.u_rated_v[grid.meter_node], end_known & (end_u > 0))
     outcome, area = np.nonzero(np.isfinite(table))
@@ -75,10 +79,13 @@ def _children_loss(prepared: Prepared, found: Estimate) -> FloatArray:
 
 
 def derive(snapshot: Snapshot, state: None, prepared: Prepared) -> Mapping[str, Column]:
-    """Return for map and explanations: `loading` of lines and stations, `u_pu` of feeder ends, `granted_share` of groups."""
+    """Return for map and explanations: `loading` of lines and stations, `u_pu` of feeder ends, `granted_share` of groups, and
+    `energised`, where power is believed to be."""
     found = estimate(snapshot, prepared)
     tree, grid, size = prepared.grid.tree, prepared.grid, prepared.size
     columns = {name: (np.zeros(size), np.zeros(size, np.bool_)) for name in ("loading", "u_pu", "granted_share")}
+    told = believe(snapshot, prepared)[ENERGISED]
+    columns[ENERGISED] = told.value[snapshot.span], told.present[snapshot.span]
     branch_at = np.concatenate([prepared.line_at, prepared.station_at])
     has = tree.branch != ABSENT
     at = branch_at[tree.branch[has]]

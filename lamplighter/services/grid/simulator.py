@@ -7,6 +7,7 @@ grid, meters report sums. Nothing about one home or one car leaves the process. 
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -14,11 +15,13 @@ from zoneinfo import ZoneInfo
 import numpy as np
 
 from lamplighter.services.grid import charging, wire
+from lamplighter.services.grid.field_heat import Heat, outside_c
 from lamplighter.services.grid.network.demand import HOURS_A_YEAR, POWER_FACTOR_TAN, commerce, household, sun_share
 from lamplighter.services.grid.network.engine import Flow, open_engine, power_flow
 from lamplighter.services.grid.network.model import ABSENT
 from lamplighter.services.grid.network.prepared import prepare
-from lamplighter.services.grid.terms import OUTCOMES
+from lamplighter.services.grid.outage.field import Switchgear
+from lamplighter.services.grid.terms import DUE_H, OUTCOMES
 from lamplighter.terms.columns import AnyArray, BoolArray, FloatArray
 from lamplighter.terms.outcome import OutcomeRows
 from lamplighter.terms.reading import Message, Reading
@@ -32,6 +35,7 @@ P_METER_SHARE = 0.002  # error of a station's meter, share of the transformer's 
 U_METER_SHARE = 0.001
 BEFORE_S = 4 * 3600  # cars that came before the warm-up are charging already
 CLOUD_KEEPS = 0.95
+MEAN_S = 600  # voltages are judged by means of ten minutes (EN 50160, 4.2.2)
 
 
 class GridField:
@@ -43,6 +47,7 @@ class GridField:
         self._prepared = prepare(start.city)
         self._grid = self._prepared.grid
         self._engine = open_engine(self._grid)
+        self._switchgear = Switchgear(self._grid)
         self._zone = ZoneInfo(start.city.place.timezone)
         self._scale = start.scale
         self._begin_s = start.begin_s
@@ -53,9 +58,17 @@ class GridField:
         self._lasting: FloatArray = dice.lognormal(-0.5 * NODE_SPREAD**2, NODE_SPREAD, many)
         self._noise_kw: FloatArray = NOISE_KW * np.sqrt(self._grid.nodes.connections_count) * dice.normal(size=many)
         self._cloud = 0.0
+        kva = self._grid.tables["transformers"]
+        loss = np.asarray(kva["pk_kw"], np.float64) / np.maximum(np.asarray(kva["p0_kw"], np.float64), 1e-3)
+        self._heat = Heat(np.zeros(len(loss)), np.zeros(len(loss)), loss)
+        self._warm = False
+        self._u_sum, self._u_minutes = np.zeros(many), 0
         self._fed = self._fed_nodes()
         self._mute: dict[str, BoolArray] = {t: np.zeros(len(wire.positions(t, self._prepared)), np.bool_) for t in wire.FIELDS}
         self._stuck: dict[int, float] = {}
+        self._unsupplied: dict[str, BoolArray] = {}
+        self._box_node = np.zeros(len(self._grid.groups.id), np.int64)
+        self._box_node[self._grid.groups.point_group[::-1]] = self._grid.groups.point_node[::-1]
         self._factor: FloatArray = np.ones(len(self._grid.groups.id))
         self._truth = np.zeros((len(OUTCOMES), len(start.city.areas)))
         self._flow: Flow | None = None
@@ -97,6 +110,9 @@ class GridField:
             rows = np.frombuffer(message.payload, wire.LIMIT_ROW)
             rows = rows[rows["number"] < len(self._grid.groups.id)]
             number = rows["number"].astype(np.int64)
+            install = rows["order"] == wire.ORDER_INSTALL
+            self._boxes.install(number[install], rows["limit_10w"][install] / 100.0)
+            rows, number = rows[~install], number[~install]
             back = rows["order"] == wire.ORDER_HAND_BACK
             self._boxes.take(number, rows["limit_10w"] / 100.0, self._now_s + rows["duration_s"].astype(np.float64), back)
 
@@ -124,6 +140,7 @@ class GridField:
             charging.plug_in_private(self._points, evening, at_s, at_s + MINUTE_S)
         charging.plug_in_public(self._points, self._seed, round(at_s / MINUTE_S), self._factor * self._scale)
         charging.share_limits(self._points, self._boxes, at_s)
+        self._points.p_kw[~self._switchgear.live[self._points.node]] = 0.0
         return charging.charge(self._points, MINUTE_S, at_s + MINUTE_S)
 
     def _minute(self, world: World) -> list[Reading]:
@@ -140,6 +157,7 @@ class GridField:
                 np.add.at(total, self._fed[hangs], np.asarray(drawn, np.float64)[hangs])
         p_kw += np.bincount(self._points.node, weights=self._points.p_kw, minlength=len(p_kw))
         self._flow = power_flow(self._engine, p_kw[None], q_kvar[None])
+        self._heated(at_s)
         self._now_s += MINUTE_S
         self._account(late)
         return self._readings(minute, late, dice)
@@ -158,6 +176,17 @@ class GridField:
         homes = np.maximum(homes * self._lasting * self._scale + self._noise_kw, 0.1 * homes)
         return homes - nodes.pv_kw * sun, homes * POWER_FACTOR_TAN
 
+    def _heated(self, at_s: float) -> None:
+        """Let the minute warm the transformers; the first one finds them as warm as it would make them."""
+        assert self._flow is not None  # noqa: S101 - solved just before
+        hour, _, _, day = self._local(at_s)
+        share = self._flow.loading[0, self._grid.station_branch]
+        if self._warm:
+            self._heat.pass_minute(share, outside_c(day, hour))
+        else:
+            self._heat.settle(share, outside_c(day, hour))
+            self._warm = True
+
     def _account(self, late: FloatArray) -> None:
         """Add the minute to the true outcomes of each area."""
         flow, prepared, areas = self._flow, self._prepared, self._truth.shape[1]
@@ -173,16 +202,25 @@ class GridField:
             inside = area != ABSENT
             self._truth[row[name]] += np.bincount(area[inside], weights=np.asarray(value, np.float64)[inside], minlength=areas)
 
-        add("overload_h", branch_at, (flow.loading[0] > 1.0) * hours)
+        over = flow.loading[0] > 1.0
+        over[self._grid.station_branch] = self._heat.too_hot(flow.loading[0, self._grid.station_branch])
+        add("overload_h", branch_at, over * hours)
         add("loss_kwh", branch_at, loss * hours)
         add("energy_late_kwh", point_at, late)
         add("energy_waiting_kwh_h", point_at, self._points.lacks_kwh * hours)
         add("charging_kwh", point_at, self._points.p_kw * hours)
+        dark = np.flatnonzero(~self._switchgear.live & (self._grid.nodes.connections_count > 0.0))
+        node_at = self._city.assets.positions(self._grid.nodes.id[dark]) - self._city.span.start
+        add("dark_connection_h", node_at, self._grid.nodes.connections_count[dark] * hours)
+        self._u_sum, self._u_minutes = self._u_sum + flow.u_pu[0], self._u_minutes + 1
+        if self._now_s % MEAN_S:
+            return
+        mean_pu, self._u_sum, self._u_minutes = self._u_sum / self._u_minutes, np.zeros_like(self._u_sum), 0
         low = (self._grid.nodes.station != ABSENT) & flow.energised[0]
         at = self._city.assets.positions(self._grid.nodes.id[low]) - self._city.span.start
         area = prepared.area[at]
         lowest = self._truth[row["voltage_lowest_pu"]]
-        np.minimum.at(lowest, area[area != ABSENT], flow.u_pu[0][low][area != ABSENT])
+        np.minimum.at(lowest, area[area != ABSENT], mean_pu[low][area != ABSENT])
 
     def _truth_rows(self) -> OutcomeRows:
         outcome, area = np.nonzero(np.isfinite(self._truth))
@@ -199,16 +237,22 @@ class GridField:
         q = -flow.q_to_kvar[0, grid.station_branch] + P_METER_SHARE * sn * dice.normal(size=len(sn))
         stations["p_10w"], stations["q_10var"] = np.round(p * 100.0), np.round(q * 100.0)
         stations["u_10mv"] = self._volts(grid.station_busbar, dice)
+        stations["warm"], stations["oil_100mc"] = 1, np.round(self._heat.oil_c * 10.0)
         ends = np.zeros(len(grid.meter_node), wire.END_ROW)
         ends["u_10mv"] = self._volts(grid.meter_node, dice)
         groups = np.zeros(many, wire.CHARGING_ROW)
         said = charging.sums(self._points, many, float(self._now_s))
         groups["p_100w"], groups["wanting"], groups["told"] = np.round(said["p_kw"] * 10.0), said["wanting"], said["told"]
         groups["limit_10w"] = np.floor(self._boxes.obeyed_kw(self._now_s - 1.0) * 100.0 + 1e-6)
-        groups["soon_5kwh"], groups["later_5kwh"] = np.round(said["soon_kwh"] / 5.0), np.round(said["later_kwh"] / 5.0)
+        groups["installed"], groups["safe_10w"] = self._boxes.installed, np.floor(self._boxes.safe_kw * 100.0 + 1e-6)
+        for name in (*(f"due_{hours}h" for hours in DUE_H), "wanted"):
+            groups[f"{name}_5kwh"] = np.round(said[f"{name}_kwh"] / 5.0)
         groups["late_1kwh"] = np.round(np.bincount(self._points.group, weights=late, minlength=many))
         for number, value in self._stuck.items():
             stations["p_10w"][number] = round(value * 100.0)
+        live = self._switchgear.live  # a station's meter has a battery and reads no voltage; what has none falls silent
+        stations["p_10w"][~live[grid.station_busbar]] = stations["q_10var"][~live[grid.station_busbar]] = 0
+        self._unsupplied = {wire.ENDS: ~live[grid.meter_node], wire.CHARGING: ~live[self._box_node]}
         batches = ((wire.STATIONS, stations), (wire.ENDS, ends), (wire.CHARGING, groups))
         return [Reading("grid field", topic, self._batch(topic, minute, rows), float(self._now_s)) for topic, rows in batches]
 
@@ -219,7 +263,7 @@ class GridField:
 
     def _batch(self, topic: str, minute: int, rows: AnyArray) -> bytes:
         rows["number"] = np.arange(len(rows))
-        return wire.encode_rows(minute, rows[~self._mute[topic]])
+        return wire.encode_rows(minute, rows[~self._mute[topic] & ~self._unsupplied.get(topic, np.zeros(len(rows), np.bool_))])
 
     def _exports(self) -> World:
         """Return which assets of the city have power: all that hang on a node under voltage, and those that hang on none."""
@@ -237,7 +281,12 @@ class GridField:
         return Simulated({"asset": at, "true_loading": loading})
 
     def inject(self, fault: str, arguments: Mapping[str, Any]) -> str:
-        """Break something: `silent_station`, `stuck_station` (p_kw), `deaf_group`, or `mend` everything."""
+        """Break something: `silent_station`, `stuck_station` (p_kw), `deaf_group`, `cable_cut`, `station_off`, or `mend` everything.
+
+        `switch` (asset, closed) is what a crew does after a fault.
+        """
+        if fault in ("cable_cut", "station_off", "switch"):
+            return self._switch(fault, str(arguments.get("asset", "")), bool(arguments.get("closed", False)))
         names = {
             "silent_station": self._grid.station_id,
             "stuck_station": self._grid.station_id,
@@ -245,12 +294,14 @@ class GridField:
         }
         if fault == "mend":
             self._stuck.clear()
+            self._switchgear.restore()
+            self._engine = open_engine(self._grid)
             self._boxes.deaf[:] = False
             for mute in self._mute.values():
                 mute[:] = False
             return "All meters report again and all boxes hear."
         if fault not in names:
-            raise ValueError(f"no fault {fault!r}; allowed are {', '.join(names)} and mend")
+            raise ValueError(f"no fault {fault!r}; allowed are {', '.join(names)}, cable_cut, station_off, switch and mend")
         asset = str(arguments.get("asset", ""))
         found = np.flatnonzero(names[fault] == asset)
         if len(found) == 0:
@@ -264,6 +315,12 @@ class GridField:
             return f"The meter of {asset} is stuck at {self._stuck[number]:g} kW."
         self._boxes.deaf[number] = True
         return f"The box of {asset} hears no orders any more."
+
+    def _switch(self, fault: str, asset: str, closed: bool) -> str:
+        """Break or switch a branch and let the engine know; ValueError names what may be broken."""
+        said = self._switchgear.switch(asset, closed) if fault == "switch" else self._switchgear.cut(asset)
+        self._engine = open_engine(replace(self._grid, branches=self._switchgear.branches()))
+        return said
 
     def close(self) -> None:
         """Free what is held."""

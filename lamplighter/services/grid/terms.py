@@ -21,6 +21,8 @@ GROUP_CONNECTIONS_MIN = 100  # private points: connections behind the group's ca
 GROUP_POINTS_MIN = 10  # charging points in a group, private or public
 POINTS_REPORTED_MIN = 5  # energy wanted is told only while at least so many points want some
 
+DUE_H = (2, 4, 8, 12)  # hours ahead for which a group tells what must be drawn by then
+
 POINT_MIN_KW = 4.14  # 6 A on three line phases at 230 V: a car cannot charge with less (IEC 61851-1, table A.8)
 
 KINDS = (
@@ -47,15 +49,48 @@ QUANTITIES = (
         "station_q_kvar", "kvar", 0.01, -5000.0, 5000.0, "mean", 60, STATION, "reactive power into the busbar, inductive positive"
     ),
     Quantity("station_u_v", "V", 0.01, 0.0, 600.0, "mean", 60, STATION, "voltage of the busbar between line phases"),
+    Quantity(
+        "station_oil_c",
+        "C",
+        0.1,
+        -50.0,
+        200.0,
+        "instant",
+        60,
+        STATION,
+        "temperature of the transformer's oil at the top, from a thermometer or the meter's thermal image (IEC 60255-149)",
+    ),
     Quantity("end_u_v", "V", 0.01, 0.0, 600.0, "mean", 60, METER, "voltage at the end of the cable between line phases"),
     Quantity("charging_p_kw", "kW", 0.1, 0.0, 20000.0, "mean", 60, CHARGING_GROUP, "power that the group draws"),
     Quantity("charging_limit_kw", "kW", 0.01, 0.0, 20000.0, "instant", 60, CHARGING_GROUP, "limit that the box obeys now"),
     Quantity("charging_wanting", "1", 1.0, 0.0, 5000.0, "instant", 60, CHARGING_GROUP, "charging points that want power now"),
     Quantity(
-        "energy_soon_kwh", "kWh", 5.0, 0.0, 100000.0, "instant", 60, CHARGING_GROUP, "energy wanted within the next 2 hours"
+        "charging_safe_kw",
+        "kW",
+        0.01,
+        0.0,
+        20000.0,
+        "instant",
+        60,
+        CHARGING_GROUP,
+        "permanent maximum as the box reads it back; nothing is told before one is installed",
+    ),
+    *(
+        Quantity(
+            f"energy_due_{hours}h_kwh",
+            "kWh",
+            5.0,
+            0.0,
+            100000.0,
+            "instant",
+            60,
+            CHARGING_GROUP,
+            f"energy that must have been drawn within {hours} hours so that all can still be served",
+        )
+        for hours in DUE_H
     ),
     Quantity(
-        "energy_later_kwh", "kWh", 5.0, 0.0, 100000.0, "instant", 60, CHARGING_GROUP, "energy wanted, but not within 2 hours"
+        "energy_wanted_kwh", "kWh", 5.0, 0.0, 100000.0, "instant", 60, CHARGING_GROUP, "energy wanted by all who are plugged in"
     ),
     Quantity(
         "energy_late_kwh", "kWh", 1.0, 0.0, 100000.0, "total", 60, CHARGING_GROUP, "energy still wanted when its time was up"
@@ -71,9 +106,17 @@ ACTIONS = (
         change_min_s=30.0,
         doc="Bound what a group of charging points draws; the box shares it among its points, each 0 or at least 6 A.",
     ),
+    Action(
+        "install_maximum",
+        CHARGING_GROUP,
+        (ActionColumn("p_safe_kw", 0.0, 20000.0, "power that the group may draw for good, without a lease"),),
+        lease_max_s=900.0,
+        change_min_s=60.0,
+        doc="Install the permanent maximum of a group: what holds whenever there is no lease. It stays when the lease ends.",
+    ),
 )
 
-FULL, CABLE, TRANSFORMER, VOLTAGE, RAMP, BELOW_GUARANTEE, MEDIUM_VOLTAGE = range(7)
+FULL, CABLE, TRANSFORMER, VOLTAGE, RAMP, BELOW_GUARANTEE, MEDIUM_VOLTAGE, INSTALL, TURN = range(9)
 REASONS = (
     "cable and transformer have room for all that want to charge",
     "the cable has no more room; its points share what is left",
@@ -82,6 +125,8 @@ REASONS = (
     "raised step by step, so that no new peak follows",
     "less than the guaranteed power per point: more would overload cable or transformer",
     "the medium-voltage cable has no more room; its stations share what is left",
+    "before the first lease the permanent maximum is installed, and read back",
+    "there is no room for one more point at 6 A; groups take turns",
 )
 
 ID = "id"
@@ -198,6 +243,7 @@ OUTCOMES = (
     Outcome("voltage_lowest_pu", "min", "higher", "lowest voltage at the end of a street", chart=True),
     Outcome("charging_kwh", "sum", "higher", "energy charged", chart=True),
     Outcome("loss_kwh", "sum", "lower", "energy lost in cables and transformers"),
+    Outcome("dark_connection_h", "sum", "lower", "hours without power, added up over homes and shops"),
 )
 
 LAYERS = (
@@ -213,6 +259,7 @@ LAYERS = (
         "sequential",
         "limit per point that wants power, as share of full power",
     ),
+    Layer("outage", NODE, "point", "energised", 0.0, 1.0, "diverging", "1 where there is power, 0 where it is believed dark"),
     Layer("street ends", METER, "point", "u_pu", 0.9, 1.1, "diverging", "voltage at the end of the street's cable, 1 is rated"),
 )
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from lamplighter.services.grid.network.engine import Estimator, open_estimator
-from lamplighter.services.grid.network.model import ABSENT, Grid, read_grid
+from lamplighter.services.grid.network.model import ABSENT, Grid, find, read_grid
 from lamplighter.services.grid.network.sharing import attach_rows, points_below, sums_below
 from lamplighter.services.grid.terms import Settings
 from lamplighter.terms.city import CityData
@@ -22,7 +22,8 @@ class Prepared:
     medium voltage; energy_share (n,): a row's share of its station's expected energy, by class; sigma_kw (n,): how
     far the power through the branch above a row may be from its estimate (one standard deviation), given the
     station's meter; entry_*: how much of a group can flow through a low-voltage branch; attach: row below which a
-    group draws; area (k,): area of each own asset, ABSENT where none.
+    group draws; area (k,): area of each own asset, ABSENT where none; fed_row (a,): row from which each asset of the whole
+    city has its power, ABSENT where it has none; node_at (nodes,): own position of each node, ABSENT at medium voltage.
     """
 
     city: CityData
@@ -44,6 +45,8 @@ class Prepared:
     installed_kw: FloatArray
     area: IntArray
     street: TextArray
+    fed_row: IntArray
+    node_at: IntArray
 
     @property
     def size(self) -> int:
@@ -95,6 +98,17 @@ def _sigma(grid: Grid, row_station: IntArray, sigma_connection_kw: float) -> Flo
     return np.where(low, sigma_connection_kw * np.sqrt(np.maximum(below * (1.0 - share), 0.0)), 0.0)
 
 
+def _fed_rows(grid: Grid, city: CityData, rows: tuple[tuple[IntArray, IntArray], ...]) -> IntArray:
+    """Return for every asset of the city (a,) the row from which it has its power. rows: own positions and their rows."""
+    fed = np.full(len(city.assets), ABSENT, np.int64)
+    for text in (city.assets.id, city.assets.fed_by):
+        node = find(grid.nodes.id, text)
+        fed = np.where(node != ABSENT, grid.tree.row[np.maximum(node, 0)], fed)
+    for at, row in rows:
+        fed[at[at >= 0] + city.span.start] = row[at >= 0]
+    return fed
+
+
 def prepare(city: CityData) -> Prepared:
     """Return what every later call is handed. GridError tells what is wrong with the tables."""
     settings: Settings = city.settings
@@ -106,26 +120,33 @@ def prepare(city: CityData) -> Prepared:
     names = dict(zip(city.streets.id.tolist(), city.streets.name.tolist(), strict=True))
     streets = [names.get(street) or street for street in city.assets.street[span].tolist()]
     small = len(grid.nodes.id) <= settings.estimate_nodes_max
+    station_at, meter_at, group_at = _at(city, grid.station_id), _at(city, grid.meter_id), _at(city, grid.groups.id)
+    line_at, attach = _at(city, grid.branches.id[: grid.branches.lines]), attach_rows(grid)
+    below = np.full(len(grid.branches.id), ABSENT, np.int64)
+    below[grid.tree.branch[grid.tree.branch != ABSENT]] = np.flatnonzero(grid.tree.branch != ABSENT)
+    own = ((station_at, station_row), (meter_at, grid.tree.row[grid.meter_node]), (group_at, attach))
     return Prepared(
         city=city,
         grid=grid,
         settings=settings,
         estimator=open_estimator(grid) if small else None,
-        station_at=_at(city, grid.station_id),
-        line_at=_at(city, grid.branches.id[: grid.branches.lines]),
-        group_at=_at(city, grid.groups.id),
-        meter_at=_at(city, grid.meter_id),
+        station_at=station_at,
+        line_at=line_at,
+        group_at=group_at,
+        meter_at=meter_at,
         station_row=station_row,
         row_station=row_station,
         energy_share=_shares(grid, row_station),
         sigma_kw=_sigma(grid, row_station, settings.sigma_connection_kw),
-        attach=attach_rows(grid),
+        attach=attach,
         entry_row=rows,
         entry_group=entry_group,
         entry_kw=entry_kw,
         installed_kw=grid.groups.points_count * grid.groups.p_point_kw,
         area=np.array([areas.get(name, ABSENT) for name in city.assets.area[span].tolist()], dtype=np.int64),
         street=np.array(streets, dtype=np.str_),
+        node_at=np.where(find(city.assets.id, grid.nodes.id) != ABSENT, _at(city, grid.nodes.id), ABSENT),
+        fed_row=_fed_rows(grid, city, (*own, (line_at, below[: grid.branches.lines]))),
     )
 
 
