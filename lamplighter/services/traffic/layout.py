@@ -16,6 +16,7 @@ from lamplighter.terms.columns import AnyArray, BoolArray, FloatArray, IntArray,
 
 MOTOR, CYCLE, FOOT, MIXED, RAIL = 0, 1, 2, 3, 4
 GROUP_KINDS = ("motor", "cycle", "foot", "mixed", "rail")
+TURNS = ("straight", "left", "right", "u_turn", "cross")
 STOP_LINE, NEAR, FAR, EXIT, CALL, COUNT = 0, 1, 2, 3, 4, 5
 ROLES = ("stop_line", "near", "far", "exit", "call", "count")
 
@@ -99,7 +100,7 @@ class Detectors:
 
 @dataclass(frozen=True)
 class Movements:
-    """Links of the signal programmes, (v,): flat group, street and lane left, discharge at full green in veh/s."""
+    """Links of the signal programmes, (v,): flat group, street and lane left, discharge at full green in veh/s; turn, by TURNS."""
 
     box: IntArray
     link: IntArray
@@ -108,6 +109,7 @@ class Movements:
     from_edge: TextArray
     from_lane: IntArray
     to_edge: TextArray
+    turn: IntArray
     saturation_veh_s: FloatArray
 
 
@@ -301,6 +303,7 @@ def _movements(city: CityData, ids: TextArray, groups: Groups) -> Movements:
         from_edge=_texts(table, "from_edge", order),
         from_lane=_ints(table, "from_lane", order),
         to_edge=_texts(table, "to_edge", order),
+        turn=_codes(_texts(table, "turn", order), TURNS),
         saturation_veh_s=_floats(table, "saturation_flow_pcu_h", order) / 3600.0,
     )
 

@@ -110,7 +110,7 @@ def _storage_m(network: Network, lane: int) -> float:
 
 
 @njit(cache=True)
-def _room(network: Network, learned: Discharge, state: State, lane: int, fill_ratio: float) -> tuple[float, float]:
+def _room(network: Network, learned: Discharge, state: State, seen: Seen, lane: int, fill_ratio: float) -> tuple[float, float]:
     """Return how many vehicles a lane can send before a street that it feeds is full, and how many more each second.
 
     Of a street's lanes the fullest counts, unless it is a short one: those who want to be there stand in the way of others.
@@ -119,7 +119,13 @@ def _room(network: Network, learned: Discharge, state: State, lane: int, fill_ra
     for v in range(network.move_offsets[lane], network.move_offsets[lane + 1]):
         e = network.move_exit[v]
         first, last = network.exit_lane_offsets[e], network.exit_lane_offsets[e + 1]
-        if last == first or learned.turn_share[v] <= RARE_SHARE:
+        if learned.turn_share[v] <= RARE_SHARE:
+            continue
+        if len(seen.exit_room_veh) > 0 and seen.exit_room_veh[e] / learned.turn_share[v] < room:
+            room, room_s = seen.exit_room_veh[e] / learned.turn_share[v], 0.0
+            if room > 0.0:
+                room_s = LEAVES_VEH_S / learned.turn_share[v]
+        if last == first:
             continue
         longest_m, free = 0.0, NEVER_VEH
         for i in range(first, last):
@@ -207,7 +213,7 @@ def compose(network: Network, derived: Derived, learned: Discharge, state: State
         lane = lane0 + n
         _arrivals(network, derived, learned, state, work, (lane, n, horizon, second, row), settings.send_ratio)
         work.weight[n], work.store_veh[n] = network.lane_persons[lane], _store(network, lane, settings.store_ratio)
-        work.room_veh[n], work.room_veh_s[n] = _room(network, learned, state, lane, settings.fill_ratio)
+        work.room_veh[n], work.room_veh_s[n] = _room(network, learned, state, seen, lane, settings.fill_ratio)
         for m in range(stages):
             work.rate_veh_s[m, n] = learned.rate_veh_s[first + m, n]
     feet = network.foot_offsets[box + 1] - network.foot_offsets[box]

@@ -87,7 +87,8 @@ class Seen(NamedTuple):
     seconds since the running stage turned green, 0 while changing. change_left_s (b): seconds until the green that is being
     changed to, else 0. movement_green (v): RED, GIVES_WAY or GREEN as shown now; movement_red_s (v): seconds since it was
     last not RED, else 0. foot_waiting_persons (f): persons behind the calls that stand, foot_due_s (f): seconds until they
-    are there (0 where they stand already); foot_red_s (f): seconds since the row's green ended, else 0.
+    are there (0 where they stand already); foot_red_s (f): seconds since the row's green ended, else 0. exit_room_veh (e): what
+    each street entered still takes, as seen right behind the signal; empty where nothing is seen there.
     """
 
     cell_veh: FloatArray
@@ -106,6 +107,7 @@ class Seen(NamedTuple):
     foot_waiting_persons: FloatArray
     foot_due_s: FloatArray
     foot_red_s: FloatArray
+    exit_room_veh: FloatArray = NO_OWN
 
 
 class Choice(NamedTuple):
