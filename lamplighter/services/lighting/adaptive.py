@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from lamplighter.services.lighting import downlink, required
+from lamplighter.services.lighting import downlink, outage, required
 from lamplighter.services.lighting.downlink import Spent
 from lamplighter.services.lighting.flows.estimate import estimate
 from lamplighter.services.lighting.layout import Layout, calendar_lower, calendar_output, day_kind, own_lower, quarter, quiet
@@ -17,6 +17,7 @@ from lamplighter.services.lighting.photometry.luminaires import GEAR_W
 from lamplighter.services.lighting.required import Need, counted
 from lamplighter.services.lighting.sun import elevation_deg
 from lamplighter.services.lighting.terms import (
+    BESIDE_DARK,
     BOUNDARY_S,
     CADENCE_S,
     CELL_LAMPS_MIN,
@@ -238,6 +239,7 @@ def decide(snapshot: Snapshot, memory: Memory, layout: Layout) -> tuple[tuple[Pr
     still = np.where(fresh & (flow == memory.flow_veh_h), memory.still + 1, 0)
     stuck = fresh & (still >= STUCK_AFTER)
     found = estimate(flow, fresh & ~stuck, layout.sites)
+    near = outage.beside(snapshot, layout)
     growth = float(layout.timetables.growth_ratio[day_kind(now_s, layout.local), quarter(now_s, layout.local)])
     move = required.surroundings(snapshot, layout)
     needed = required.need(required.likely_most(found, growth, layout), found, move, now_s, layout)
@@ -246,6 +248,7 @@ def decide(snapshot: Snapshot, memory: Memory, layout: Layout) -> tuple[tuple[Pr
     unusual = timed and required.unusual(plain, now_s, layout)
     if unusual:
         needed, plain = required.without_estimates(needed, layout), required.without_estimates(plain, layout)
+    needed, plain = outage.raised(needed, near), outage.raised(plain, near)
     layout = replace(layout, relax_most=_furthest(needed, now_s, layout))
     allowed = cell_steps(needed.given, layout)
     step: IntArray = np.minimum(allowed, np.maximum(memory.step, np.minimum(allowed, memory.allowed)))
@@ -261,7 +264,8 @@ def decide(snapshot: Snapshot, memory: Memory, layout: Layout) -> tuple[tuple[Pr
         # The interlock believes every counter that speaks, also those that the decider takes to be stuck.
         seen = estimate(flow, fresh, layout.sites)
         surely = required.need(required.surely(seen, layout), seen, move, now_s, layout)
-        most = cell_steps(required.without_estimates(surely, layout).given if unusual else surely.given, layout)
+        surely = outage.raised(required.without_estimates(surely, layout) if unusual else surely, near)
+        most = cell_steps(surely.given, layout)
         by_calendar = np.bincount(layout.segments.cell, weights=~wanted.by_calendar, minlength=len(step)) == 0
         step = np.where(brighter & by_calendar, most, np.minimum(step, most)).astype(np.int64)
         wanted = _wanted(snapshot, needed, step, layout)
@@ -271,5 +275,5 @@ def decide(snapshot: Snapshot, memory: Memory, layout: Layout) -> tuple[tuple[Pr
     if len(rows) == 0:
         return (), remembered
     table = _table(wanted.target_share, rows, LEASE_S, snapshot, layout)
-    because = _because(needed, step, quiet(now_s, layout), layout)[rows]
+    because = np.where(near, BESIDE_DARK, _because(needed, step, quiet(now_s, layout), layout))[rows]
     return (replace(table, because=because, cites=_cites(rows, needed, snapshot, layout)),), remembered

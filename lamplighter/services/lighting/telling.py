@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from lamplighter.services.lighting import required
+from lamplighter.services.lighting import outage, required
 from lamplighter.services.lighting.layout import Layout, calendar_output
 from lamplighter.services.lighting.obtrusive.facades import BEYOND_EDGE_M
 from lamplighter.services.lighting.photometry import classes
@@ -158,7 +158,23 @@ def _upkeep(asset: int, snapshot: Snapshot, layout: Layout) -> list[str]:
 
 def explain(snapshot: Snapshot, layout: Layout, asset: int) -> Sequence[str]:
     """Return why an asset (city position) of the service does what it does."""
-    return [*_explained(snapshot, layout, asset), *_upkeep(asset, snapshot, layout)]
+    dark = _without_power(snapshot, layout, asset)
+    return [*dark, *_explained(snapshot, layout, asset), *([] if dark else _upkeep(asset, snapshot, layout))]
+
+
+def _without_power(snapshot: Snapshot, layout: Layout, asset: int) -> list[str]:
+    """Say whether the grid believes the cabinet of an asset to be dark; nothing where it does not."""
+    segment = _segment_of(asset - layout.start, layout)
+    cabinet = np.flatnonzero(layout.cabinet_asset == asset)
+    if segment is not None:
+        cabinet = layout.segments.cabinet[[segment]]
+    if not len(cabinet) or not outage.dark_cabinets(snapshot, layout)[cabinet[0]]:
+        near = segment is not None and bool(outage.beside(snapshot, layout)[segment])
+        return ["Streets beside it are without power, so it keeps the light it was designed for."] if near else []
+    lamps = int(layout.segments.lamps[layout.segments.cabinet == cabinet[0]].sum())
+    name = layout.asset_id[int(layout.cabinet_asset[cabinet[0]]) - layout.start]
+    told = f"The grid tells that {name} has no power: one outage, which takes {lamps} lamps with it."
+    return [f"{told} No lamp here is to be mended for it."]
 
 
 def _explained(snapshot: Snapshot, layout: Layout, asset: int) -> Sequence[str]:

@@ -80,7 +80,7 @@ ACTIONS = (
     ),
 )
 
-TRAFFIC, DESIGN, CLOCK, QUIET, HELD, TIMETABLE = range(6)
+TRAFFIC, DESIGN, CLOCK, QUIET, HELD, TIMETABLE, BESIDE_DARK = range(7)
 REASONS = (
     "the class that the counted traffic needs now",
     "the design class: no count to rely on, or traffic as busy as it was designed for",
@@ -88,6 +88,7 @@ REASONS = (
     "the class of a path in the quiet hours of the night",
     "brighter than its own class, because its cell keeps one step",
     "the class of its timetable: no count to rely on",
+    "the design class: streets beside it are without power",
 )
 
 _SEGMENT = ColumnSpec("segment", "text", "the segment", refers_to="segments.id")
