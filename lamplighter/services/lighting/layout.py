@@ -21,7 +21,7 @@ class Segments:
     design: class code; volume_weight: in the design class; by_traffic: follows counted traffic, else the clock;
     bound_share (s, t): shares of the largest flow where the weight of volume changes; bound_relax (s, t + 1): classes below
     design in each interval between them; figures (s, 7): luminance, uniformity, lengthwise uniformity, glare, edge ratio, average
-    and least illuminance at full output; facade_lx (s,): most light on a wall beside the road at full output, new.
+    and least illuminance at full output; facade_lx (s,): most light on a wall beside the road at full output, new; length_m (s,).
     """
 
     asset: IntArray
@@ -41,6 +41,7 @@ class Segments:
     lamps: IntArray
     figures: FigureTable
     facade_lx: FloatArray
+    length_m: FloatArray
 
 
 @dataclass(frozen=True)

@@ -9,13 +9,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from lamplighter.services.lighting import required
+from lamplighter.services.lighting import outage, required
 from lamplighter.services.lighting.flows.estimate import estimate
 from lamplighter.services.lighting.layout import Layout
 from lamplighter.services.lighting.photometry import classes
 from lamplighter.services.lighting.plan import AVERAGE, least_output, shaped
 from lamplighter.services.lighting.sun import elevation_deg
-from lamplighter.services.lighting.terms import BELOW, CADENCE_S, ENERGY, LEVEL_STEP, OVER
+from lamplighter.services.lighting.terms import BELOW, CADENCE_S, ENERGY, LEVEL_STEP, OVER, UNLIT
 from lamplighter.terms.columns import BoolArray, FloatArray, IntArray
 from lamplighter.terms.outcome import OutcomeRows
 from lamplighter.terms.snapshot import Snapshot
@@ -68,6 +68,8 @@ def compute(snapshot: Snapshot, state: Clock | None, layout: Layout) -> tuple[Ou
         below, over = _short(dimming_level, classes.lowered(segments.design, needed.relax), layout)
         for code, mask in ((BELOW, below & told), (OVER, over & told)):
             sums.append((code, np.bincount(segments.area, weights=mask, minlength=areas).astype(np.float64) * passed_s / 60.0))
+        unlit = outage.dark_cabinets(snapshot, layout)[segments.cabinet] * segments.length_m / 1000.0
+        sums.append((UNLIT, np.bincount(segments.area, weights=unlit, minlength=areas).astype(np.float64) * passed_s / 3600.0))
     value: FloatArray = np.concatenate([column for _, column in sums])
     outcome = np.concatenate([np.full(areas, code, dtype=np.int64) for code, _ in sums])
     area = np.tile(np.arange(areas, dtype=np.int64), len(sums))

@@ -208,6 +208,7 @@ def _segments(
         lamps=table["luminaires"],
         figures=figures,
         facade_lx=facade[field] * flux_klm,
+        length_m=np.asarray(table["length_m"], dtype=np.float64),
     )
 
 

@@ -198,7 +198,7 @@ STEADY = TableSpec(
 )
 TABLES = (CELLS, CABINETS, SEGMENTS, SEGMENT_STREETS, LUMINAIRES, TIMETABLE_ROWS, LIVE, GROWTH, STEADY)
 
-ENERGY, BELOW, OVER = range(3)
+ENERGY, BELOW, OVER, UNLIT = range(4)
 OUTCOMES = (
     Outcome("lighting_energy_kwh", "sum", "lower", "energy that the street lights drew", chart=True),
     Outcome(
@@ -210,6 +210,13 @@ OUTCOMES = (
     ),
     Outcome(
         "minutes_over_lit_min", "sum", "lower", "minutes, summed over paths, with more than 1.5 times the light of the class"
+    ),
+    Outcome(
+        "dark_street_km_h",
+        "sum",
+        "lower",
+        "kilometres of lit streets on which no lamp burned while it was dark, times hours. Measured: streets of cabinets that the "
+        "grid believes to be without power",
     ),
 )
 

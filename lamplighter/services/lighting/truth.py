@@ -17,7 +17,7 @@ from lamplighter.services.lighting.photometry import classes, field, luminaires,
 from lamplighter.services.lighting.photometry.field import RoadField
 from lamplighter.services.lighting.plan import AVERAGE, EDGE, GLARE, LEAST, LENGTHWISE, LUMINANCE, UNIFORMITY
 from lamplighter.services.lighting.prepared import UNIT_LM, distinct_fields
-from lamplighter.services.lighting.terms import BELOW, ENERGY, OVER, STEPS
+from lamplighter.services.lighting.terms import BELOW, ENERGY, OVER, STEPS, UNLIT
 from lamplighter.terms.city import CityData
 from lamplighter.terms.columns import BoolArray, FloatArray, IntArray
 from lamplighter.terms.outcome import OutcomeRows
@@ -28,13 +28,15 @@ SLACK = 1e-6
 @dataclass(frozen=True)
 class Account:
     """The books of a quarter-hour. figures (s, 7): the worst field of each segment with its dead lamps, at full output;
-    energy_wh (areas,); below, over (s, STEPS): minutes in which the class of each step was missed, or passed by 1.5."""
+    energy_wh (areas,); below, over (s, STEPS): minutes in which the class of each step was missed, or passed by 1.5;
+    unlit_km_h (areas,): streets without light."""
 
     roads: tuple[tuple[RoadField, str, str], ...]
     figures: FigureTable
     energy_wh: FloatArray
     below_min: FloatArray
     over_min: FloatArray
+    unlit_km_h: FloatArray
 
 
 def open_account(city: CityData, layout: Layout) -> Account:
@@ -42,7 +44,7 @@ def open_account(city: CityData, layout: Layout) -> Account:
     roads, _ = distinct_fields(city.tables["segments"])
     count = len(layout.segments.design)
     zero = np.zeros((count, STEPS))
-    return Account(tuple(roads), layout.segments.figures, np.zeros(len(city.areas)), zero, zero)
+    return Account(tuple(roads), layout.segments.figures, np.zeros(len(city.areas)), zero, zero, np.zeros(len(city.areas)))
 
 
 def _lamp_output(road: RoadField, alive: BoolArray, place: int) -> FloatArray:
@@ -111,7 +113,9 @@ def minute(account: Account, dimming_level: FloatArray, dark: bool, drawn_w: Flo
         kind = classes.lowered(segments.design, np.full(len(dimming_level), k))
         below[:, k] += _misses(account.figures, dimming_level, kind)
         over[:, k] += account.figures[:, AVERAGE] * dimming_level > classes.ILLUMINANCE_MAX_LX[kind] * (1 + SLACK)
-    return replace(account, energy_wh=energy, below_min=below, over_min=over)
+    unlit_km = np.where(dimming_level <= 0.0, segments.length_m / 1000.0, 0.0)
+    unlit = account.unlit_km_h + np.bincount(segments.area, weights=unlit_km, minlength=len(energy)) / 60.0
+    return replace(account, energy_wh=energy, below_min=below, over_min=over, unlit_km_h=unlit)
 
 
 @dataclass(frozen=True)
@@ -150,9 +154,10 @@ def close_quarter(account: Account, now_s: float, passed: Passed, layout: Layout
     area, count = layout.segments.area, len(account.energy_wh)
     below = np.bincount(area, weights=account.below_min[rows, relax], minlength=count).astype(np.float64)
     over = np.bincount(area, weights=account.over_min[rows, relax], minlength=count).astype(np.float64)
-    made = rows_of(((ENERGY, account.energy_wh / 1000.0), (BELOW, below), (OVER, over)))
+    made = rows_of(((ENERGY, account.energy_wh / 1000.0), (BELOW, below), (OVER, over), (UNLIT, account.unlit_km_h)))
     zero = np.zeros_like(account.below_min)
-    return replace(account, energy_wh=np.zeros(count), below_min=zero, over_min=zero), made
+    nothing = np.zeros(count)
+    return replace(account, energy_wh=nothing, below_min=zero, over_min=zero, unlit_km_h=nothing), made
 
 
 def rows_of(sums: Sequence[tuple[int, FloatArray]]) -> OutcomeRows:

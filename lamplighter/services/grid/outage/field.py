@@ -84,7 +84,8 @@ class Switchgear:
             self._to[top] = False
         self.live = self._reached()
         homes = float(self._grid.nodes.connections_count[before & ~self.live].sum())
-        return f"{name} has failed; the protection of {self._grid.branches.id[top]} has tripped and {homes:.0f} connections are dark."
+        tripped = self._grid.branches.id[top]
+        return f"{name} has failed; the protection of {tripped} has tripped and {homes:.0f} connections are dark."
 
     def switch(self, name: str, closed: bool) -> str:
         """Open or close a branch at both ends. What would put voltage on a failed branch trips again at once."""

@@ -50,10 +50,12 @@ def test_a_cut_cable_takes_all_behind_its_protection_and_switching_brings_it_bac
     """Cut, isolate, close the breaker: the part before the fault returns; closing onto the fault trips again."""
     grid = prepare(small_city()).grid
     gear = Switchgear(grid)
-    assert gear.live.all() and not gear.touched
+    assert gear.live.all()
+    assert not gear.touched
     rings = [str(name) for name in grid.branches.id if str(name).startswith("R1.")]
     said = gear.cut(rings[1])
-    assert rings[0] in said and "dark" in said
+    assert rings[0] in said
+    assert "dark" in said
     dark = ~gear.live
     assert dark.sum() > 0
     assert "tripped again" in gear.switch(rings[0], True)
@@ -62,7 +64,8 @@ def test_a_cut_cable_takes_all_behind_its_protection_and_switching_brings_it_bac
     gear.switch(rings[0], True)
     assert 0 < (~gear.live).sum() < dark.sum()
     gear.restore()
-    assert gear.live.all() and not gear.touched
+    assert gear.live.all()
+    assert not gear.touched
     with pytest.raises(ValueError, match="allowed is a cable or station"):
         gear.cut("nothing")
 
@@ -94,7 +97,8 @@ def test_what_is_dark_is_believed_dark_and_nothing_else(low: bool) -> None:
     run.field.inject("mend", {})
     run.minutes(2)
     told = believe(run.tick.snapshot, prepared)[ENERGISED]
-    assert (told.value[at] == 1.0).all() and told.present[at].all()
+    assert (told.value[at] == 1.0).all()
+    assert told.present[at].all()
 
 
 def test_hours_without_power_are_counted_in_the_field_and_from_meters() -> None:

@@ -36,8 +36,8 @@ def evening(small: Small, arm: str) -> dict[str, float]:
     run = loop.open_run(SERVICE, small.city, arm == "adaptive")
     counting = counters_of(small)
     field = open_simulator(SimulationStart(small.city, 1, EVENING_S, 0.0))
-    sums, mean, refused = np.zeros(3), [], 0
-    measured = np.zeros(3)
+    sums, mean, refused = np.zeros(len(SERVICE.outcome_names)), [], 0
+    measured = np.zeros(len(SERVICE.outcome_names))
     messages: tuple = ()
     for minute in range(61):
         now_s = EVENING_S + 60.0 * minute
