@@ -16,7 +16,7 @@ from lamplighter.terms.asset import Assets
 from lamplighter.terms.city import Place, Streets
 from lamplighter.terms.outcome import Outcome
 from lamplighter.terms.service import Layer
-from tests.web_wishes import Asked, ScriptedDesk, Wished
+from tests.web_wishes import CLEAR, INQUIRY, WATCH, Asked, ScriptedAnswers, ScriptedDesk, Wished, box_of
 
 BEGIN_S = 1768316400.0  # 2026-01-13 16:00 Europe/Berlin
 LON0, LAT0 = 13.5097, 52.4144
@@ -187,7 +187,17 @@ def scene_of(streets: Streets, lamps: int, simulated: bool = True, title: str = 
         ServiceAbout(
             "lighting", "Street lights", "Gives each street the light its class needs.", LIGHTING_LAYERS, LIGHTING_OUTCOMES, {}
         ),
-        ServiceAbout("traffic", "Traffic signals", "Gives green where most wait.", TRAFFIC_LAYERS, TRAFFIC_OUTCOMES, {}),
+        ServiceAbout(
+            "traffic",
+            "Traffic signals",
+            "Gives green where most wait.",
+            TRAFFIC_LAYERS,
+            TRAFFIC_OUTCOMES,
+            {},
+            (CLEAR,),
+            INQUIRY,
+            WATCH,
+        ),
     )
     areas = tuple(sorted(set(streets.area.tolist())))
     place = Place(float(streets.shape_lon_deg.min()), float(streets.shape_lat_deg.min()), "Europe/Berlin")
@@ -200,11 +210,11 @@ def _nearest(lon: Any, lat: Any, i: int) -> int:
     return int(np.argmin(d))
 
 
-class Scripted:
+class Scripted(ScriptedAnswers):
     """An engine that plays: the clock runs with the wall's, values follow from the clock alone."""
 
     def __init__(self, scene: Scene, running: bool = True, ahead_s: float = 5400.0, moving: int = 400) -> None:
-        self._scene = scene
+        super().__init__(scene)
         self._lock = threading.Lock()
         self._base_s, self._since = scene.begin_s + ahead_s, time.monotonic()
         self._running, self._speed = running, 20.0
@@ -296,8 +306,9 @@ class Scripted:
         street = str(assets.street[at])
         name = str(self._scene.streets.name[np.flatnonzero(self._scene.streets.id == street)[0]])
         return Explanation(
-            asset_id, kind, str(assets.service[at]), name or street, str(assets.area[at]), str(assets.fed_by[at]), says, values
-        )
+            asset_id, kind, str(assets.service[at]), name or street, str(assets.area[at]), str(assets.fed_by[at]), says, values,
+            box_of(asset_id),
+        )  # fmt: skip
 
     def view(self) -> View:
         with self._lock:

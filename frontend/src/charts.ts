@@ -48,7 +48,7 @@ export class Card {
     this.element = make(
       "article",
       { class: "card", "aria-label": service.title },
-      make("header", {}, make("h3", { title: service.doc }, service.title), make("div", { class: "switch", role: "group", "aria-label": `Who decides: ${service.title}` }, this.buttons.adaptive, this.buttons.baseline)),
+      make("header", {}, make("h3", { title: service.doc }, service.title), make("div", { class: "switch room-only", role: "group", "aria-label": `Who decides: ${service.title}` }, this.buttons.adaptive, this.buttons.baseline)),
       make("div", { class: "outcome" }, this.select, this.gain),
       make("div", { class: "totals" }, make("div", {}, make("span", { class: "mute" }, "with"), this.withValue), make("div", {}, make("span", { class: "mute" }, "without"), this.withoutValue), this.caption),
       this.holder,

@@ -28,11 +28,13 @@ export class Clock {
   private readonly time: Intl.DateTimeFormat;
   private readonly short: Intl.DateTimeFormat;
   private readonly day: Intl.DateTimeFormat;
+  private readonly stamp: Intl.DateTimeFormat;
 
   constructor(zone: string) {
     const options = { timeZone: zone, hour: "2-digit", minute: "2-digit", hourCycle: "h23" } as const;
     this.time = new Intl.DateTimeFormat("en-GB", { ...options, second: "2-digit" });
     this.short = new Intl.DateTimeFormat("en-GB", options);
+    this.stamp = new Intl.DateTimeFormat("sv-SE", { timeZone: zone, dateStyle: "short", timeStyle: "short" });
     this.day = new Intl.DateTimeFormat("en-GB", { timeZone: zone, weekday: "short", day: "numeric", month: "short", year: "numeric" });
   }
 
@@ -46,6 +48,12 @@ export class Clock {
 
   date(at: number): string {
     return this.day.format(at * 1000);
+  }
+
+  /** Day and time as the fields of a form hold them: 2026-01-13 and 17:42. */
+  moment(at: number): [day: string, time: string] {
+    const [day = "", time = ""] = this.stamp.format(at * 1000).split(" ");
+    return [day, time];
   }
 }
 

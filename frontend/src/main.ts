@@ -2,6 +2,7 @@
 /** The page: one scene that does not change, one stream that does, and everybody who shows them. */
 import "./style.css";
 import { about } from "./about";
+import { Asking } from "./asking";
 import { Card } from "./charts";
 import { City, type Named } from "./city";
 import { find, make, say } from "./dom";
@@ -10,9 +11,10 @@ import { Legend } from "./legend";
 import { Lines } from "./lines";
 import type { CityMap } from "./map";
 import { codeNames, DAY, NIGHT, type Theme } from "./palette";
+import { desk, Room } from "./room";
 import { Search } from "./search";
 import { Table } from "./table";
-import type { Live, Scene } from "./types";
+import type { Desk, Live, Scene } from "./types";
 import { WhyPanel } from "./why";
 import { ask, listen } from "./wire";
 
@@ -116,10 +118,12 @@ class Page {
   private readonly why: WhyPanel;
   private readonly controls: Controls;
   private readonly lines: Lines;
+  private readonly room: Room | null;
   private map: CityMap | null = null;
   private live: Live | null = null;
 
-  constructor(scene: Scene) {
+  constructor(scene: Scene, found: Desk | null) {
+    document.body.dataset.plane = found ? "room" : "public";
     this.city = new City(scene);
     const clock = new Clock(scene.timezone);
     document.title = `lamplighter · ${scene.title}`;
@@ -135,7 +139,9 @@ class Page {
     this.controls = new Controls(clock);
     this.cards = new Map(scene.services.map((service) => [service.name, new Card(service, scene, clock, tell)]));
     find("cards").append(...[...this.cards.values()].map((card) => card.element));
-    this.why = new WhyPanel(this.city, (asset) => this.map?.pick(asset));
+    this.room = found && new Room(found, scene, clock, (asset) => pick(asset), tell);
+    const asking = new Asking(clock, this.room, () => this.live?.now_s ?? scene.begin_s, tell);
+    this.why = new WhyPanel(this.city, asking, this.room, (asset) => this.map?.pick(asset));
     const pick = (asset: string): void => void this.why.show(asset);
     this.lines = new Lines(clock, new Map(scene.services.map((one) => [one.name, one.title])), pick);
     this.table = new Table(find("table"), this.city, pick);
@@ -208,6 +214,7 @@ class Page {
   private show(live: Live): void {
     this.live = live;
     this.controls.show(live);
+    this.room?.show(live);
     for (const state of live.services) this.cards.get(state.name)?.stand(state);
     this.table.show(live);
     this.map?.show(live);
@@ -267,9 +274,9 @@ async function begin(): Promise<void> {
   document.documentElement.dataset.theme = theme.night ? "night" : "day";
   say(find("theme"), theme.night ? "Day colours" : "Night colours");
   try {
-    const answer = await fetch("/api/scene");
+    const [answer, found] = await Promise.all([fetch("/api/scene"), desk()]);
     if (!answer.ok) throw new Error(`the server answered ${answer.status}`);
-    const page = new Page((await answer.json()) as Scene);
+    const page = new Page((await answer.json()) as Scene, found);
     page.start();
     await page.draw();
   } catch (fault) {

@@ -67,6 +67,7 @@ export interface Service {
   layers: Layer[];
   outcomes: Outcome[];
   lines: Lines;
+  inquiry: Inquiry | null;
 }
 
 export interface Scene {
@@ -152,4 +153,59 @@ export interface Why {
   fed_by: string;
   sentences: string[];
   values: { quantity: string; value: number; unit: string; age_s: number }[];
+  box: string;
+}
+
+/** A question that anybody may put about a box. */
+export interface Inquiry {
+  title: string;
+  doc: string;
+}
+
+export interface Letter {
+  paragraph: string;
+  verdict: string;
+  parts: string[];
+}
+
+export interface Box {
+  asset: string;
+  service: string;
+  street: string;
+  area: string;
+}
+
+export interface Desk {
+  boxes: Box[];
+  reasons: string[];
+  requests: { service: string; action: string; title: string }[];
+  watched: { service: string; title: string; doc: string }[];
+}
+
+export interface Offer {
+  service: string;
+  asset: string;
+  action: string;
+  title: string;
+  doc: string;
+  durations_s: number[];
+  choices: { words: string; values: Record<string, number> }[];
+}
+
+export interface Wish {
+  number: number;
+  service: string;
+  action: string;
+  reason: string;
+  until_s: number;
+  ended: boolean;
+  boxes: { asset: string; state: string; text: string }[];
+}
+
+export interface Found {
+  service: string;
+  asset: string;
+  begin_s: number;
+  end_s: number;
+  text: string;
 }

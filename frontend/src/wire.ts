@@ -101,3 +101,11 @@ export async function ask(what: string, data: unknown = {}): Promise<string> {
   if (!answer.ok) throw new Error(said.detail ?? `the server answered ${answer.status}`);
   return said.done ?? "done";
 }
+
+/** Look at something of the operators' room. Throws with the server's own words, also where this is no place for operators. */
+export async function look<T>(what: string): Promise<T> {
+  const answer = await fetch(`/api/control/${what}`, { headers: { "Content-Type": "application/json" } });
+  const said = (await answer.json()) as T & { detail?: string };
+  if (!answer.ok) throw new Error(said.detail ?? `the server answered ${answer.status}`);
+  return said;
+}

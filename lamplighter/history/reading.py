@@ -4,14 +4,16 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, Protocol, cast
 
 import duckdb
 import numpy as np
 
-from lamplighter.history.store import FILE_NAME
+from lamplighter.history.store import FILE_NAME, History
 from lamplighter.history.tables import TABLES
 from lamplighter.terms.columns import AnyArray
+
+WINDOW_MAX_S = 86400.0  # no window of the record is longer
 
 
 @dataclass(frozen=True)
@@ -74,3 +76,47 @@ def spanned(folder: Path, table: str) -> tuple[int, int] | None:
     if not len(found["window_start_s"]):
         return None
     return int(found["window_start_s"].min()), int((found["window_start_s"] + found["window_s"]).max())
+
+
+class Reader(Protocol):
+    """The record as whoever asks for an account sees it."""
+
+    def rows(self, table: str, begin_s: float, end_s: float) -> Found:
+        """Return the rows of a windowed table whose windows overlap [begin_s, end_s), in the order of writing."""
+        ...
+
+    def span(self, table: str) -> tuple[int, int] | None:
+        """Return when the first recorded window begins and the last one ends; None where nothing is recorded."""
+        ...
+
+
+@dataclass(frozen=True)
+class OnDisk:
+    """The record in a folder (`history`), whoever writes it."""
+
+    folder: Path
+
+    def rows(self, table: str, begin_s: float, end_s: float) -> Found:
+        """Return the rows of a windowed table whose windows overlap [begin_s, end_s), in the order of writing."""
+        return read_rows(self.folder, table, begin_s, end_s)
+
+    def span(self, table: str) -> tuple[int, int] | None:
+        """Return when the first recorded window begins and the last one ends; None where nothing is recorded."""
+        return spanned(self.folder, table)
+
+
+@dataclass(frozen=True)
+class Running:
+    """The record that this process writes, to the last window that was closed."""
+
+    history: History
+
+    def rows(self, table: str, begin_s: float, end_s: float) -> Found:
+        """Return the rows of a windowed table whose windows overlap [begin_s, end_s), by their windows' beginnings."""
+        found = self.history.read(table, begin_s - WINDOW_MAX_S, end_s)
+        kept = found["window_start_s"] + found["window_s"] > begin_s
+        return Found({name: column[kept] for name, column in found.items()}, False)
+
+    def span(self, table: str) -> tuple[int, int] | None:
+        """Return when the first recorded window begins and the last one ends; None where nothing is recorded."""
+        return self.history.span(table)

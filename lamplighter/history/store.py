@@ -115,6 +115,17 @@ class History:
 
         return self._writer.do(job)
 
+    def span(self, table: str) -> tuple[int, int] | None:
+        """Return when the first window of a windowed table begins and the last one ends; None where it is empty."""
+
+        def job(connection: duckdb.DuckDBPyConnection) -> tuple[int, int] | None:
+            row = connection.execute(f"SELECT min(window_start_s), max(window_start_s + window_s) FROM {table}").fetchone()
+            return None if row is None or row[0] is None else (int(row[0]), int(row[1]))
+
+        if table not in TABLES or not TABLES[table].windowed:
+            raise KeyError(f"the record has no table {table!r} of windows")
+        return self._writer.do(job)
+
     def seal(self, until_s: float) -> list[Path]:
         """Write Parquet files of the hours that ended by `until_s`, and return those that are new or renewed.
 

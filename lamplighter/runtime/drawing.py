@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from lamplighter.runtime.asking import box_of
 from lamplighter.runtime.loop import ServiceRun, Tick
 from lamplighter.runtime.view import Explanation, LayerValues, ServiceAbout
 from lamplighter.terms.columns import AnyArray
@@ -16,9 +17,8 @@ VALUES_SHOWN_MAX = 24
 def about(run: ServiceRun) -> ServiceAbout:
     """Return what does not change of one service."""
     lines: Mapping[str, AnyArray] = run.service.lines(run.prepared) if run.service.lines is not None else {}
-    return ServiceAbout(
-        run.service.name, run.service.title, run.service.doc, run.service.layers, run.service.outcome_names, lines
-    )
+    one = run.service
+    return ServiceAbout(one.name, one.title, one.doc, one.layers, one.outcome_names, lines, one.requests, one.inquiry, one.watch)
 
 
 def derived(run: ServiceRun, done: Tick | None) -> Mapping[str, Column]:
@@ -62,7 +62,7 @@ def explained(asset_id: str, runs: Sequence[ServiceRun], ticks: Mapping[str, Tic
         if not len(found):
             continue
         place = int(found[0]) + run.city.span.start
-        done = ticks.get(run.service.name)
+        done, box = ticks.get(run.service.name), box_of(run, place)
         sentences = tuple(run.service.explain(done.snapshot, run.prepared, place)) if done is not None else ()
         return Explanation(
             asset=asset_id,
@@ -73,6 +73,7 @@ def explained(asset_id: str, runs: Sequence[ServiceRun], ticks: Mapping[str, Tic
             fed_by=str(assets.fed_by[place]),
             sentences=sentences or ("The city has not told anything about it yet.",),
             values=_values(run, int(found[0]), done),
+            box="" if box is None else str(assets.id[box]),
         )
     raise KeyError(f"no asset {asset_id!r} in this city")
 

@@ -10,6 +10,7 @@ import numpy as np
 
 from lamplighter.evidence.totals import OutcomeTotals
 from lamplighter.history import History, RollUp, by_area
+from lamplighter.history.reading import Reader, Running
 from lamplighter.history.tables import LOW_COUNT, TEXT_MAX, RowsRefusedError
 from lamplighter.ledger import (
     Commitment,
@@ -84,6 +85,10 @@ class Recorder:
             s.name: RollUp(_vocabulary(s, services, first.vocabulary), (s.name,) * len(first.vocabulary), groups, WINDOW_S)
             for s in services
         }
+
+    def reader(self) -> Reader:
+        """Return the record for reading, with what was written until now."""
+        return Running(self._history)
 
     def run_started(self, scene: Scene, plan: RunPlan) -> None:
         """Note which run this is, in the record and in the ledger."""

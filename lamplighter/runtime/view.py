@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
+from lamplighter.terms.asking import Choice, Inquiry, Letter, Request, Watch
 from lamplighter.terms.asset import Assets
 from lamplighter.terms.city import Place, Streets
 from lamplighter.terms.columns import AnyArray, FloatArray, IntArray
@@ -25,6 +26,9 @@ class ServiceAbout:
     layers: tuple[Layer, ...]
     outcomes: tuple[Outcome, ...]
     lines: Mapping[str, AnyArray]
+    requests: tuple[Request, ...] = ()
+    inquiry: Inquiry | None = None
+    watch: Watch | None = None
 
 
 @dataclass(frozen=True)
@@ -125,6 +129,7 @@ class Explanation:
     fed_by: str
     sentences: tuple[str, ...]
     values: tuple[tuple[str, float, str, float], ...]  # (quantity, value, unit, age_s)
+    box: str = ""  # the asset that steers it, of which operators may ask something; empty where there is none
 
 
 Reason = Literal["ambulance", "fire", "police", "event", "fault", "works", "exercise"]
@@ -160,6 +165,40 @@ class Wished:
     until_s: float
     ended: bool
     boxes: tuple[BoxAnswer, ...]
+
+
+@dataclass(frozen=True)
+class Box:
+    """One box of which something may be asked, by its id, with the name of its street."""
+
+    asset: str
+    service: str
+    street: str
+    area: str
+
+
+@dataclass(frozen=True)
+class Offer:
+    """What an operator may ask of one box: an action, what can be chosen there, and for how long."""
+
+    service: str
+    asset: str
+    action: str
+    title: str
+    doc: str
+    durations_s: tuple[float, ...]
+    choices: tuple[Choice, ...]
+
+
+@dataclass(frozen=True)
+class Found:
+    """What stands out at one box over a while that has ended, in a sentence."""
+
+    service: str
+    asset: str
+    begin_s: float
+    end_s: float
+    text: str
 
 
 class Engine(Protocol):
@@ -208,4 +247,21 @@ class Engine(Protocol):
 
     def wishes(self) -> tuple[Wished, ...]:
         """Return the wishes that stand and those that ended lately, oldest first."""
+        ...
+
+    def boxes(self) -> tuple[Box, ...]:
+        """Return the boxes of which operators may ask something."""
+        ...
+
+    def offers(self, asset_id: str) -> tuple[Offer, ...]:
+        """Return what an operator may ask of the box that an asset hangs on; KeyError where there is no such asset."""
+        ...
+
+    def account(self, asset_id: str, at: str, part: str) -> Letter:
+        """Return what was at a box at a moment, from the record. It waits for the disk. KeyError where the city has no such
+        asset or no account of it, ValueError where the question cannot be understood."""
+        ...
+
+    def found(self) -> tuple[Found, ...]:
+        """Return what stands out in the running city, for its operators."""
         ...

@@ -1,19 +1,23 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the page knows, for programs too: the scene, its JSON twin, why an asset does what it does, files to take away."""
 
-from litestar import Response, get
+from typing import Any
+
+from litestar import Request, Response, get
 from litestar.di import NamedDependency
-from litestar.exceptions import NotFoundException, PermissionDeniedException
+from litestar.exceptions import ClientException, NotFoundException, PermissionDeniedException
 from litestar.params import FromPath
 
 from lamplighter.runtime.view import Explanation
+from lamplighter.terms.asking import Letter
 from lamplighter.terms.simulation import Simulated
-from lamplighter.web import download
+from lamplighter.web import download, guard
 from lamplighter.web.broadcast import Broadcast
 from lamplighter.web.scenery import scene_json
 from lamplighter.web.twin_json import ViewTwin, Why, twin_of, why_of
 
 City = NamedDependency[Broadcast]
+AT_MAX, PART_MAX = 40, 200
 
 
 @get("/api/scene", media_type="application/json", sync_to_thread=False)
@@ -38,6 +42,26 @@ def explain(city: City, asset: FromPath[str]) -> Why:
     except KeyError as unknown:
         raise NotFoundException(f"{city.scene.title} has no asset {asset!r}; /api/scene lists all that there are") from unknown
     return why_of(Simulated(found))
+
+
+@get("/api/account/{asset:str}", sync_to_thread=True)
+def account(city: City, request: Request[Any, Any, Any], asset: FromPath[str], at: str, part: str = "") -> Letter:
+    """Return what was at a box at a moment of local time, from the record, as a paragraph that can be sent.
+
+    Of a real city only its operators get it, who send it to whoever asked: the public door of a record is a release.
+    """
+    fault = guard.peer_fault(request.client.host if request.client else None)
+    if not city.scene.simulated and fault is not None:
+        raise PermissionDeniedException(
+            f"{city.scene.title} is not simulated: its operators look the answer up and send it, since what is open to everybody "
+            "is released in coarse sums"
+        )
+    try:
+        return city.engine.account(asset, at[:AT_MAX], part[:PART_MAX])
+    except KeyError as unknown:
+        raise NotFoundException(f"{city.scene.title} keeps no account of {asset!r}") from unknown
+    except ValueError as wrong:
+        raise ClientException(str(wrong)) from wrong
 
 
 @get("/api/download.csv", media_type="text/csv", sync_to_thread=False)
@@ -65,4 +89,4 @@ def _file(city: Broadcast, ending: str, media_type: str, content: bytes) -> Resp
     return Response(content, media_type=media_type, headers={"Content-Disposition": f'attachment; filename="{name}"'})
 
 
-HANDLERS = (scene, view, explain, download_csv, download_json, download_geojson)
+HANDLERS = (scene, view, explain, account, download_csv, download_json, download_geojson)

@@ -3,7 +3,7 @@
 
 import asyncio
 import contextlib
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import msgspec
 from litestar import WebSocket, get, post, websocket
@@ -12,7 +12,8 @@ from litestar.exceptions import ClientException, NotFoundException, PermissionDe
 from litestar.handlers.base import BaseRouteHandler
 from litestar.params import FromPath, JSONBody
 
-from lamplighter.runtime.view import Asked, Reason, Wished
+from lamplighter.runtime.view import Asked, Found, Offer, Reason, Wished
+from lamplighter.runtime.view import Box as Steered
 from lamplighter.web import guard
 from lamplighter.web.api import City
 from lamplighter.web.broadcast import Broadcast
@@ -46,6 +47,31 @@ class Ask(msgspec.Struct, frozen=True):
     boxes: list[Box]
     duration_s: float
     reason: Reason
+
+
+class Watched(msgspec.Struct, frozen=True):
+    """What operators are shown of a service besides its decisions."""
+
+    service: str
+    title: str
+    doc: str
+
+
+class Requested(msgspec.Struct, frozen=True):
+    """What an action that operators may ask for is called."""
+
+    service: str
+    action: str
+    title: str
+
+
+class Desk(msgspec.Struct, frozen=True):
+    """What the operators' room has besides what everybody sees: the boxes of which something may be asked, and the reasons."""
+
+    boxes: list[Steered]
+    reasons: list[str]
+    requests: list[Requested]
+    watched: list[Watched]
 
 
 class Taken(msgspec.Struct, frozen=True):
@@ -112,6 +138,29 @@ def set_arm(city: City, service: FromPath[str], data: JSONBody[Arm]) -> Done:
 def hand_back(city: City) -> Done:
     """Put every service into the baseline arm and every box onto its local programme."""
     return Done(f"handed back: {city.engine.hand_back()} boxes run their own programmes")
+
+
+@get("/api/control/desk", guards=[ours_only], sync_to_thread=False)
+def desk(city: City) -> Desk:
+    """Return what an operator may do here besides looking: only whoever may operate the city gets an answer."""
+    watched = [Watched(one.name, one.watch.title, one.watch.doc) for one in city.scene.services if one.watch is not None]
+    asked = [Requested(one.name, request.action, request.title) for one in city.scene.services for request in one.requests]
+    return Desk(list(city.engine.boxes()), list(get_args(Reason)), asked, watched)
+
+
+@get("/api/control/offers/{asset:str}", guards=[ours_only], sync_to_thread=False)
+def offers(city: City, asset: FromPath[str]) -> list[Offer]:
+    """Return what may be asked of the box that steers an asset, with every choice in words."""
+    try:
+        return list(city.engine.offers(asset))
+    except KeyError as unknown:
+        raise NotFoundException(f"{city.scene.title} has no asset {asset!r}") from unknown
+
+
+@get("/api/control/found", guards=[ours_only], sync_to_thread=False)
+def found(city: City) -> list[Found]:
+    """Return what stands out in the running city, service by service."""
+    return list(city.engine.found())
 
 
 @post("/api/control/ask/{service:str}", guards=[ours_only], status_code=200, sync_to_thread=False)
@@ -181,4 +230,4 @@ async def _listen(socket: WebSocket[Any, Any, Any]) -> None:
             await socket.receive_data(mode="text")
 
 
-HANDLERS = (play, pause, set_speed, set_arm, hand_back, ask, withdraw, wishes, live)
+HANDLERS = (play, pause, set_speed, set_arm, hand_back, desk, offers, found, ask, withdraw, wishes, live)

@@ -62,6 +62,7 @@ def about(service: ServiceAbout, with_lines: bool) -> dict[str, Any]:
         "layers": layers,
         "outcomes": outcomes,
         "lines": _lines(service.lines) if with_lines else {},
+        "inquiry": None if service.inquiry is None else {"title": service.inquiry.title, "doc": service.inquiry.doc},
     }
 
 

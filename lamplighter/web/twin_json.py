@@ -119,6 +119,7 @@ class Why(msgspec.Struct, frozen=True):
     fed_by: str
     sentences: tuple[str, ...]
     values: list[ValueRow]
+    box: str
 
 
 def twin_of(scene: Scene, shown: Shown) -> ViewTwin:
@@ -203,7 +204,7 @@ def why_of(explanation: Simulated[Explanation]) -> Why:
     """Return an explanation for the page: it exists for simulated cities alone."""
     one = explanation.value
     values = [ValueRow(quantity, value, unit, age_s) for quantity, value, unit, age_s in one.values]
-    return Why(one.asset, one.kind, one.service, one.street, one.area, one.fed_by, one.sentences, values)
+    return Why(one.asset, one.kind, one.service, one.street, one.area, one.fed_by, one.sentences, values, one.box)
 
 
 def _layers(scene: Scene) -> dict[str, tuple[str, str]]:

@@ -11,6 +11,7 @@ from lamplighter.services.traffic.interlock import INTERLOCKS
 from lamplighter.services.traffic.outcome_names import OUTCOMES
 from lamplighter.services.traffic.outcomes import outcomes
 from lamplighter.services.traffic.prepared import Prepared, prepare
+from lamplighter.services.traffic.requesting import INQUIRY, REQUESTS, WATCH, box_of
 from lamplighter.services.traffic.synthetic import synthetic
 from lamplighter.services.traffic.telling import describe, explain
 from lamplighter.services.traffic.terms import ACTIONS, KINDS, QUANTITIES, REASONS, TABLES, Settings
@@ -76,4 +77,8 @@ SERVICE = Service(
     record=RECORDS,
     sources=SOURCES,
     accounting=ACCOUNTING,
+    requests=REQUESTS,
+    inquiry=INQUIRY,
+    watch=WATCH,
+    box_of=box_of,
 )

@@ -11,13 +11,13 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from lamplighter.services.traffic.layout import CALL, CYCLE, FAR, FOOT, MIXED, MOTOR, NEAR, STOP_LINE, Layout
+from lamplighter.services.traffic.progression import FRESH_S, Progression, Zones, latest_of, nothing_yet, second, zones
 from lamplighter.services.traffic.terms import FAULT, GREEN, LEASED, LOCAL
 from lamplighter.terms.account import APPROACH, CROSSINGS, Account, Accounting, Cells, Tallied
 from lamplighter.terms.city import CityData
 from lamplighter.terms.columns import BoolArray, FloatArray, IntArray, TextArray
 from lamplighter.terms.snapshot import Snapshot
 
-FRESH_S = 5.0
 NOWHERE = -1  # the stage of a box that is changing, or silent
 
 ACCOUNTS = (
@@ -28,6 +28,10 @@ ACCOUNTS = (
     Account("greens_count", "cell", "sum", "how often it turned green", shaped=True),
     Account("red_longest_s", "cell", "max", "longest time without green of any of its signals", shaped=True),
     Account("wait_longest_s", "cell", "max", "longest time that somebody had stood at red", shaped=True),
+    Account("arrivals_count", "cell", "sum", "vehicles that came onto the last stretch before the stop line", shaped=True),
+    Account("arrivals_green_count", "cell", "sum", "those of them that came while a signal of their lane was green", shaped=True),
+    Account("judged_count", "cell", "sum", "greens of its signals of which it can be said whether they served all", shaped=True),
+    Account("failed_count", "cell", "sum", "those of them that did not: the stop line was occupied before and after", shaped=True),
     Account("own_s", "box", "sum", "seconds on the own programme; where lamplighter steers no box of the area, all but faults"),
     Account("leased_s", "box", "sum", "seconds in which the box did as it was asked"),
     Account("fault_s", "box", "sum", "seconds in fault"),
@@ -36,6 +40,7 @@ ACCOUNTS = (
     Account("stage_s", "part", "sum", "seconds in which the stage ran", shaped=True),
     Account("starts_count", "part", "sum", "how often it began", shaped=True),
 )  # fmt: skip
+CELL_ACCOUNTS = sum(account.of == "cell" for account in ACCOUNTS)
 
 
 class Counting(NamedTuple):
@@ -61,10 +66,12 @@ class Counting(NamedTuple):
     asker_group: IntArray
     health: tuple[tuple[str, IntArray, IntArray], ...]
     area: IntArray
+    zones: Zones
 
 
 class Memory(NamedTuple):
-    """From one second to the next: not-green and waiting clocks (g,), what was green (c,), called (k,), running (b,)."""
+    """From one second to the next: not-green and waiting clocks (g,), what was green (c,), called (k,), running (b,), and how
+    greens and arrivals went on."""
 
     then_s: float
     red_s: FloatArray
@@ -72,6 +79,7 @@ class Memory(NamedTuple):
     green: BoolArray
     called: BoolArray
     stage: IntArray
+    progression: Progression
 
 
 def _edges(layout: Layout) -> tuple[dict[tuple[int, str], int], list[tuple[int, str, str]]]:
@@ -170,25 +178,17 @@ def counting(layout: Layout, city: CityData) -> Counting:
         asker_group=d.group[asks],
         health=tuple((name, d.local[rows], d.box[rows]) for name, rows in by_quantity),
         area=np.unique(city.assets.area[place], return_inverse=True)[1].astype(np.int64),
+        zones=zones(layout, cell, pair_group, pair_cell),
     )
-
-
-def _known(snapshot: Snapshot, name: str, local: IntArray) -> tuple[FloatArray, BoolArray]:
-    """Return values at run positions and which of them are known and fresh; the others are 0."""
-    column = snapshot.latest.get(name)
-    if column is None:
-        return np.zeros(len(local)), np.zeros(len(local), np.bool_)
-    fresh = column.present[local] & (snapshot.now_s - column.known_at_s[local] <= FRESH_S)
-    return np.where(fresh, column.value[local], 0.0), fresh
 
 
 def _begin(what: Counting, now_s: float) -> Tallied:
     groups, cells, stages = len(what.layout.groups.box), len(what.cells.cell_box), len(what.cells.part_box)
     memory = Memory(
         now_s, np.zeros(groups), np.zeros(groups), np.zeros(cells, np.bool_), np.zeros(len(what.call_local), np.bool_),
-        np.full(len(what.cells.box_asset), NOWHERE, np.int64),
+        np.full(len(what.cells.box_asset), NOWHERE, np.int64), nothing_yet(what.zones),
     )  # fmt: skip
-    return Tallied(np.zeros((cells, 7)), np.zeros((len(what.cells.box_asset), 5)), np.zeros((stages, 2)), memory)
+    return Tallied(np.zeros((cells, CELL_ACCOUNTS)), np.zeros((len(what.cells.box_asset), 5)), np.zeros((stages, 2)), memory)
 
 
 def _before_red(tells: BoolArray, what: Counting) -> BoolArray:
@@ -199,10 +199,10 @@ def _before_red(tells: BoolArray, what: Counting) -> BoolArray:
 
 def _clocks(snapshot: Snapshot, memory: Memory, what: Counting, passed_s: float) -> tuple[FloatArray, FloatArray, BoolArray]:
     """Return for how long each group has not been green and somebody has waited for it, and which are green (g,)."""
-    state, known = _known(snapshot, "group_state", what.layout.groups.local)
-    calls = _known(snapshot, "call_waiting", what.asker_local)[0] > 0
-    stands = _before_red(calls | (_known(snapshot, "queue_veh", what.asker_local)[0] > 0), what)
-    here = _before_red(calls | (_known(snapshot, "area_veh", what.asker_local)[0] > 0), what)
+    state, known = latest_of(snapshot, "group_state", what.layout.groups.local)
+    calls = latest_of(snapshot, "call_waiting", what.asker_local)[0] > 0
+    stands = _before_red(calls | (latest_of(snapshot, "queue_veh", what.asker_local)[0] > 0), what)
+    here = _before_red(calls | (latest_of(snapshot, "area_veh", what.asker_local)[0] > 0), what)
     closed = known & (state != GREEN)
     red_s = np.where(closed, memory.red_s + passed_s, 0.0)
     waiting_s = np.where(closed & (stands | (here & (memory.waiting_s > 0))), memory.waiting_s + passed_s, 0.0)
@@ -212,13 +212,13 @@ def _clocks(snapshot: Snapshot, memory: Memory, what: Counting, passed_s: float)
 def _cells_tally(snapshot: Snapshot, tallied: Tallied, what: Counting, passed_s: float) -> tuple[FloatArray, Memory]:
     memory: Memory = tallied.memory
     red_s, waiting_s, green = _clocks(snapshot, memory, what, passed_s)
-    queue = _known(snapshot, "queue_veh", what.area_local)[0]
-    call = _known(snapshot, "call_waiting", what.call_local)[0] > 0
-    passed = _known(snapshot, "count_veh", what.loop_local)[0] * (passed_s > 0)
+    queue = latest_of(snapshot, "queue_veh", what.area_local)[0]
+    call = latest_of(snapshot, "call_waiting", what.call_local)[0] > 0
+    passed = latest_of(snapshot, "count_veh", what.loop_local)[0] * (passed_s > 0)
     cells, pairs, at = len(tallied.cell), what.pair_group, what.pair_cell
     over = waiting_s > what.layout.groups.red_max_s
     green_now = np.bincount(at, weights=green[pairs], minlength=cells) > 0
-    more = np.zeros((cells, 7))
+    more = np.zeros((cells, CELL_ACCOUNTS))
     more[:, 0] = np.bincount(what.loop_cell, weights=passed, minlength=cells)
     more[:, 0] += np.bincount(what.call_cell, weights=call & ~memory.called, minlength=cells)
     more[:, 1] = passed_s * np.bincount(what.area_cell, weights=queue, minlength=cells)
@@ -226,10 +226,11 @@ def _cells_tally(snapshot: Snapshot, tallied: Tallied, what: Counting, passed_s:
     more[:, 2] = passed_s * (np.bincount(at, weights=over[pairs], minlength=cells) > 0)
     more[:, 3] = passed_s * green_now
     more[:, 4] = green_now & ~memory.green
+    more[:, 7:], progression = second(snapshot, memory.progression, what.zones, cells, passed_s)
     cell = tallied.cell + more
     np.maximum.at(cell[:, 5], at, red_s[pairs])
     np.maximum.at(cell[:, 6], at, waiting_s[pairs])
-    return cell, Memory(snapshot.now_s, red_s, waiting_s, green_now, call, memory.stage)
+    return cell, Memory(snapshot.now_s, red_s, waiting_s, green_now, call, memory.stage, progression)
 
 
 def _somewhere(mask: BoolArray, area: IntArray) -> BoolArray:
@@ -238,7 +239,7 @@ def _somewhere(mask: BoolArray, area: IntArray) -> BoolArray:
 
 
 def _boxes_tally(snapshot: Snapshot, tallied: Tallied, what: Counting, passed_s: float) -> FloatArray:
-    mode, known = _known(snapshot, "box_mode", what.layout.boxes.local)
+    mode, known = latest_of(snapshot, "box_mode", what.layout.boxes.local)
     box = tallied.box.copy()
     # Where nobody but an operator could have asked, a lease would tell where he let somebody through.
     steered = snapshot.adaptive[what.layout.boxes.local]
@@ -247,7 +248,7 @@ def _boxes_tally(snapshot: Snapshot, tallied: Tallied, what: Counting, passed_s:
         box[:, column] += passed_s * (known & (mode == code))
     box[:, 3] += passed_s * ~known
     for name, local, owner in what.health:
-        silent = ~_known(snapshot, name, local)[1]
+        silent = ~latest_of(snapshot, name, local)[1]
         box[:, 4] += passed_s * known * np.bincount(owner, weights=silent, minlength=len(box))
     return box
 
@@ -258,8 +259,8 @@ def tally(snapshot: Snapshot, tallied: Tallied | None, prepared: Any) -> Tallied
     before = tallied or _begin(what, snapshot.now_s)
     passed_s = min(max(snapshot.now_s - before.memory.then_s, 0.0), FRESH_S) if tallied else 1.0
     cell, memory = _cells_tally(snapshot, before, what, passed_s)
-    stage, known = _known(snapshot, "running_stage", what.layout.boxes.local)
-    settled = known & (_known(snapshot, "stage_elapsed_s", what.layout.boxes.local)[0] > 0)
+    stage, known = latest_of(snapshot, "running_stage", what.layout.boxes.local)
+    settled = known & (latest_of(snapshot, "stage_elapsed_s", what.layout.boxes.local)[0] > 0)
     row = np.where(settled, what.layout.stages.offsets[:-1] + stage.astype(np.int64), NOWHERE)
     part = before.part.copy()
     ran = row[settled & (row < len(part))]

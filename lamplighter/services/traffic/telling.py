@@ -58,7 +58,7 @@ def explain(snapshot: Snapshot, prepared: Any, asset: int) -> tuple[str, ...]:
     """Return why an asset does what it does now: the intersection that it belongs to, what is green, what is counted."""
     layout: Layout = prepared.layout
     local = asset - layout.start
-    box = _box_of(layout, local)
+    box = box_row(layout, local)
     if box is None:
         return ("It counts the vehicles of its street, over a quarter of an hour.",)
     name = str(layout.boxes.name[box])
@@ -73,7 +73,8 @@ def explain(snapshot: Snapshot, prepared: Any, asset: int) -> tuple[str, ...]:
     return (f"{name}: {now}, {who}.", *_counted(snapshot, layout, box, row), *_group(snapshot, layout, local))
 
 
-def _box_of(layout: Layout, local: int) -> int | None:
+def box_row(layout: Layout, local: int) -> int | None:
+    """Return the row of the box to which an asset of the run belongs, None where it belongs to none."""
     for places, box in ((layout.boxes.local, None), (layout.groups.local, layout.groups.box)):
         found = np.flatnonzero(places == local)
         if len(found):

@@ -1,18 +1,21 @@
 # SPDX-License-Identifier: Apache-2.0
-"""From what was typed to an answer: finds the place, the moment and the record, and writes the paragraph."""
+"""From what was typed or clicked to an answer: finds the place, the moment and the record, and writes the paragraph."""
 
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from lamplighter.city.directory import record_folder
-from lamplighter.history.reading import spanned
+from lamplighter.history.reading import OnDisk, Reader
 from lamplighter.services.traffic.complaint.evidence import Evidence, gather
 from lamplighter.services.traffic.complaint.letter import Answer, Asked, write
 from lamplighter.services.traffic.complaint.moment import moment
 from lamplighter.services.traffic.complaint.place import Approach, PlaceError, approaches, find_approaches, find_intersection
 from lamplighter.services.traffic.complaint.programme import installed
 from lamplighter.services.traffic.prepared import Prepared
+from lamplighter.services.traffic.telling import box_row
+from lamplighter.terms.asking import Letter
+from lamplighter.terms.asking import Question as Put
 from lamplighter.terms.city import CityData
 
 
@@ -36,11 +39,31 @@ def answer(city: CityData, prepared: Prepared, question: Question) -> tuple[Evid
     box = find_intersection(question.junction, city, prepared)
     known = approaches(box, city, prepared)
     meant = find_approaches(question.approach, known) if question.approach else known
-    span = spanned(folder / "history", "accounts")
-    at_s = moment(question.at, city.place.timezone, None if span is None else float(span[1]))
-    evidence = gather(folder, box, at_s, prepared)
-    asked = Asked(known, meant, lambda one: installed(one.cell, prepared), city.place.timezone)
-    return evidence, write(evidence, asked), meant
+    evidence, given = _answered(OnDisk(folder / "history"), city, prepared, (box, known, meant, question.at))
+    return evidence, given, meant
+
+
+def letter(record: Reader, city: CityData, prepared: Prepared, put: Put) -> Letter:
+    """Return the answer to a question put on the page; PlaceError or MomentError where it cannot be understood."""
+    box = box_row(prepared.layout, put.asset - prepared.layout.start)
+    if box is None:
+        raise PlaceError(f"{city.assets.id[put.asset]} is no intersection, so there is no account of it.")
+    known = approaches(box, city, prepared)
+    meant = tuple(one for one in known if one.words == put.part) if put.part else known
+    _, given = _answered(record, city, prepared, (box, known, meant or find_approaches(put.part, known), put.at))
+    simulated = "\n\nSIMULATED: this city and its people are made up." if city.simulated else ""
+    return Letter(given.paragraph + simulated, given.verdict, tuple(one.words for one in known))
+
+
+def _answered(
+    record: Reader, city: CityData, prepared: Prepared, asked: tuple[int, tuple[Approach, ...], tuple[Approach, ...], str]
+) -> tuple[Evidence, Answer]:
+    """Return evidence and answer for a box, its approaches, those that are meant, and when."""
+    box, known, meant, at = asked
+    span = record.span("accounts")
+    at_s = moment(at, city.place.timezone, None if span is None else float(span[1]))
+    evidence = gather(record, box, at_s, prepared)
+    return evidence, write(evidence, Asked(known, meant, lambda one: installed(one.cell, prepared), city.place.timezone))
 
 
 def as_json(evidence: Evidence, given: Answer, meant: tuple[Approach, ...], simulated: bool) -> dict[str, Any]:

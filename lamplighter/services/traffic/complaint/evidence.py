@@ -3,11 +3,10 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 
-from lamplighter.history.reading import Found, read_rows, spanned
+from lamplighter.history.reading import Found, Reader
 from lamplighter.history.tables import TABLES
 from lamplighter.services.traffic.prepared import Prepared
 from lamplighter.terms.account import APPROACH, CROSSINGS
@@ -80,17 +79,16 @@ class Evidence:
     asked: tuple[Reason, ...]
 
 
-def gather(folder: Path, box: int, at_s: float, prepared: Prepared) -> Evidence:
-    """Return what the record in `folder` holds of one box around a moment."""
+def gather(record: Reader, box: int, at_s: float, prepared: Prepared) -> Evidence:
+    """Return what the record holds of one box around a moment."""
     cells = prepared.counting.cells
     begin_s = float(at_s // BLOCK_S * BLOCK_S)
-    history = folder / "history"
-    rows = read_rows(history, "accounts", begin_s, begin_s + BLOCK_S)
-    decided = read_rows(history, "decisions", begin_s, begin_s + BLOCK_S)
+    rows = record.rows("accounts", begin_s, begin_s + BLOCK_S)
+    decided = record.rows("decisions", begin_s, begin_s + BLOCK_S)
     name, area = str(cells.box_name[box]), str(cells.box_area[box])
     mine = _latest_run(rows)
     state = _sums(rows, mine & _group(rows, "box", name))
-    span = spanned(history, "accounts")
+    span = record.span("accounts")
     detectors = sum(int(np.count_nonzero(owner == box)) for _, _, owner in prepared.counting.health)
     spoke_s = state.get("watched_s", 0.0) - state.get("silent_s", 0.0)
     silent_s = state.get("detectors_silent_s", 0.0)

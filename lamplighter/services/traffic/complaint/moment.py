@@ -5,6 +5,7 @@ import re
 from datetime import UTC, datetime, time
 from zoneinfo import ZoneInfo
 
+FIRST_YEAR, LAST_YEAR = 1980, 2500
 _CLOCK = re.compile(r"\d{1,2}:\d{2}(:\d{2})?")
 
 
@@ -32,6 +33,8 @@ def moment(text: str, timezone: str, latest_s: float | None) -> float:
         said = datetime.fromisoformat(wanted)
     except ValueError as error:
         raise MomentError(f"{text!r} is no moment; write 2026-01-13 17:42, or 17:42 for the last day on record.") from error
+    if not FIRST_YEAR <= said.year <= LAST_YEAR:
+        raise MomentError(f"{text!r} lies outside the years {FIRST_YEAR} to {LAST_YEAR}.")
     if said.tzinfo is not None:
         return said.timestamp()
     first, second = (said.replace(tzinfo=zone, fold=fold) for fold in (0, 1))

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Takes a log chunk by chunk and keeps sums: one box after the other, nothing per event."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -182,9 +182,14 @@ class Diagnosis:
             box = self._boxes[number] = _Box(self._tables.get(number, NO_TABLE), self._settings, self._rules)
         box.count(box.sorter.push(events))
 
+    def finish_each(self) -> Iterator[tuple[int, BoxSums]]:
+        """Give the sums box by box; nothing may be added once the first was taken."""
+        for number, box in sorted(self._boxes.items()):
+            yield number, box.sums()
+
     def finish(self) -> Mapping[int, BoxSums]:
         """Return the sums by number of the box; nothing may be added after it."""
-        return {number: box.sums() for number, box in sorted(self._boxes.items())}
+        return dict(self.finish_each())
 
 
 __all__ = ["DAY_MS", "SILENCES_S", "BoxSums", "Diagnosis", "Settings", "rules_of"]

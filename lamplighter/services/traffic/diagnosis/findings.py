@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """What stands out, in sentences a resident could read and an engineer can check."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -18,6 +19,31 @@ ARRIVALS_LEAST = 50.0
 FOOT_MEAN_S, WAIT_MAX_S = 45.0, 180.0
 LATE_RED_S = 1.0  # actuations so long after red began are no stragglers of the yellow
 ENDED_SHARE, ENDED_LEAST = 0.8, 20.0
+
+
+@dataclass(frozen=True)
+class Names:
+    """What signal_groups and detectors are called besides their numbers in a log."""
+
+    groups: Mapping[int, str] = field(default_factory=dict[int, str])
+    detectors: Mapping[int, str] = field(default_factory=dict[int, str])
+
+    def group(self, number: int) -> str:
+        """Return what a signal_group is called."""
+        return self.groups.get(number, f"signal_group {number}")
+
+    def detector(self, number: int) -> str:
+        """Return what a detector is called."""
+        return self.detectors.get(number, f"detector {number}")
+
+
+@dataclass(frozen=True)
+class _Told:
+    """What findings rest on: the sums, the health of every detector, and what things are called."""
+
+    sums: BoxSums
+    health: Mapping[int, tuple[Health, float, bool]]
+    names: Names
 
 
 def clock(sums: BoxSums, quarter: int) -> str:
@@ -44,30 +70,32 @@ def _sound(sums: BoxSums) -> dict[int, tuple[Health, float, bool]]:
     return {number: (Health(health), for_s, lasts) for number, health, for_s, lasts in rows}
 
 
-def _doubt(sums: BoxSums, group: int, use: int, health: dict[int, tuple[Health, float, bool]]) -> str:
+def _doubt(told: _Told, group: int, use: int) -> str:
     """Return what speaks against a finding: detectors it rests on that cannot be believed."""
+    sums, health = told.sums, told.health
     mine = sums.table.detector[(sums.table.group == group) & (sums.table.use == use)].tolist()
     bad = [number for number in mine if health.get(number, (Health.SOUND, 0.0, False))[0] not in (Health.SOUND, Health.FAULTY)]
     if not bad:
         return ""
-    said = ", ".join(_state(number, *health[number]) for number in bad)
+    said = ", ".join(_state(told.names.detector(number), *health[number]) for number in bad)
     return f" Do not believe it before this is mended: {said}."
 
 
-def _state(number: int, health: Health, for_s: float, lasts: bool) -> str:
+def _state(name: str, health: Health, for_s: float, lasts: bool) -> str:
     if health == Health.STUCK_ON:
-        return f"detector {number} has been on for {_long(for_s)}" if lasts else f"detector {number} was on for {_long(for_s)}"
+        return f"{name} has been on for {_long(for_s)}" if lasts else f"{name} was on for {_long(for_s)}"
     if health == Health.STUCK_OFF:
         counts = "has counted" if lasts else "counted"
-        return f"detector {number} {counts} nothing for {_long(for_s)} while its neighbours counted"
+        return f"{name} {counts} nothing for {_long(for_s)} while its neighbours counted"
     words = {
         Health.CHATTERING: "flickers", Health.LOSING: "loses events", Health.FAULTY: "is found faulty by the box",
         Health.SILENT: "stands in the detector table and never spoke", Health.SOUND: "is sound",
     }  # fmt: skip
-    return f"detector {number} {words[health]}"
+    return f"{name} {words[health]}"
 
 
-def _failures(sums: BoxSums, health: dict[int, tuple[Health, float, bool]]) -> Iterator[str]:
+def _failures(told: _Told) -> Iterator[str]:
+    sums = told.sums
     g = sums.tally.group[sums.quarters]
     for group in np.flatnonzero(g[:, :, G.FAILED].sum(axis=0) >= FAILED_LEAST).tolist():
         judged, failed = g[:, group, G.JUDGED], g[:, group, G.FAILED]
@@ -76,13 +104,14 @@ def _failures(sums: BoxSums, health: dict[int, tuple[Health, float, bool]]) -> I
         for first, last in sorted(spans, key=lambda span: -float(failed[slice(*span)].sum()))[:3]:
             count, of = float(failed[first:last].sum()), float(judged[first:last].sum())
             yield (
-                f"signal_group {group} fails {count / of:.0%} of its greens between {clock(sums, first)} and {clock(sums, last)} "
+                f"{told.names.group(group)} fails {count / of:.0%} of its greens between {clock(sums, first)} and {clock(sums, last)} "
                 f"({count:.0f} of {of:.0f} that could be judged): who waited was not served in one green."
-                + _doubt(sums, group, PRESENCE, health)
+                + _doubt(told, group, PRESENCE)
             )
 
 
-def _progression(sums: BoxSums, health: dict[int, tuple[Health, float, bool]]) -> Iterator[str]:
+def _progression(told: _Told) -> Iterator[str]:
+    sums = told.sums
     g = sums.tally.group[sums.quarters].sum(axis=0)
     days = max(float(sums.tally.box[sums.quarters][:, B.SEEN].sum()), 1.0)
     for group in np.flatnonzero(g[:, G.ARRIVALS] >= ARRIVALS_LEAST).tolist():
@@ -90,25 +119,27 @@ def _progression(sums: BoxSums, health: dict[int, tuple[Health, float, bool]]) -
         green = float(g[group, G.GREEN_MS]) / (days * sums.rules.quarter_ms)
         if green > 0 and on_green / green < POOR_RATIO:
             yield (
-                f"Platoons reach signal_group {group} on red: {on_green:.0%} arrive on green, which shows {green:.0%} of the "
+                f"Platoons reach {told.names.group(group)} on red: {on_green:.0%} arrive on green, which shows {green:.0%} of the "
                 f"time (platoon ratio {on_green / green:.2f}; 1 is chance). Its offset deserves a look."
-                + _doubt(sums, group, ADVANCE, health)
+                + _doubt(told, group, ADVANCE)
             )
 
 
-def _ends(sums: BoxSums) -> Iterator[str]:
+def _ends(told: _Told) -> Iterator[str]:
+    sums = told.sums
     g = sums.tally.group[sums.quarters].sum(axis=0)
     ended = g[:, G.GAP_OUT : G.FORCE_OFF + 1]
     for group in np.flatnonzero(ended.sum(axis=1) >= ENDED_LEAST).tolist():
         share = float(ended[group, 1] / ended[group].sum())
         if share >= ENDED_SHARE:
             yield (
-                f"signal_group {group} runs to its longest green {share:.0%} of the time (max-out): it wants more, or a detector "
+                f"{told.names.group(group)} runs to its longest green {share:.0%} of the time (max-out): it wants more, or a detector "
                 "holds it."
             )
 
 
-def _waiting(sums: BoxSums) -> Iterator[str]:
+def _waiting(told: _Told) -> Iterator[str]:
+    sums = told.sums
     g = sums.tally.group[sums.quarters]
     total: FloatArray = g.sum(axis=0)
     for group in range(total.shape[0]):
@@ -116,7 +147,7 @@ def _waiting(sums: BoxSums) -> Iterator[str]:
         if total[group, G.SKIPS] or longest_s > WAIT_MAX_S:
             at = int(g[:, group, G.WAIT_MAX_MS].argmax())
             yield (
-                f"Somebody who had called signal_group {group} waited {_long(longest_s)} (in the quarter of {clock(sums, at)}); "
+                f"Somebody who had called {told.names.group(group)} waited {_long(longest_s)} (in the quarter of {clock(sums, at)}); "
                 f"{total[group, G.SKIPS]:.0f} calls waited as if a whole cycle had passed them by."
             )
         foot = float(total[group, G.FOOT_WAITS])
@@ -124,19 +155,20 @@ def _waiting(sums: BoxSums) -> Iterator[str]:
         if foot >= m.FEW and mean_s > FOOT_MEAN_S:
             longest_s = float(g[:, group, G.FOOT_WAIT_MAX_MS].max()) / m.SECOND_MS
             yield (
-                f"People on foot wait {mean_s:.0f} s on average for signal_group {group} from push to walk, {longest_s:.0f} s at "
+                f"People on foot wait {mean_s:.0f} s on average for {told.names.group(group)} from push to walk, {longest_s:.0f} s at "
                 f"most ({foot:.0f} waits)."
             )
 
 
-def _reds(sums: BoxSums) -> Iterator[str]:
+def _reds(told: _Told) -> Iterator[str]:
+    sums = told.sums
     offset_s = np.linspace(OFFSET_FIRST_S, OFFSET_FIRST_S + OFFSET_BIN_S * (OFFSET_BINS - 1), OFFSET_BINS)
     cycles = sums.tally.group[sums.quarters][:, :, G.CROSSED_CYCLES].sum(axis=0)
     for group in range(len(sums.tally.crossing)):
         late = float(sums.tally.crossing[group, (offset_s >= LATE_RED_S) & (offset_s <= 5.0)].sum())
         if late >= m.FEW and cycles[group]:
             yield (
-                f"At signal_group {group}, {late:.0f} vehicles passed 1 to 5 s after red had begun, in {cycles[group]:.0f} "
+                f"At {told.names.group(group)}, {late:.0f} vehicles passed 1 to 5 s after red had begun, in {cycles[group]:.0f} "
                 "cycles: its yellow or the split before it deserves a look."
             )
 
@@ -163,21 +195,30 @@ def _records(sums: BoxSums) -> Iterator[str]:
         yield "No detector table was given for this box: no arrivals and no split failures could be told."
 
 
+def _sick(told: _Told) -> Iterator[str]:
+    for number, found in told.health.items():
+        if found[0] != Health.SOUND:
+            said = _state(told.names.detector(number), *found)
+            yield f"{said[0].upper()}{said[1:]}."
+
+
 def findings(sums: BoxSums) -> tuple[str, ...]:
     """Return the sentences, most pressing first; one that says so where nothing stands out."""
-    health = _sound(sums)
-    sick = [
-        f"{_state(number, *found)[0].upper()}{_state(number, *found)[1:]}."
-        for number, found in health.items()
-        if found[0] != Health.SOUND
-    ]
-    told = (
-        *_failures(sums, health),
-        *sick,
-        *_waiting(sums),
-        *_progression(sums, health),
-        *_ends(sums),
-        *_reds(sums),
-        *_records(sums),
-    )
-    return told or ("Nothing stands out.",)
+    told = _Told(sums, _sound(sums), Names())
+    said = (*_failures(told), *_sick(told), *_waiting(told), *_progression(told), *_ends(told), *_reds(told), *_records(sums))
+    return said or ("Nothing stands out.",)
+
+
+def standing_out(sums: BoxSums, names: Names, users_min: int) -> tuple[str, ...]:
+    """Return what stands out in a running city, most pressing first, and nothing where nothing does.
+
+    users_min: what fewer users of a signal_group show in a quarter counts for nothing, so that nobody can be told from it.
+    """
+    group = sums.tally.group.copy()
+    few = group[:, :, [G.ARRIVALS, G.PUSHES]].max(axis=2) < users_min
+    group[few] = 0.0
+    kept = replace(sums, tally=sums.tally._replace(group=group))
+    # Who never spoke in an hour may only have seen nobody: whether a detector is heard of is known otherwise here.
+    health = {number: found for number, found in _sound(sums).items() if found[0] != Health.SILENT}
+    told = _Told(kept, health, names)
+    return (*_failures(told), *_sick(told), *_waiting(told), *_progression(told))
