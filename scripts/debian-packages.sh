@@ -46,6 +46,7 @@ if [ "$purpose" = test ]; then
     need chromium "the page is tested in it" browser
     need fonts-dejavu-core "so that the page's text is drawn" some_font
     need mosquitto "the MQTT connector is tested against it" daemon mosquitto
+    need libmodbus5 "the Modbus connector is tested against it" library libmodbus.so.5
 fi
 
 [ -n "$missing" ] || exit 0

@@ -11,6 +11,7 @@ from typing import Any, Protocol, cast
 import numpy as np
 
 from lamplighter.connectors import replay
+from lamplighter.runtime.asking import AskingField, JoinedField, transport_of
 from lamplighter.runtime.simulation import SimulatorProcess
 from lamplighter.terms.columns import AnyArray
 from lamplighter.terms.outcome import OutcomeRows
@@ -23,6 +24,7 @@ KEYS: Mapping[str, tuple[type, ...]] = {
     "password_file": (str,), "tls_ca_file": (str,), "retry_min_s": (int,), "retry_max_s": (int,), "queue_max": (int,),
 }  # fmt: skip
 OFF_MAX_S = 5.0  # an order for a moment further off than this (a clock that jumped, a machine that slept) is not sent
+ASKING = ("modbus", "openadr")  # dialects whose boxes are asked and never told anything
 RELAY = "ocpp"  # a dialect that speaks through a relay between stations and their operator, not over HTTP
 WAIT_MAX_S = 5.0  # never longer in one go, also where the clock was set back: whoever hands back must not wait for it
 
@@ -196,7 +198,28 @@ class Wiring:
                 f"{self.path}: no table [{service.name}]. Add one with connector, host, port and topics, or take the service out "
                 "of the run. Nothing was connected."
             )
-        settings = self.services[service.name]
+        whole = self.services[service.name]
+        settings = {key: value for key, value in whole.items() if not isinstance(value, dict)}
+        first = self._open(service, start, settings)
+        others: list[AskingField] = []
+        try:
+            for name, table in _wires_of(whole).items():
+                others.append(self._asking(f"{service.name}.{name}", service, start, table))
+        except WiringError:
+            for field in (first, *others):
+                field.close()
+            raise
+        return JoinedField(first, others) if others else first
+
+    def _asking(self, name: str, service: Service, start: SimulationStart, settings: Mapping[str, Any]) -> AskingField:
+        try:
+            return AskingField(service, start, settings)
+        except (ValueError, TypeError, OSError, ImportError) as error:
+            raise WiringError(f"{self.path} [{name}]: {error}. Nothing was asked.") from error
+
+    def _open(self, service: Service, start: SimulationStart, settings: Mapping[str, Any]) -> Field:
+        if settings["connector"] in ASKING:
+            return self._asking(service.name, service, start, settings)
         try:
             if settings["connector"] in service.dialects and settings["connector"] == RELAY:
                 from lamplighter.runtime.relay import RelayField  # loaded only where a city's charging stations are wired
@@ -236,7 +259,24 @@ def read_wiring(path: Path, known: Sequence[Service] = ()) -> Wiring:
     return Wiring(path, services)
 
 
-def _faults(name: str, table: Mapping[str, Any], dialects: Sequence[str]) -> list[str]:
+def _wires_of(table: Mapping[str, Any]) -> Mapping[str, Mapping[str, Any]]:
+    """Return the further wires of a service: tables within its own."""
+    return {name: cast("Mapping[str, Any]", value) for name, value in table.items() if isinstance(value, dict)}
+
+
+def _faults(name: str, whole: Mapping[str, Any], dialects: Sequence[str]) -> list[str]:
+    faults = _faults_of(name, {key: value for key, value in whole.items() if not isinstance(value, dict)}, dialects)
+    for wire, table in _wires_of(whole).items():
+        if table.get("connector") in ASKING:
+            faults += _faults_of(f"{name}.{wire}", table, dialects)
+        else:
+            allowed = " or ".join(repr(word) for word in ASKING if word in dialects)
+            found = table.get("connector")
+            faults.append(f"[{name}.{wire}] connector: is {found!r}, allowed is {allowed or 'no further wire for this service'}")
+    return faults
+
+
+def _faults_of(name: str, table: Mapping[str, Any], dialects: Sequence[str]) -> list[str]:
     connector = table.get("connector", "mqtt")
     keys, needed = KEYS, ("connector", "host", "port", "topics")
     if connector in dialects and connector == RELAY:
@@ -244,6 +284,8 @@ def _faults(name: str, table: Mapping[str, Any], dialects: Sequence[str]) -> lis
 
         with_broker = any(key in table for key in KEYS if key != "connector")
         keys, needed = {**KEYS, **ocpp.KEYS}, (*ocpp.NEEDED, *(needed if with_broker else ()))
+    elif connector in dialects and (transport := transport_of(str(connector))) is not None:
+        keys, needed = transport.keys, transport.needed
     elif connector in dialects:
         from lamplighter.connectors import https  # its libraries are needed only where a city is wired to a gateway
 

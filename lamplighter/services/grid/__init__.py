@@ -47,6 +47,11 @@ SERVICE = Service(
     derive=derive,
     beliefs=BELIEFS,
     believe=believe,
+    drill="lamplighter.services.grid.outage.drill:lay_out",
     lines=lines_of,
-    dialects={"ocpp": "lamplighter.services.grid.ocpp:open_dialect"},
+    dialects={
+        "ocpp": "lamplighter.services.grid.ocpp:open_dialect",
+        "modbus": "lamplighter.services.grid.modbus:open_dialect",
+        "openadr": "lamplighter.services.grid.openadr:open_dialect",
+    },
 )
