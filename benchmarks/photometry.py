@@ -4,8 +4,10 @@
     python benchmarks/photometry.py [--fields 100000] [--json benchmarks/results/photometry.json]
 
 Cold: every field is a road of its own (no two alike, nothing is computed once for two of them), all criteria of its class. Warm:
-streets with lamps spaced irregularly, each lamp with an output of its own; influences
-are stored packed (verdict.PACKED). One core: everything runs on one thread.
+streets with lamps spaced irregularly, each lamp with an output of its own; what decides of each field is kept (`recheck`), and
+its figures are compared here with those of every influence in long floats. One core: everything runs on one thread.
+
+Times on the wall are what counts on a quiet machine; processor times are printed beside them.
 """
 
 import argparse
@@ -17,15 +19,16 @@ from pathlib import Path
 
 import numpy as np
 
-from lamplighter.services.lighting.photometry import changes, classes, columns, luminaires, streets, verdict
+from lamplighter.services.lighting.photometry import changes, classes, columns, luminaires, recheck, streets, verdict
 from lamplighter.services.lighting.photometry.streets import Street
 from lamplighter.terms.columns import FloatArray, IntArray
 
 SEED = 140
 MAINTENANCE = 0.8
 SHARE = {"M": 0.4, "C": 0.15, "P": 0.45}  # of the fields: a city has more side streets and paths than main roads
-REPEATS = 7
+REPEATS = 15
 CHANGED = 100
+COMPARED = 20_000
 OPTICS = ("street", "avenue", "path")
 
 
@@ -103,33 +106,34 @@ def cold(count: int, only_m: bool, single: bool) -> dict[str, float]:
 
 
 def warm(count: int, only_m: bool) -> dict[str, float]:
-    """Return the times of judging stored fields again, all of them and those that some changed lamps light."""
+    """Return the times of judging kept fields again, all of them and those that some changed lamps light."""
     dice = np.random.default_rng(SEED)
     optics = (columns.lights_of([luminaires.luminaire(o, 6000.0) for o in OPTICS]), columns.surfaces_of(["R3"]))
     fields, poles, kind = town(count, dice, only_m)
     begun = time.perf_counter()
-    stored = verdict.store(fields, poles, optics, verdict.blocks_for(kind), verdict.PACKED)
+    stored = recheck.keep(fields, poles, optics, verdict.blocks_for(kind))
     filled = time.perf_counter() - begun
     lamps = int(poles.lamp.max()) + 1
     touch = changes.touch_of(stored, lamps)
     share, maintenance = dice.uniform(0.4, 1.0, lamps), np.full(len(kind), MAINTENANCE)
-    every = verdict.margins(stored, share, kind, maintenance)
-    all_s, all_used = clock(lambda: verdict.margins(stored, share, kind, maintenance), REPEATS)
+    every = recheck.margins(stored, share, kind, maintenance)
+    all_s, all_used = clock(lambda: recheck.margins(stored, share, kind, maintenance), REPEATS)
     lamp = np.sort(dice.choice(lamps, CHANGED, replace=False))
     share[lamp] = 1.0
     which = changes.touched(touch, lamp)
 
     def again() -> None:
         few = changes.touched(touch, lamp)
-        every[few] = verdict.margins(stored, share, kind, maintenance, few)
+        every[few] = recheck.margins(stored, share, kind, maintenance, few)
 
     few_s, few_used = clock(again, REPEATS)
-    assert (every == verdict.margins(stored, share, kind, maintenance)).all()  # what was left out had not changed
+    assert (every == recheck.margins(stored, share, kind, maintenance)).all()  # what was left out had not changed
     return {
         "fields": len(kind),
         "lamps": lamps,
         "store_s": filled,
         "stored_mb": stored.values.nbytes / 1e6,
+        "largest_difference_ratio": _difference((fields, poles, kind), optics, (share, maintenance), every),
         "warm_s": all_s,
         "warm_processor_s": all_used,
         "changed_lamps": CHANGED,
@@ -137,6 +141,24 @@ def warm(count: int, only_m: bool) -> dict[str, float]:
         "incremental_ms": few_s * 1e3,
         "incremental_processor_ms": few_used * 1e3,
     }
+
+
+def _difference(
+    town_of: tuple[columns.Fields, columns.Poles, IntArray],
+    optics: tuple[columns.Lights, columns.Surfaces],
+    lit: tuple[FloatArray, FloatArray],
+    judged: FloatArray,
+) -> float:
+    """Return the largest difference of what was judged from every influence in long floats, a thousand fields at a time."""
+    (fields, poles, kind), (share, maintenance) = town_of, lit
+    worst = 0.0
+    for begin in range(0, min(len(kind), COMPARED), 1000):
+        cut = slice(begin, begin + 1000)
+        part = columns.part_of(fields, begin, begin + 1000)
+        whole = verdict.store(part, poles, optics, verdict.blocks_for(kind[cut]), np.float64)
+        slow = verdict.margins(whole, share, kind[cut], maintenance[cut])
+        worst = max(worst, float(np.abs(judged[cut] / slow - 1.0).max()))
+    return worst
 
 
 def main() -> None:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numba import njit
 
+from lamplighter.services.lighting.photometry.recheck import Kept
 from lamplighter.services.lighting.photometry.verdict import Stored
 from lamplighter.terms.columns import IntArray
 
@@ -36,7 +37,7 @@ def _scan(run: IntArray, lamp: IntArray, offsets: IntArray, field: IntArray, wri
                     offsets[own + 1] += 1
 
 
-def touch_of(stored: Stored, lamps: int) -> Touch:
+def touch_of(stored: Stored | Kept, lamps: int) -> Touch:
     """Return for each of so many lamps the stored fields for which it counts."""
     offsets = np.zeros(lamps + 1, dtype=np.int64)
     none = np.zeros(0, dtype=np.int64)

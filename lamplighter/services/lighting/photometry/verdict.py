@@ -5,8 +5,7 @@ The figures of a field are linear sums over its luminaires' outputs, then least 
 clause 8. A class is judged by the share of its most pressing requirement that is met: 1 or more is in class.
 """
 
-import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import cast
 
 import numpy as np
@@ -19,35 +18,19 @@ from lamplighter.terms.columns import AnyArray, FloatArray, IntArray
 
 FIGURES = 7  # Lav, Uo, Ul, fTI, REI, Eav, Emin; for light that is new
 CHUNK = 256  # fields worked on together when nothing is stored: their influences stay in the cache
-PACKED = np.uint16
-PACKED_MOST = 65_535.0
-# What the compiled sums read: fields, and of `Stored` run, start, values, scale and column.
-Parts = tuple[Fields, tuple[IntArray, IntArray, AnyArray, AnyArray, IntArray]]
-
-
-def _plain_scale() -> AnyArray:
-    return np.ones(1)
-
-
-def _no_columns() -> IntArray:
-    return np.zeros((1, BLOCKS), dtype=np.int64)
+Parts = tuple[Fields, tuple[IntArray, IntArray, AnyArray]]  # what the compiled sums read: fields, run, start and values
 
 
 @dataclass(frozen=True)
 class Stored:
-    """Influences of many fields. run (f, BLOCKS, 2): poles of each block; start (f, BLOCKS): where it begins in `values`.
-
-    Packed influences are whole numbers: the root of each column of a block (what one pole gives) in units of its own scale
-    (columns,); column (f, BLOCKS): the first of a block. What is not packed has the one scale 1 for everything.
-    """
+    """Influences of many fields. run (f, BLOCKS, 2): poles of each block; start (f, BLOCKS): where it begins in `values`; lamp
+    (k,): of each pole."""
 
     fields: Fields
     run: IntArray
     start: IntArray
     values: AnyArray
     lamp: IntArray
-    scale: AnyArray = field(default_factory=_plain_scale)
-    column: IntArray = field(default_factory=_no_columns)
 
 
 def blocks_for(lighting_class: IntArray) -> IntArray:
@@ -66,50 +49,20 @@ def every_block(count: int) -> IntArray:
 
 
 def store(
-    fields: Fields, poles: Poles, optics: tuple[Lights, Surfaces], wanted: IntArray, kind: type[np.number] = np.float32
+    fields: Fields, poles: Poles, optics: tuple[Lights, Surfaces], wanted: IntArray, kind: type[np.floating] = np.float32
 ) -> Stored:
-    """Return the influences of the fields' wanted blocks (f, BLOCKS), in `kind` of number: a float, or PACKED.
-
-    Packed they take half the room of short floats. A point that gets a hundredth of the most that a pole gives in a block is off
-    by at most 2 in 10,000 of it, a brighter one by less: the root is what is rounded.
-    """
+    """Return the influences of the fields' wanted blocks (f, BLOCKS), in a `kind` of float."""
     run, size = reaches(fields, poles, wanted)
-    start, count = _begins(size)
+    start, count = begins(size)
     values: AnyArray = np.empty(count, dtype=kind)
-    if kind is not PACKED:
-        fill(fields, poles, optics, run, start, values)
-        return Stored(fields, run, start, values, poles.lamp)
-    column, columns = _begins((run[:, :, 1] - run[:, :, 0]) * (size > 0))
-    scale = np.ones(max(columns, 2), dtype=np.float32)
-    for begin in range(0, len(run), CHUNK):
-        part, rows = part_of(fields, begin, begin + CHUNK), slice(begin, begin + CHUNK)
-        first = int(start[begin, 0])
-        chunk = np.empty(int(size[rows].sum()))
-        fill(part, poles, optics, run[rows], start[rows] - first, chunk)
-        _pack((part, run[rows], start[rows] - first, chunk), column[rows], values[first : first + len(chunk)], scale)
-    return Stored(fields, run, start, values, poles.lamp, scale, column)
+    fill(fields, poles, optics, run, start, values)
+    return Stored(fields, run, start, values, poles.lamp)
 
 
-def _begins(size: IntArray) -> tuple[IntArray, int]:
+def begins(size: IntArray) -> tuple[IntArray, int]:
     """Return where each of some runs begins if they stand one after the other, and the length of all."""
     ends = np.cumsum(size.ravel())
     return (ends - size.ravel()).reshape(size.shape).astype(np.int64), int(ends[-1]) if len(ends) else 0
-
-
-@njit(cache=True)
-def _pack(stored: tuple[Fields, IntArray, IntArray, FloatArray], column: IntArray, out: AnyArray, scale: AnyArray) -> None:
-    fields, run, start, values = stored
-    for f in range(len(run)):
-        for block in range(BLOCKS):
-            rows = rows_of(fields, f, block)
-            for k in range(run[f, block, 1] - run[f, block, 0]):
-                at, most = start[f, block] + k * rows, 0.0
-                for r in range(at, at + rows):
-                    most = max(most, values[r])
-                unit = np.float32(most / PACKED_MOST**2) if most > 0.0 else np.float32(1.0)
-                scale[column[f, block] + k] = unit
-                for r in range(at, at + rows):
-                    out[r] = min(round(math.sqrt(values[r] / unit)), PACKED_MOST)
 
 
 @njit(cache=True, fastmath=True)
@@ -132,30 +85,6 @@ def _summed(values: AnyArray, block: tuple[int, int], share: FloatArray, run: In
         for r in range(rows):
             out[r] += wa * values[at + r] + wb * values[b + r] + (wc * values[c + r] + wd * values[d + r])
         at = d + rows
-
-
-@njit(cache=True, fastmath=True)
-def _unpacked(
-    values: AnyArray, block: tuple[int, int], share: FloatArray, run: IntArray, scale: AnyArray, out: FloatArray
-) -> None:
-    """Write to `out` the sum over the poles `run` of share times scale times squared column, as `_summed` does."""
-    at, rows, count = np.uint64(block[0]), np.uint64(block[1]), run[1] - run[0]
-    short = out.dtype.type
-    for r in range(rows):
-        out[r] = 0.0
-    for k in range(count % 2):
-        weight = share[run[0] + k] * scale[k]
-        for r in range(rows):
-            root = short(values[at + r])
-            out[r] += weight * root * root
-        at += rows
-    for k in range(count % 2, count, 2):
-        b = at + rows
-        wa, wb = share[run[0] + k] * scale[k], share[run[0] + k + 1] * scale[k + 1]
-        for r in range(rows):
-            one, two = short(values[at + r]), short(values[b + r])
-            out[r] += wa * one * one + wb * two * two
-        at = b + rows
 
 
 @njit(cache=True, fastmath=True)
@@ -185,7 +114,7 @@ def _luminous(seen: FloatArray, veil: FloatArray, shape: tuple[int, int], row: F
 
 @njit(cache=True)
 def _block(
-    stored: tuple[IntArray, IntArray, AnyArray, AnyArray, IntArray],
+    stored: tuple[IntArray, IntArray, AnyArray],
     f: int,
     block: int,
     rows: int,
@@ -193,13 +122,8 @@ def _block(
     out: FloatArray,
 ) -> None:
     """Write the sums of one block of a field at outputs share (k,) of its poles."""
-    run, start, values, scale, column = stored
-    own = run[f, block]
-    if len(scale) > 1:
-        own_scale = scale[column[f, block] : column[f, block] + own[1] - own[0]]
-        _unpacked(values, (start[f, block], rows), share, own, own_scale, out)
-    else:
-        _summed(values, (start[f, block], rows), share, own, out)
+    run, start, values = stored
+    _summed(values, (start[f, block], rows), share, run[f, block], out)
 
 
 @njit(cache=True)
@@ -282,13 +206,9 @@ def _margins(
 
 
 def _parts(stored: Stored, lamp_share: FloatArray) -> tuple[Parts, FloatArray, FloatArray]:
-    own = stored.values.dtype
-    # What is packed is summed in short floats; for the reader of types every float is the long one.
-    kind = cast("np.dtype[np.float64]", own if own.kind == "f" else np.dtype(np.float32))
+    kind = cast("np.dtype[np.float64]", stored.values.dtype)  # for the reader of types every float is the long one
     room = np.zeros((2, _rows_most(stored.fields)), dtype=kind)
-    share = lamp_share.astype(kind)[stored.lamp]
-    packed = (stored.run, stored.start, stored.values, stored.scale.astype(kind, copy=False), stored.column)
-    return (stored.fields, packed), share, room
+    return (stored.fields, (stored.run, stored.start, stored.values)), lamp_share.astype(kind)[stored.lamp], room
 
 
 def figures(stored: Stored, lamp_share: FloatArray, which: IntArray | None = None) -> FloatArray:
@@ -319,6 +239,5 @@ def cold_figures(fields: Fields, poles: Poles, optics: tuple[Lights, Surfaces], 
         stored = store(part, poles, optics, wanted[begin : begin + CHUNK], np.float64)
         room = np.zeros((2, _rows_most(part)))
         rows = np.arange(len(part.begin_m))
-        packed = (stored.run, stored.start, stored.values, stored.scale, stored.column)
-        out[begin : begin + CHUNK] = _all_figures((part, packed), rows, share, room)
+        out[begin : begin + CHUNK] = _all_figures((part, (stored.run, stored.start, stored.values)), rows, share, room)
     return out

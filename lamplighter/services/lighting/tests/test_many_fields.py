@@ -103,29 +103,3 @@ def test_the_margin_is_the_share_of_the_most_pressing_requirement() -> None:
 @given(st.floats(-50, 50), st.floats(-50, 50))
 def test_the_fast_angle_is_the_arc_tangent(rise: float, run: float) -> None:
     assert influence.angle_deg(rise, run) == pytest.approx(np.degrees(np.arctan2(abs(rise), run)), abs=2e-6)
-
-
-@settings(max_examples=30, deadline=None)
-@given(asked=st.lists(ROADS, min_size=1, max_size=5), name=st.sampled_from(["M2", "M5", "C3", "P3"]), seed=st.integers(0, 99))
-def test_packed_influences_judge_as_long_floats_do(asked: list[RoadField], name: str, seed: int) -> None:
-    fields, poles = columns.fields_of(asked, np.zeros(len(asked), np.int64), np.arange(len(asked)) % 2)
-    kind, maintenance = np.full(len(asked), classes.code(name)), np.full(len(asked), 0.8)
-    wanted = verdict.blocks_for(kind)
-    share = np.random.default_rng(seed).uniform(0.2, 1.0, int(poles.lamp.max()) + 1)
-    long = verdict.store(fields, poles, OPTICS, wanted, np.float64)
-    packed = verdict.store(fields, poles, OPTICS, wanted, verdict.PACKED)
-    assert packed.values.nbytes * 4 == long.values.nbytes
-    assert verdict.figures(packed, share) == pytest.approx(verdict.figures(long, share), rel=3e-4, abs=1e-6)
-    judged = verdict.margins(packed, share, kind, maintenance)
-    assert judged == pytest.approx(verdict.margins(long, share, kind, maintenance), rel=3e-4)
-
-
-def test_more_fields_than_a_chunk_are_packed_each_in_its_place() -> None:
-    fields, poles, roads = some_fields(verdict.CHUNK + 44)
-    wanted = verdict.every_block(len(roads))
-    share = np.linspace(0.3, 1.0, int(poles.lamp.max()) + 1)
-    packed = verdict.store(fields, poles, OPTICS, wanted, verdict.PACKED)
-    long = verdict.store(fields, poles, OPTICS, wanted, np.float64)
-    assert verdict.figures(packed, share) == pytest.approx(verdict.figures(long, share), rel=2e-4)
-    few = np.array([0, verdict.CHUNK, len(roads) - 1])
-    assert (verdict.figures(packed, share, few) == verdict.figures(packed, share)[few]).all()
