@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from lamplighter.runtime.asking import box_of
+from lamplighter.runtime.answering import box_of
 from lamplighter.runtime.loop import ServiceRun, Tick
 from lamplighter.runtime.view import Explanation, LayerValues, ServiceAbout
 from lamplighter.terms.columns import AnyArray

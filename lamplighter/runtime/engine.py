@@ -13,7 +13,7 @@ import numpy as np
 
 from lamplighter.city.folder import attribution_lines, load
 from lamplighter.runtime import loop
-from lamplighter.runtime.asking import Asking
+from lamplighter.runtime.answering import Answering
 from lamplighter.runtime.cityrun import Arm, CityRun, RunPlan
 from lamplighter.runtime.drawing import about, explained, layer_values, merged_scene
 from lamplighter.runtime.loop import ServiceRun, Tick
@@ -73,7 +73,7 @@ class LiveEngine:
         except BaseException:
             self._recorder.close(plan.begin_s)
             raise
-        self._asking = Asking(self._run.runs, self._recorder.reader())
+        self._answering = Answering(self._run.runs, self._recorder.reader())
         self._simulated = open_field is simulated
         names = tuple(service.name for service in self._services)
         self._shadow = Shadow(folder, names, plan) if with_shadow else None
@@ -171,19 +171,19 @@ class LiveEngine:
 
     def boxes(self) -> tuple[Box, ...]:
         """Return the boxes of which operators may ask something."""
-        return self._asking.boxes()
+        return self._answering.boxes()
 
     def offers(self, asset_id: str) -> tuple[Offer, ...]:
         """Return what an operator may ask of the box that an asset hangs on; KeyError where there is no such asset."""
-        return self._asking.offers(asset_id)
+        return self._answering.offers(asset_id)
 
     def account(self, asset_id: str, at: str, part: str) -> Letter:
         """Return what was at a box, from the record; KeyError, ValueError as the protocol says."""
-        return self._asking.account(asset_id, at, part)
+        return self._answering.account(asset_id, at, part)
 
     def found(self) -> tuple[Found, ...]:
         """Return what stands out in the running city."""
-        return self._asking.found()
+        return self._answering.found()
 
     def _take(self, run: ServiceRun, wish: Wish) -> None:
         run.desk.take(wish)
@@ -220,7 +220,7 @@ class LiveEngine:
 
     def start(self) -> None:
         """Wait until the fields are open, then start ticking."""
-        threading.Thread(target=self._asking.open_watchers, name="watchers", daemon=True).start()
+        threading.Thread(target=self._answering.open_watchers, name="watchers", daemon=True).start()
         self._run.wait_ready()
         self._recorder.run_started(self._scene, self._plan)
         self._thread.start()
@@ -304,7 +304,7 @@ class LiveEngine:
         try:
             self._lines.extend(tell(run, done))
             self._recorder.tick(run, done)
-            self._asking.follow(run, done)
+            self._answering.follow(run, done)
         except Exception as error:  # noqa: BLE001 - whatever fails here must not stop the city
             text = f"{run.service.name}: a tick could not be told or recorded ({type(error).__name__}: {error}). Control goes on."
             if text not in self._faults:
@@ -324,7 +324,7 @@ class LiveEngine:
         del points[:-POINTS_MAX]
 
     def _make_view(self) -> View:
-        more = (self._shadow.fault if self._shadow else "", self._recorder.fault, self._asking.fault, *self._run.faults())
+        more = (self._shadow.fault if self._shadow else "", self._recorder.fault, self._answering.fault, *self._run.faults())
         faults = self._faults + tuple(fault for fault in more if fault)
         return View(
             version=self._version, now_s=self._run.now_s, running=self._playing.is_set(), speed=self._speed, ended=self._ended,

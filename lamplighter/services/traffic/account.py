@@ -31,7 +31,7 @@ ACCOUNTS = (
     Account("arrivals_count", "cell", "sum", "vehicles that came onto the last stretch before the stop line", shaped=True),
     Account("arrivals_green_count", "cell", "sum", "those of them that came while a signal of their lane was green", shaped=True),
     Account("judged_count", "cell", "sum", "greens of its signals of which it can be said whether they served all", shaped=True),
-    Account("failed_count", "cell", "sum", "those of them that did not: the stop line was occupied before and after", shaped=True),
+    Account("failed_count", "cell", "sum", "those of them that did not: the stop line stayed occupied", shaped=True),
     Account("own_s", "box", "sum", "seconds on the own programme; where lamplighter steers no box of the area, all but faults"),
     Account("leased_s", "box", "sum", "seconds in which the box did as it was asked"),
     Account("fault_s", "box", "sum", "seconds in fault"),

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`lamplighter traffic diagnose`: what a log of events says, as tables, JSON and a page."""
+"""`lamplighter traffic diagnose`: what a city's record or a log of events says, as tables, JSON and a page."""
 
 import json
 from collections.abc import Mapping
@@ -17,12 +17,18 @@ BEGIN, WARM_UP_S = "2026-01-13T17:00", 600.0
 COLUMNS = ("group", "greens", "green\ns", "on\ngreen", "split\nfailed", "of\njudged", "gap\nout", "max\nout", "force\noff",
            "wait\nmax s", "walks")  # fmt: skip
 FILE = click.Path(path_type=Path, dir_okay=False)
+LOG_ENDINGS = (".csv", ".gz", ".parquet", ".pq", ".txt", ".log", ".dat", ".zip", ".json", ".xml")
 MINUTES = click.IntRange(1, 7 * 24 * 60)
 
 
 @click.command()
-@click.argument("logs", nargs=-1, type=FILE)
-@click.option("--city", "city_name", help="Instead of logs: run this simulated city and diagnose what its boxes report.")
+@click.argument("what", nargs=-1, metavar="[CITY | LOG...]")
+@click.option(
+    "--from", "since", help='Of CITY: from when on, "2026-01-13 16:00", or 16:00 of the last day on record. Default: a day.'
+)
+@click.option("--to", "until", help="Of CITY: until when. Default: the end of the record.")
+@click.option("--record", help="Of CITY: another record, its folder or a city by name.")
+@click.option("--city", "city_name", help="Instead of both: run this simulated city and diagnose what its boxes report.")
 @click.option(
     "--minutes", "run_min", default=60, show_default=True, type=MINUTES, help="How long the simulated city runs, with --city."
 )
@@ -37,7 +43,10 @@ MINUTES = click.IntRange(1, 7 * 24 * 60)
 @click.option("--json", "json_to", type=FILE, help="Write the figures to this file.")
 @click.option("--html", "html_to", type=FILE, help="Write a page with pictures to this file.")
 def diagnose(
-    logs: tuple[Path, ...],
+    what: tuple[str, ...],
+    since: str | None,
+    until: str | None,
+    record: str | None,
     city_name: str | None,
     run_min: int,
     begin: str,
@@ -49,22 +58,36 @@ def diagnose(
     json_to: Path | None,
     html_to: Path | None,
 ) -> None:
-    """Say what hi-resolution event LOGS (CSV, CSV.gz, Parquet) tell of their signals.
+    """Say how signals do: those of CITY from its own record, or those of hi-resolution event LOGs (CSV, CSV.gz, Parquet).
 
-    Columns: time, box, event, parameter, in the Indiana enumeration. Events are summed up as they are read and not kept.
-    With --city, a simulated city runs under its own programmes and is diagnosed from what its boxes report.
+    CITY is a built city by name, or its folder; what it recorded while it ran is summed up. A LOG has columns time, box, event,
+    parameter in the Indiana enumeration; its events are summed up as they are read and not kept. With --city, a simulated city
+    runs under its own programmes and is diagnosed from what its boxes report.
     """
     from lamplighter.services.traffic.diagnosis.codes import SIMULATED_PREFIX
     from lamplighter.services.traffic.diagnosis.diagnosing import Settings
     from lamplighter.services.traffic.diagnosis.report import page
     from lamplighter.services.traffic.diagnosis.writing import document
 
+    if len(what) == 1 and city_name is None and not is_log(what[0]):
+        if detectors is not None or html_to is not None:
+            raise click.ClickException(
+                "--detectors and --html belong to LOGs; a city's record is told as tables and with --json."
+            )
+        from_record(what[0], (since, until, record), json_to)
+        return
+    logs = tuple(Path(one) for one in what)
     try:
+        if since or until or record:
+            raise ValueError("--from, --to and --record belong to a CITY by name; a log is read whole. Leave them out.")
         settings = Settings(quarter_min=minutes, fold=fold, latency_s=latency_s, run_cycle=maxtime)
         if (city_name is None) == (not logs):
-            raise ValueError("give one or more LOGS, or --city with the name of a simulated city; not both, not neither")
+            raise ValueError(
+                "name a CITY to diagnose its record (adlershof), or one or more LOGs, or --city with a simulated city to run it "
+                "now; one of these"
+            )
         if city_name is not None and detectors is not None:
-            raise ValueError("--detectors belongs to LOGS; a simulated city knows what its detectors are for. Leave it out.")
+            raise ValueError("--detectors belongs to LOGs; a simulated city knows what its detectors are for. Leave it out.")
         writable(("--json", json_to), ("--html", html_to))
         boxes, notes = read(logs, detectors, settings) if city_name is None else run(city_name, run_min, begin, settings)
     except ValueError as error:
@@ -72,11 +95,37 @@ def diagnose(
     simulated = any(name.startswith(SIMULATED_PREFIX) for name in boxes)
     for note in notes:
         click.echo(note, err=True)
-    show(boxes)
+    show_sums(boxes)
     if json_to is not None:
         json_to.write_text(json.dumps(document(boxes, simulated)) + "\n", encoding="utf-8")
     if html_to is not None:
         html_to.write_text(page(boxes, simulated), encoding="utf-8")
+
+
+def is_log(name: str) -> bool:
+    """Return whether an argument means a file rather than a city."""
+    path = Path(name)
+    return path.is_file() or (not path.is_dir() and path.suffix.lower() in LOG_ENDINGS)
+
+
+def from_record(name: str, when: tuple[str | None, str | None, str | None], json_to: Path | None) -> None:
+    """Diagnose a city from its record. when: from, to, and another record, as they were typed."""
+    from rich.console import Console
+
+    from lamplighter.city import folder
+    from lamplighter.services import traffic as service
+    from lamplighter.services.traffic.diagnosis.showing import document, recorded, show
+    from lamplighter.services.traffic.prepared import prepare
+
+    try:
+        writable(("--json", json_to))
+        city = folder.load(folder.find_city(name), [service.SERVICE])[service.SERVICE.name]
+        done = recorded(city, prepare(city), *when)
+    except ValueError as error:
+        raise click.ClickException(str(error)) from error
+    show(Console(), city, done)
+    if json_to is not None:
+        json_to.write_text(json.dumps(document(city, done)) + "\n", encoding="utf-8")
 
 
 def writable(*files: tuple[str, Path | None]) -> None:
@@ -176,7 +225,7 @@ def read(logs: tuple[Path, ...], detectors: Path | None, settings: "Settings") -
     return dict(sorted((reader.names[number], sums) for number, sums in under_way.finish().items())), notes
 
 
-def show(boxes: "Mapping[str, BoxSums]") -> None:
+def show_sums(boxes: "Mapping[str, BoxSums]") -> None:
     """Print one table per box, and what stands out."""
     import numpy as np
     from rich.box import SIMPLE_HEAD

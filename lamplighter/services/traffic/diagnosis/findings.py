@@ -98,13 +98,13 @@ def _failures(told: _Told) -> Iterator[str]:
     sums = told.sums
     g = sums.tally.group[sums.quarters]
     for group in np.flatnonzero(g[:, :, G.FAILED].sum(axis=0) >= FAILED_LEAST).tolist():
-        judged, failed = g[:, group, G.JUDGED], g[:, group, G.FAILED]
+        name, judged, failed = told.names.group(group), g[:, group, G.JUDGED], g[:, group, G.FAILED]
         high: BoolArray = failed >= np.maximum(FAILED_SHARE * judged, 1.0)
         spans = [span for span in m.runs(high) if failed[slice(*span)].sum() >= FAILED_LEAST]
         for first, last in sorted(spans, key=lambda span: -float(failed[slice(*span)].sum()))[:3]:
             count, of = float(failed[first:last].sum()), float(judged[first:last].sum())
             yield (
-                f"{told.names.group(group)} fails {count / of:.0%} of its greens between {clock(sums, first)} and {clock(sums, last)} "
+                f"{name} fails {count / of:.0%} of its greens between {clock(sums, first)} and {clock(sums, last)} "
                 f"({count:.0f} of {of:.0f} that could be judged): who waited was not served in one green."
                 + _doubt(told, group, PRESENCE)
             )
@@ -115,11 +115,11 @@ def _progression(told: _Told) -> Iterator[str]:
     g = sums.tally.group[sums.quarters].sum(axis=0)
     days = max(float(sums.tally.box[sums.quarters][:, B.SEEN].sum()), 1.0)
     for group in np.flatnonzero(g[:, G.ARRIVALS] >= ARRIVALS_LEAST).tolist():
-        on_green = float(g[group, G.ARRIVALS_GREEN] / g[group, G.ARRIVALS])
+        name, on_green = told.names.group(group), float(g[group, G.ARRIVALS_GREEN] / g[group, G.ARRIVALS])
         green = float(g[group, G.GREEN_MS]) / (days * sums.rules.quarter_ms)
         if green > 0 and on_green / green < POOR_RATIO:
             yield (
-                f"Platoons reach {told.names.group(group)} on red: {on_green:.0%} arrive on green, which shows {green:.0%} of the "
+                f"Platoons reach {name} on red: {on_green:.0%} arrive on green, which shows {green:.0%} of the "
                 f"time (platoon ratio {on_green / green:.2f}; 1 is chance). Its offset deserves a look."
                 + _doubt(told, group, ADVANCE)
             )
@@ -130,12 +130,9 @@ def _ends(told: _Told) -> Iterator[str]:
     g = sums.tally.group[sums.quarters].sum(axis=0)
     ended = g[:, G.GAP_OUT : G.FORCE_OFF + 1]
     for group in np.flatnonzero(ended.sum(axis=1) >= ENDED_LEAST).tolist():
-        share = float(ended[group, 1] / ended[group].sum())
+        name, share = told.names.group(group), float(ended[group, 1] / ended[group].sum())
         if share >= ENDED_SHARE:
-            yield (
-                f"{told.names.group(group)} runs to its longest green {share:.0%} of the time (max-out): it wants more, or a detector "
-                "holds it."
-            )
+            yield (f"{name} runs to its longest green {share:.0%} of the time (max-out): it wants more, or a detector holds it.")
 
 
 def _waiting(told: _Told) -> Iterator[str]:
@@ -143,11 +140,11 @@ def _waiting(told: _Told) -> Iterator[str]:
     g = sums.tally.group[sums.quarters]
     total: FloatArray = g.sum(axis=0)
     for group in range(total.shape[0]):
-        longest_s = float(g[:, group, G.WAIT_MAX_MS].max()) / m.SECOND_MS
+        name, longest_s = told.names.group(group), float(g[:, group, G.WAIT_MAX_MS].max()) / m.SECOND_MS
         if total[group, G.SKIPS] or longest_s > WAIT_MAX_S:
             at = int(g[:, group, G.WAIT_MAX_MS].argmax())
             yield (
-                f"Somebody who had called {told.names.group(group)} waited {_long(longest_s)} (in the quarter of {clock(sums, at)}); "
+                f"Somebody who had called {name} waited {_long(longest_s)} (in the quarter of {clock(sums, at)}); "
                 f"{total[group, G.SKIPS]:.0f} calls waited as if a whole cycle had passed them by."
             )
         foot = float(total[group, G.FOOT_WAITS])
@@ -155,7 +152,7 @@ def _waiting(told: _Told) -> Iterator[str]:
         if foot >= m.FEW and mean_s > FOOT_MEAN_S:
             longest_s = float(g[:, group, G.FOOT_WAIT_MAX_MS].max()) / m.SECOND_MS
             yield (
-                f"People on foot wait {mean_s:.0f} s on average for {told.names.group(group)} from push to walk, {longest_s:.0f} s at "
+                f"People on foot wait {mean_s:.0f} s on average for {name} from push to walk, {longest_s:.0f} s at "
                 f"most ({foot:.0f} waits)."
             )
 
@@ -165,10 +162,11 @@ def _reds(told: _Told) -> Iterator[str]:
     offset_s = np.linspace(OFFSET_FIRST_S, OFFSET_FIRST_S + OFFSET_BIN_S * (OFFSET_BINS - 1), OFFSET_BINS)
     cycles = sums.tally.group[sums.quarters][:, :, G.CROSSED_CYCLES].sum(axis=0)
     for group in range(len(sums.tally.crossing)):
+        name = told.names.group(group)
         late = float(sums.tally.crossing[group, (offset_s >= LATE_RED_S) & (offset_s <= 5.0)].sum())
         if late >= m.FEW and cycles[group]:
             yield (
-                f"At {told.names.group(group)}, {late:.0f} vehicles passed 1 to 5 s after red had begun, in {cycles[group]:.0f} "
+                f"At {name}, {late:.0f} vehicles passed 1 to 5 s after red had begun, in {cycles[group]:.0f} "
                 "cycles: its yellow or the split before it deserves a look."
             )
 

@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Arrivals on green and split failures, second by second, against what was played."""
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 
