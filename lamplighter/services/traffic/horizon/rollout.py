@@ -23,6 +23,7 @@ SOON_S, NEAR_S = 3, 5  # the base policy looks so far for those it serves, and f
 CLEAR_MOST_S = 20.0  # a queue is not counted further than it clears in this
 EVER_S = 1_000_000
 NOBODY_VEH = 0.01
+HELD, SERVED, GOES_ON, PLAYED = range(4)  # states of plans that share their beginning
 
 
 class Work(NamedTuple):
@@ -30,10 +31,10 @@ class Work(NamedTuple):
 
     arrive_veh (n, H), until_veh (n, H+1): arrivals in each second, and before it. rate_veh_s (m, n): discharge, 0 where red.
     weight (n): persons per vehicle. room_veh, room_veh_s (n): what the streets that a lane feeds still take, and how much more
-    each second. store_veh (n): beyond so many waiting the queue stands in the way of others. queue_veh, space_veh (n): state of
-    a plan that is played. change_s (m, m), green_min_s (m): whole seconds.
-    clock_s (k, CLOCK_COLUMNS), clock_mask (k, MASK_COLUMNS): reds that are bounded. out_veh (n, H): what the
-    chosen plan lets out.
+    each second. store_veh (n): beyond so many waiting the queue stands in the way of others. change_s (m, m), green_min_s (m):
+    whole seconds. clock_s (k, CLOCK_COLUMNS), clock_mask (k, MASK_COLUMNS): reds that are bounded. out_veh (n, H): what the
+    chosen plan lets out. queue_veh, space_veh (PLAYED, n): state of plans that are played. served (m, n), served_lanes (m): the
+    lanes that each stage serves, and how many.
     """
 
     arrive_veh: FloatArray
@@ -50,6 +51,8 @@ class Work(NamedTuple):
     clock_s: FloatArray
     clock_mask: IntArray
     out_veh: FloatArray
+    served: IntArray
+    served_lanes: IntArray
 
 
 class Situation(NamedTuple):
@@ -73,90 +76,122 @@ class Situation(NamedTuple):
     spill_ratio: float
 
 
-@njit(cache=True, fastmath=True)
+@njit(cache=True, fastmath=True, inline="always")
 def _following(
     until_veh: FloatArray, rate: FloatArray, weight: FloatArray, queue: FloatArray, space: FloatArray, change: IntArray,
-    least: IntArray, here: Situation, stage: int, t: int,
+    least: IntArray, served: IntArray, served_lanes: IntArray, here: Situation, row: int, stage: int, t: int,
 ) -> int:  # fmt: skip
     """Return the stage that the base policy runs from second t on: the running one while it lets out most."""
     soon = min(t + SOON_S, here.horizon)
     chosen, most = stage, 0.0
-    for n in range(here.lanes):
-        if rate[stage, n] > 0.0:
-            near = (queue[n] + until_veh[n, soon] - until_veh[n, t]) / SOON_S
-            most += here.keep_ratio * weight[n] * min(near, rate[stage, n])
+    for i in range(served_lanes[stage]):
+        n = served[stage, i]
+        near = (queue[row, n] + until_veh[n, soon] - until_veh[n, t]) / SOON_S
+        most += here.keep_ratio * weight[n] * min(near, rate[stage, n])
     for p in range(here.stages):
         if p == stage:
             continue
         then, many, clear_s = min(t + change[stage, p] + NEAR_S, here.horizon), 0.0, 0.0
-        for n in range(here.lanes):
-            if rate[p, n] > 0.0:
-                near = min(queue[n] + until_veh[n, then] - until_veh[n, t], space[n], CLEAR_MOST_S * rate[p, n])
-                many += weight[n] * near
-                clear_s = max(clear_s, near / rate[p, n])
-        index = many / (here.back_ratio * change[stage, p] + max(clear_s, least[p]))
-        if many > NOBODY_VEH and index > most:
-            chosen, most = p, index
+        for i in range(served_lanes[p]):
+            n = served[p, i]
+            near = min(queue[row, n] + until_veh[n, then] - until_veh[n, t], space[row, n], CLEAR_MOST_S * rate[p, n])
+            many += weight[n] * near
+            clear_s = max(clear_s, near / rate[p, n])
+        if many > NOBODY_VEH:
+            index = many / (here.back_ratio * change[stage, p] + max(clear_s, least[p]))
+            if index > most:
+                chosen, most = p, index
     return chosen
 
 
-@njit(cache=True, fastmath=True)
+@njit(cache=True, fastmath=True, inline="always")
 def _second(
-    arrive_veh: FloatArray, rate: FloatArray, weight: FloatArray, queue: FloatArray, space: FloatArray,
-    more_veh_s: FloatArray, store: FloatArray, out_veh: FloatArray, here: Situation, rows: tuple[int, int], t: int, record: bool,
+    arrive_veh: FloatArray, rate: FloatArray, weight: FloatArray, queue: FloatArray, space: FloatArray, more_veh_s: FloatArray,
+    store: FloatArray, out_veh: FloatArray, here: Situation, row: int, rows: tuple[int, int], t: int, record: bool,
 ) -> float:  # fmt: skip
     """Play second t and return its cost. rows: the stage before and the stage after a change, equal in green."""
     before, after, cost = rows[0], rows[1], 0.0
     for n in range(here.lanes):
-        waiting, out = queue[n] + arrive_veh[n, t], 0.0
+        waiting, out = queue[row, n] + arrive_veh[n, t], 0.0
         if waiting > 0.0:
-            out = max(min(rate[before, n], rate[after, n], waiting, space[n]), 0.0)
+            out = max(min(rate[before, n], rate[after, n], waiting, space[row, n]), 0.0)
             waiting -= out
             cost += weight[n] * (waiting + here.spill_ratio * max(waiting - store[n], 0.0))
-        space[n] += more_veh_s[n] - out
-        queue[n] = waiting
+        space[row, n] += more_veh_s[n] - out
+        queue[row, n] = waiting
         if record:
             out_veh[n, t] = out
     return cost
 
 
 @njit(cache=True, fastmath=True)
-def roll(
-    arrive_veh: FloatArray, until_veh: FloatArray, rate: FloatArray, weight: FloatArray, room_veh: FloatArray,
-    room_veh_s: FloatArray, store: FloatArray, queue: FloatArray, space: FloatArray, change: IntArray, least: IntArray,
-    out_veh: FloatArray, here: Situation, plan: tuple[int, int, int], enough: float, record: bool,
+def stretch(
+    arrive_veh: FloatArray, rate: FloatArray, weight: FloatArray, queue: FloatArray, space: FloatArray, more_veh_s: FloatArray,
+    store: FloatArray, out_veh: FloatArray, here: Situation, row: int, rows: tuple[int, int], span: tuple[int, int], record: bool,
 ) -> float:  # fmt: skip
-    """Return the cost of a plan, or something above `enough` as soon as it exceeds that. plan: seconds to hold the running
-    stage, the stage after it, and the seconds of that one; it stays with the running stage where that is the stage after it."""
-    for n in range(here.lanes):
-        queue[n], space[n] = 0.0, room_veh[n]
-    hold, then, serve = plan
-    stage, before, left, since, item, cost = here.stage, here.stage, here.change_left, here.elapsed, 0, 0.0
-    if left > 0:
-        before = here.stages  # a row of zeros: nothing is green before the change is over
-    ends = hold
-    for t in range(here.horizon):
-        if left == 0 and since >= least[stage] and t >= here.grid_first and (t - here.grid_first) % here.grid == 0:
-            following = stage
-            if item == 0 and t >= ends:
-                item, following, ends = 1, then, t + serve
-                if then != stage:
-                    ends += change[stage, then]
-            elif item == 1 and t >= ends:
-                item = 2
-            if item == 2:
-                following = _following(until_veh, rate, weight, queue, space, change, least, here, stage, t)
+    """Play from one second to another and return the cost; nothing changes on the way."""
+    cost = 0.0
+    for t in range(span[0], min(span[1], here.horizon)):
+        cost += _second(arrive_veh, rate, weight, queue, space, more_veh_s, store, out_veh, here, row, rows, t, record)
+    return cost
+
+
+@njit(cache=True, fastmath=True)
+def remainder(
+    arrive_veh: FloatArray, until_veh: FloatArray, rate: FloatArray, weight: FloatArray, queue: FloatArray, space: FloatArray,
+    more_veh_s: FloatArray, store: FloatArray, out_veh: FloatArray, change: IntArray, least: IntArray, served: IntArray,
+    served_lanes: IntArray, here: Situation, row: int, at: tuple[int, int, int], cost: float, enough: float, record: bool,
+) -> tuple[float, int]:  # fmt: skip
+    """Play the base policy to the end; return the whole cost, or something above `enough` as soon as it exceeds that, and when
+    the policy first leaves the stage. at: second to begin with, stage, seconds since that is green; cost: what was before."""
+    begin, stage, since = at
+    before, left, leaves = stage, 0, here.horizon
+    for t in range(begin, here.horizon):
+        if left == 0 and since >= least[stage] and (here.grid == 1 or (t - here.grid_first) % here.grid == 0):
+            following = _following(
+                until_veh, rate, weight, queue, space, change, least, served, served_lanes, here, row, stage, t
+            )
             if following != stage:
                 before, stage, left, since = stage, following, change[stage, following], 0
-                before = before if left > 0 else stage
-        cost += _second(arrive_veh, rate, weight, queue, space, room_veh_s, store, out_veh, here, (before, stage), t, record)
+                before, leaves = before if left > 0 else stage, min(leaves, t)
+        cost += _second(arrive_veh, rate, weight, queue, space, more_veh_s, store, out_veh, here, row, (before, stage), t, record)
         if left > 0:
             left -= 1
             before = before if left > 0 else stage
         else:
             since += 1
         if cost > enough:
-            return cost
+            return cost, leaves
     for n in range(here.lanes):
-        cost += weight[n] * queue[n] * (here.end_s + here.end_s_per_veh * queue[n])
-    return cost
+        cost += weight[n] * queue[row, n] * (here.end_s + here.end_s_per_veh * queue[row, n])
+    return cost, leaves
+
+
+@njit(cache=True, fastmath=True)
+def cost_of(work: Work, here: Situation, plan: tuple[int, int, int], enough: float, record: bool) -> float:
+    """Return the cost of a plan, or something above `enough` if it exceeds that. plan: seconds to hold the running stage, the
+    stage after it, and the seconds of that one; it stays with the running stage where that is the stage after it."""
+    (arrive, until, rate, weight, room, more, store, queue, space, change, least, _, _, out, served, served_lanes) = work
+    hold, then, serve = plan
+    run, cost = here.stage, 0.0
+    for n in range(here.lanes):
+        queue[0, n], space[0, n] = 0.0, room[n]
+    go = max(here.change_left + max(least[run] - here.elapsed, 0), hold, here.grid_first)
+    go = min(here.grid_first + (go - here.grid_first + here.grid - 1) // here.grid * here.grid, here.horizon)
+    nobody, ran = (here.stages, run), (run, run)  # nothing is green before the change is over
+    green = min(here.change_left, here.horizon)
+    cost += stretch(arrive, rate, weight, queue, space, more, store, out, here, 0, nobody, (0, green), record)
+    cost += stretch(arrive, rate, weight, queue, space, more, store, out, here, 0, ran, (green, go), record)
+    begin, since = go + max(serve, 1), here.elapsed - here.change_left
+    if then != run:
+        begin, since = go + change[run, then] + serve, -go - change[run, then]
+        green = min(go + change[run, then], here.horizon)
+        cost += stretch(arrive, rate, weight, queue, space, more, store, out, here, 0, (run, then), (go, green), record)
+        go = green
+    begin = min(begin, here.horizon)
+    cost += stretch(arrive, rate, weight, queue, space, more, store, out, here, 0, (then, then), (go, begin), record)
+    at = (begin, then, since + begin)
+    return remainder(
+        arrive, until, rate, weight, queue, space, more, store, out, change, least, served, served_lanes, here, 0, at, cost,
+        enough, record,
+    )[0]  # fmt: skip

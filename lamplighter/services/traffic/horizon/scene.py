@@ -15,6 +15,7 @@ from lamplighter.services.traffic.horizon.rollout import (
     CLOCK_NOW,
     MASK,
     MASK_COLUMNS,
+    PLAYED,
     Situation,
     Work,
 )
@@ -55,13 +56,15 @@ def workspace(network: Network, derived: Derived, horizon: int) -> Work:
         room_veh=np.zeros(n),
         room_veh_s=np.zeros(n),
         store_veh=np.zeros(n),
-        queue_veh=np.zeros(n),
-        space_veh=np.zeros(n),
+        queue_veh=np.zeros((PLAYED, n)),
+        space_veh=np.zeros((PLAYED, n)),
         change_s=np.zeros((m, m), np.int64),
         green_min_s=np.zeros(m, np.int64),
         clock_s=np.zeros((clocks, CLOCK_COLUMNS)),
         clock_mask=np.zeros((clocks, MASK_COLUMNS), np.int64),
         out_veh=np.zeros((n, horizon)),
+        served=np.zeros((m, n), np.int64),
+        served_lanes=np.zeros(m, np.int64),
     )
 
 
@@ -203,6 +206,18 @@ def _feet(network: Network, seen: Seen, work: Work, box: int, at: tuple[int, int
 
 
 @njit(cache=True)
+def serves(work: Work, stages: int, lanes: int) -> None:
+    """Fill which lanes each stage serves, from the rates."""
+    for m in range(stages):
+        many = 0
+        for n in range(lanes):
+            if work.rate_veh_s[m, n] > 0.0:
+                work.served[m, many] = n
+                many += 1
+        work.served_lanes[m] = many
+
+
+@njit(cache=True)
 def compose(network: Network, derived: Derived, learned: Discharge, state: State, seen: Seen, settings: Settings, work: Work,
             at: tuple[int, int, int, int]) -> Situation:  # fmt: skip
     """Make box ready and return where it stands. at: box, horizon, second of the clock, row of depart_veh of the last second."""
@@ -219,6 +234,7 @@ def compose(network: Network, derived: Derived, learned: Discharge, state: State
     feet = network.foot_offsets[box + 1] - network.foot_offsets[box]
     _feet(network, seen, work, box, (lanes, horizon))
     work.rate_veh_s[stages, : lanes + feet] = 0.0
+    serves(work, stages, lanes + feet)
     for m in range(stages):
         work.green_min_s[m] = int(np.ceil(network.green_min_s[first + m]))
         for other in range(stages):

@@ -3,7 +3,21 @@
 
 from numba import njit
 
-from lamplighter.services.traffic.horizon.rollout import CLOCK_LANE, CLOCK_MAX, CLOCK_NOW, EVER_S, MASK, Situation, Work, roll
+from lamplighter.services.traffic.horizon.rollout import (
+    CLOCK_LANE,
+    CLOCK_MAX,
+    CLOCK_NOW,
+    EVER_S,
+    GOES_ON,
+    HELD,
+    MASK,
+    SERVED,
+    Situation,
+    Work,
+    cost_of,
+    remainder,
+    stretch,
+)
 
 HEAVIER, BOUND, DISCHARGING = 0, 1, 3  # positions in the reasons of the service
 HOLDS = (0, 1, 2, 3, 5, 8, 12, 17, 24, 33, 45)
@@ -11,12 +25,6 @@ SERVICES = (5, 8, 12, 18, 27)
 ENOUGH = 1e18
 WAITS_S, WAITS_VEH = 15, 0.3  # somebody waits where so many are, or will be so soon
 MARGIN_S = 10.0  # kept between a bound and the plan that keeps it: about one turn of somebody who comes meanwhile
-
-
-@njit(cache=True)
-def _cost(work: Work, here: Situation, plan: tuple[int, int, int], enough: float, record: bool) -> float:
-    (arrive, until, rate, weight, room, room_s, store, queue, space, change, least, _, _, out) = work
-    return roll(arrive, until, rate, weight, room, room_s, store, queue, space, change, least, out, here, plan, enough, record)
 
 
 @njit(cache=True)
@@ -63,32 +71,74 @@ def _kept_bound(work: Work, here: Situation, wanted: int) -> int:
 
 
 @njit(cache=True)
-def _best(work: Work, here: Situation) -> tuple[int, int, int]:
-    """Return the plan of least cost. Plans begin at once or after several seconds, and serve the next stage for several; on a
-    coarse grid both are rounded to it, and what comes out twice is tried once."""
+def _copy(from_row: int, to_row: int, work: Work, lanes: int) -> None:
+    for n in range(lanes):
+        work.queue_veh[to_row, n], work.space_veh[to_row, n] = work.queue_veh[from_row, n], work.space_veh[from_row, n]
+
+
+@njit(cache=True)
+def best(work: Work, here: Situation) -> tuple[int, int, int]:
+    """Return the plan of least cost, the earliest of equals. Plans begin at once or after several seconds, and serve the next
+    stage for several; on a coarse grid both are rounded to it, and what comes out twice is tried once.
+
+    Plans that share their beginning are played together so far. Where the base policy stays with the next stage, serving
+    that for longer is the same plan.
+    """
+    (arrive, _, rate, weight, room, more, store, queue, space, change, _, _, _, out, _, _) = work
     run, grid = here.stage, here.grid
-    best = (EVER_S, run, 0)
-    least = _cost(work, here, best, ENOUGH, False)
-    before_s = -1
+    chosen = (EVER_S, run, 0)
+    least = cost_of(work, here, chosen, ENOUGH, False)
+    for n in range(here.lanes):
+        queue[HELD, n], space[HELD, n] = 0.0, room[n]
+    held_s, held = -1, 0.0
     for hold in HOLDS:
         hold_s = (hold + grid - 1) // grid * grid
-        if hold_s == before_s:
+        if hold_s == held_s:
             continue
-        before_s = hold_s
+        span = (max(held_s, 0), hold_s)
+        held += stretch(arrive, rate, weight, queue, space, more, store, out, here, HELD, (run, run), span, False)
+        held_s = hold_s
+        if held > least or hold_s >= here.horizon:
+            break
         for p in range(here.stages):
             if p == run:
                 continue
-            done_s = -1
-            for service in SERVICES:
-                ends_s = (work.change_s[run, p] + service + grid - 1) // grid * grid
-                service_s = ends_s - work.change_s[run, p]
-                if service_s < work.green_min_s[p] or service_s == done_s:
-                    continue
-                done_s = service_s
-                cost = _cost(work, here, (hold_s, p, service_s), least, False)
-                if cost < least:
-                    best, least = (hold_s, p, service_s), cost
-    return best
+            _copy(HELD, SERVED, work, here.lanes)
+            at = (hold_s, hold_s + change[run, p])
+            cost = held + stretch(arrive, rate, weight, queue, space, more, store, out, here, SERVED, (run, p), at, False)
+            service_s, least = _served(work, here, p, hold_s, cost, least)
+            if service_s > 0:
+                chosen = (hold_s, p, service_s)
+    return chosen
+
+
+@njit(cache=True)
+def _served(work: Work, here: Situation, p: int, hold_s: int, cost: float, least: float) -> tuple[int, float]:
+    """Try how long stage p is served after the running one was held and the change is over, which came to `cost`; return the
+    seconds of the best that is below `least` (0 for none), and what the best costs."""
+    (arrive, until, rate, weight, _, more, store, queue, space, change, green, _, _, out, served, lanes) = work
+    change_s, grid = change[here.stage, p], here.grid
+    done_s, leaves, found_s, at = -1, -1, 0, min(hold_s + change_s, here.horizon)
+    for service in SERVICES:
+        ends_s = (change_s + service + grid - 1) // grid * grid
+        service_s = ends_s - change_s
+        if service_s < green[p] or service_s == done_s:
+            continue
+        done_s, ends = service_s, min(hold_s + ends_s, here.horizon)
+        cost += stretch(arrive, rate, weight, queue, space, more, store, out, here, SERVED, (p, p), (at, ends), False)
+        at = ends
+        if cost > least:
+            break
+        if leaves >= ends:
+            continue
+        _copy(SERVED, GOES_ON, work, here.lanes)
+        whole, leaves = remainder(
+            arrive, until, rate, weight, queue, space, more, store, out, change, green, served, lanes, here, GOES_ON,
+            (ends, p, service_s), cost, least, False,
+        )  # fmt: skip
+        if whole < least:
+            found_s, least = service_s, whole
+    return found_s, least
 
 
 @njit(cache=True)
@@ -96,14 +146,14 @@ def search(work: Work, here: Situation) -> tuple[int, int]:
     """Return the stage that the box is to run now and why, and leave in the work what it is then expected to let out."""
     run = here.stage
     if here.change_left > 0 or here.elapsed < work.green_min_s[run] or here.grid_first > 0:
-        _cost(work, here, (0, run, 0), ENOUGH, True)
+        cost_of(work, here, (0, run, 0), ENOUGH, True)
         return run, DISCHARGING
-    plan = _best(work, here)
+    plan = best(work, here)
     wanted = plan[1] if plan[0] == 0 else run
     kept = _kept_bound(work, here, wanted)
     if kept != wanted:
         plan = (0, kept, work.green_min_s[kept])
-    _cost(work, here, plan, ENOUGH, True)
+    cost_of(work, here, plan, ENOUGH, True)
     if kept == run:
         return run, DISCHARGING
     return kept, BOUND if kept != wanted else HEAVIER

@@ -1,0 +1,116 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a plan costs and which one is cheapest, said again in plain Python and tried out one by one."""
+
+from dataclasses import dataclass
+from itertools import product
+
+from lamplighter.services.traffic.horizon.rollout import Situation, Work
+
+HOLDS_S = (0, 1, 2, 3, 5, 8, 12, 17, 24, 33, 45)
+SERVICES_S = (5, 8, 12, 18, 27)
+NOT_BEFORE_S = 1_000_000
+
+Plan = tuple[int, int, int]
+
+
+@dataclass(frozen=True)
+class Junction:
+    """One box at one moment, by lane and second, as lists."""
+
+    here: Situation
+    comes: list[list[float]]
+    rate: list[list[float]]
+    weight: list[float]
+    room: list[float]
+    frees: list[float]
+    store: list[float]
+    change_s: list[list[int]]
+    least_s: list[int]
+
+
+def junction(work: Work, here: Situation) -> Junction:
+    """Read a box that was made ready into lists."""
+    lanes, stages = range(here.lanes), range(here.stages)
+    return Junction(
+        here,
+        [[float(work.arrive_veh[n, t]) for t in range(here.horizon)] for n in lanes],
+        [[float(work.rate_veh_s[m, n]) for n in lanes] for m in stages],
+        [float(work.weight[n]) for n in lanes],
+        [float(work.room_veh[n]) for n in lanes],
+        [float(work.room_veh_s[n]) for n in lanes],
+        [float(work.store_veh[n]) for n in lanes],
+        [[int(work.change_s[a, b]) for b in stages] for a in stages],
+        [int(work.green_min_s[m]) for m in stages],
+    )
+
+
+def policy(j: Junction, stage: int, t: int, queue: list[float], room: list[float]) -> int:
+    """Return the stage with the greatest index, the running one first."""
+    lanes, here = range(len(queue)), j.here
+    soon = [queue[n] + sum(j.comes[n][t : t + 3]) for n in lanes]
+    greatest = here.keep_ratio * sum(j.weight[n] * min(soon[n] / 3, j.rate[stage][n]) for n in lanes)
+    chosen = stage
+    for other in range(here.stages):
+        change_s = j.change_s[stage][other]
+        served = [n for n in lanes if j.rate[other][n] > 0]
+        near = {n: queue[n] + sum(j.comes[n][t : t + change_s + 5]) for n in served}
+        near = {n: min(near[n], room[n], 20.0 * j.rate[other][n]) for n in served}
+        many = sum(j.weight[n] * near[n] for n in served)
+        takes_s = max([near[n] / j.rate[other][n] for n in served] + [float(j.least_s[other])])
+        index = many / (here.back_ratio * change_s + takes_s)
+        if other != stage and many > 0.01 and index > greatest:
+            chosen, greatest = other, index
+    return chosen
+
+
+def played(j: Junction, plan: Plan) -> tuple[float, list[list[float]]]:
+    """Return the cost of a plan, and what leaves each lane in each second."""
+    here, (hold_s, then, serve_s) = j.here, plan
+    lanes = range(len(j.weight))
+    queue, room, cost = [0.0] * len(j.weight), list(j.room), 0.0
+    left: list[list[float]] = [[] for _ in lanes]
+    stage, clear_at = here.stage, here.change_left
+    shows: set[int] = {stage} if clear_at == 0 else set()
+    free_at = clear_at + j.least_s[stage] - here.elapsed
+    part, ends = "hold", hold_s
+    for t in range(here.horizon):
+        if clear_at == t:
+            shows = {stage}
+        if t >= clear_at and t >= free_at and t >= here.grid_first and (t - here.grid_first) % here.grid == 0:
+            target = stage
+            if part == "hold" and t >= ends:
+                part, target, ends = "serve", then, t + serve_s + j.change_s[stage][then] * (then != stage)
+            elif part == "serve" and t >= ends:
+                part = "policy"
+            if part == "policy":
+                target = policy(j, stage, t, queue, room)
+            if target != stage:
+                clear_at = t + j.change_s[stage][target]
+                shows = {stage, target} if clear_at > t else {target}
+                stage, free_at = target, clear_at + j.least_s[target]
+        for n in lanes:
+            green = min((j.rate[m][n] for m in shows), default=0.0)
+            there = queue[n] + j.comes[n][t]
+            out = max(min(green, there, room[n]), 0.0)
+            left[n].append(out)
+            queue[n], room[n] = there - out, room[n] + j.frees[n] - out
+            cost += j.weight[n] * (queue[n] + here.spill_ratio * max(queue[n] - j.store[n], 0.0))
+    ends_with = (j.weight[n] * queue[n] * (here.end_s + here.end_s_per_veh * queue[n]) for n in lanes)
+    return cost + sum(ends_with), left
+
+
+def plans(j: Junction) -> list[Plan]:
+    """Return every plan: to stay for ever, and each hold with each other stage and service, both on the grid of choices."""
+    grid, run = j.here.grid, j.here.stage
+    found: list[Plan] = [(NOT_BEFORE_S, run, 0)]
+    for hold, stage, service in product(HOLDS_S, range(j.here.stages), SERVICES_S):
+        change_s = j.change_s[run][stage]
+        service_s = -(-(change_s + service) // grid) * grid - change_s
+        if stage != run and service_s >= j.least_s[stage]:
+            found.append((-(-hold // grid) * grid, stage, service_s))
+    return found
+
+
+def least_cost(j: Junction) -> float:
+    """Return what the cheapest of all plans costs."""
+    return min(played(j, plan)[0] for plan in plans(j))
