@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Charging boxes in software: who plugs in when (simulated, never told to anybody) and how a box shares its limit.
 
-What leaves this module are sums over a group: power, points that want some, energy wanted in two buckets of time.
+What leaves this module are sums over a group: power, points that want some, energy due in buckets of time.
 """
 
 from dataclasses import dataclass
@@ -9,11 +9,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from lamplighter.services.grid.network.model import Grid
-from lamplighter.services.grid.terms import POINT_MIN_KW, POINTS_REPORTED_MIN
+from lamplighter.services.grid.terms import DUE_H, POINT_MIN_KW, POINTS_REPORTED_MIN
 from lamplighter.terms.columns import AnyArray, BoolArray, FloatArray, IntArray
 
 DAY_S = 86400.0
-SOON_S = 7200.0
 SLOT_S = 900.0  # who charges changes at quarters of an hour, so that no contactor wears out
 PUBLIC_ARRIVALS_H = 0.22  # cars an hour that look for a public point, per point, by day
 PUBLIC_ENERGY_KWH = (4.0, 4.5)  # Gamma: shape, scale
@@ -35,7 +34,7 @@ class Points:
 
 @dataclass
 class Boxes:
-    """One box per group (g,). installed: the permanent maximum is in effect (from the first lease on, for ever)."""
+    """One box per group (g,). installed: the permanent maximum is in effect, and stays (safe_kw)."""
 
     limit_kw: FloatArray
     until_s: FloatArray
@@ -50,12 +49,16 @@ class Boxes:
         return np.where(now_s < self.until_s, np.minimum(self.limit_kw, self.full_kw), own)
 
     def take(self, number: IntArray, limit_kw: FloatArray, until_s: FloatArray, back: BoolArray) -> None:
-        """Obey orders: a lease with its limit, or the return to the permanent maximum. Deaf boxes hear nothing."""
+        """Obey orders: a lease with its limit, or the return to the own programme. Deaf boxes hear nothing."""
         hears = ~self.deaf[number]
         leased = number[hears & ~back]
         self.limit_kw[leased], self.until_s[leased] = limit_kw[hears & ~back], until_s[hears & ~back]
-        self.installed[leased] = True
         self.until_s[number[hears & back]] = -np.inf
+
+    def install(self, number: IntArray, safe_kw: FloatArray) -> None:
+        """Keep a permanent maximum from now on, whatever leases come and go."""
+        hears = ~self.deaf[number]
+        self.safe_kw[number[hears]], self.installed[number[hears]] = safe_kw[hears], True
 
 
 def open_points(grid: Grid) -> Points:
@@ -84,7 +87,7 @@ def open_boxes(grid: Grid) -> Boxes:
         np.zeros(many),
         np.full(many, -np.inf),
         np.zeros(many, np.bool_),
-        grid.groups.p_safe_kw.copy(),
+        np.zeros(many),
         full,
         np.zeros(many, np.bool_),
     )
@@ -165,21 +168,25 @@ def charge(points: Points, seconds: float, now_s: float) -> FloatArray:
 
 
 def sums(points: Points, many: int, now_s: float) -> dict[str, AnyArray]:
-    """Return what a box says of its group (g,): power, points wanting, energy wanted soon and later, and whether it tells.
+    """Return what a box says of its group (g,): power, points wanting, energy due within some hours and in all, and
+    whether it tells the energies. Below five points that want power it does not: they would be one driver's.
 
-    Below five points that want power the energies are not told: they would be one driver's.
+    Due within some hours is what even full power after them could not bring before each car leaves.
     """
     wants = points.plugged & (points.lacks_kwh > 1e-6)
-    soon = wants & (points.leaves_s - now_s <= SOON_S)
+    stays_h = (points.leaves_s - now_s) / 3600.0
 
-    def total(weights: FloatArray, mask: BoolArray) -> FloatArray:
-        return np.asarray(np.bincount(points.group[mask], weights=weights[mask], minlength=many), np.float64)
+    def total(weights: FloatArray) -> FloatArray:
+        return np.asarray(np.bincount(points.group, weights=np.where(wants, weights, 0.0), minlength=many), np.float64)
 
     wanting = np.bincount(points.group[wants], minlength=many)
-    return {
+    said: dict[str, AnyArray] = {
         "p_kw": np.bincount(points.group, weights=points.p_kw, minlength=many),
         "wanting": wanting,
         "told": (wanting >= POINTS_REPORTED_MIN).astype(np.int64),
-        "soon_kwh": total(points.lacks_kwh, soon),
-        "later_kwh": total(points.lacks_kwh, wants & ~soon),
+        "wanted_kwh": total(points.lacks_kwh),
     }
+    for hours in DUE_H:
+        later_kwh = points.most_kw * np.maximum(stays_h - hours, 0.0)
+        said[f"due_{hours}h_kwh"] = total(np.maximum(points.lacks_kwh - later_kwh, 0.0))
+    return said

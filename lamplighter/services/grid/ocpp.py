@@ -18,7 +18,7 @@ from urllib.parse import unquote
 
 import numpy as np
 
-from lamplighter.services.grid.wire import LIMIT_ROW, LIMITS, ORDER_LIMIT, TOLD, TOLD_ROW, encode_rows
+from lamplighter.services.grid.wire import LIMIT_ROW, LIMITS, ORDER_INSTALL, ORDER_LIMIT, TOLD, TOLD_ROW, encode_rows
 from lamplighter.terms.exchange import Answered, Asked, DialectStart
 from lamplighter.terms.reading import Message, Reading
 
@@ -108,6 +108,7 @@ class _Box:
     standing: Standing = "away"
     order_kw_s: tuple[float, float] | Literal["back"] | None = None
     told_kw: float | None = None
+    safe_kw: float | None = None
     due_s: float = 0.0
     why: str = ""
 
@@ -144,6 +145,8 @@ class Profiles:
                 continue
             for row in np.frombuffer(message.payload, LIMIT_ROW):
                 box = self._boxes[int(row["number"])]
+                if int(row["order"]) == ORDER_INSTALL:  # a station is given its maximum whenever it comes, before anything else
+                    continue
                 if box.standing not in ("ready", "read") or box.told_kw is None:
                     whole = whole and int(row["order"]) != ORDER_LIMIT
                     continue
@@ -212,12 +215,13 @@ class Profiles:
             return
         box.told_kw, box.standing, box.due_s = limit_kw, "ready", now_s + AGAIN_S
         if first:
-            box.why = ""
+            box.why, box.safe_kw = "", limit_kw
         self._told.add(number)
 
     def _refuse(self, number: int, why: str, now_s: float) -> None:
         box = self._boxes[number]
         box.standing, box.why, box.told_kw, box.due_s = "refused", why, None, now_s + AGAIN_S
+        box.safe_kw = None
 
     def readings(self, now_s: float) -> Sequence[Reading]:
         """Return the limits that stations read back since the last call."""
@@ -225,7 +229,9 @@ class Profiles:
         self._told.clear()
         rows = np.zeros(len(told), TOLD_ROW)
         for row, number in enumerate(told):
-            rows[row] = (number, round((self._boxes[number].told_kw or 0.0) * 100.0))
+            box = self._boxes[number]
+            safe = round((box.safe_kw or 0.0) * 100.0)
+            rows[row] = (number, round((box.told_kw or 0.0) * 100.0), int(box.safe_kw is not None), safe)
         return (Reading("ocpp", TOLD, encode_rows(int(now_s // 60), rows), now_s),) if told else ()
 
     def fault(self) -> str:

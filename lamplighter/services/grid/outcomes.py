@@ -6,6 +6,7 @@ from the inside; the difference between both is the bias of what a real city can
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -24,9 +25,28 @@ TICK_MAX_S = 900.0  # a longer silence is not filled with the latest value
 CLOSE_SHARE = 0.9  # a branch this full is worth a word
 
 
-def outcomes(snapshot: Snapshot, state: float | None, prepared: Prepared) -> tuple[OutcomeRows, float]:
-    """Return what the time since the last call adds, per area; state is when that was."""
-    hours = min(snapshot.now_s - state, TICK_MAX_S) / 3600.0 if state is not None else CADENCE_S / 3600.0
+MEAN_S = 600.0  # voltages are judged by means of ten minutes (EN 50160, 4.2.2)
+# A winding hotter than this ages faster than its rating allows, and no distribution transformer carries more than this share
+# (IEC 60076-7:2018, 6.3, 8.2.2 and table 1; the winding's rise of table 4, ONAN).
+HOTTEST_C, SHARE_MAX, WINDING_RISE_K, WINDING_EXPONENT = 98.0, 1.5, 23.0, 1.6
+
+
+@dataclass(frozen=True)
+class Since:
+    """What outcomes remember: when they were last asked, and voltages at feeder ends (m,) added up since the last ten minutes
+    were full, with how many are in each sum."""
+
+    last_s: float
+    u_sum_pu: FloatArray
+    added_count: FloatArray
+
+
+def outcomes(snapshot: Snapshot, state: Since | None, prepared: Prepared) -> tuple[OutcomeRows, Since]:
+    """Return what the time since the last call adds, per area; state tells since when."""
+    if state is None:
+        blank = np.zeros(len(prepared.meter_at))
+        state = Since(snapshot.now_s - CADENCE_S, blank, blank)
+    hours = min(snapshot.now_s - state.last_s, TICK_MAX_S) / 3600.0
     found = estimate(snapshot, prepared)
     table = np.full((len(OUTCOMES), len(prepared.city.areas)), np.nan)
     row = {outcome.name: number for number, outcome in enumerate(OUTCOMES)}
@@ -35,7 +55,7 @@ def outcomes(snapshot: Snapshot, state: float | None, prepared: Prepared) -> tup
     has = tree.branch != ABSENT
     at = branch_at[tree.branch[has]]
     children = _children_loss(prepared, found)
-    _add(table[row["overload_h"]], prepared, at, np.where(found.loading[has] > 1.0, hours, 0.0))
+    _add(table[row["overload_h"]], prepared, at, np.where(_over(snapshot, prepared, found)[has], hours, 0.0))
     _add(table[row["loss_kwh"]], prepared, at, children[has] * hours)
     group = prepared.group_at
     drawn, _ = latest(snapshot, "charging_p_kw", group, FRESH_S)
@@ -49,10 +69,29 @@ def outcomes(snapshot: Snapshot, state: float | None, prepared: Prepared) -> tup
     dark = np.flatnonzero((prepared.node_at != ABSENT) & told.present[here] & (told.value[here] == 0.0))
     _add(table[row["dark_connection_h"]], prepared, prepared.node_at[dark], grid.nodes.connections_count[dark] * hours)
     end_u, end_known = latest(snapshot, "end_u_v", prepared.meter_at, FRESH_S)
-    _lowest(table[row["voltage_lowest_pu"]], prepared, end_u / grid.nodes.u_rated_v[grid.meter_node], end_known & (end_u > 0))
+    use = end_known & (end_u > 0)
+    total = state.u_sum_pu + np.where(use, end_u / grid.nodes.u_rated_v[grid.meter_node], 0.0)
+    count = state.added_count + use
+    if snapshot.now_s // MEAN_S > state.last_s // MEAN_S:
+        _lowest(table[row["voltage_lowest_pu"]], prepared, total / np.maximum(count, 1.0), count > 0)
+        total, count = np.zeros(len(total)), np.zeros(len(total))
     outcome, area = np.nonzero(np.isfinite(table))
     value = table[outcome, area]
-    return OutcomeRows(outcome.astype(np.int64), area.astype(np.int64), value, np.ones(len(value))), snapshot.now_s
+    return OutcomeRows(outcome.astype(np.int64), area.astype(np.int64), value, np.ones(len(value))), Since(
+        snapshot.now_s, total, count
+    )
+
+
+def _over(snapshot: Snapshot, prepared: Prepared, found: Estimate) -> BoolArray:
+    """Return which branches (n,) are above what they stand: cables by their rating, transformers by their hottest winding."""
+    at = prepared.station_row
+    here = at != ABSENT
+    share = found.loading[np.maximum(at, 0)]
+    oil, warm = latest(snapshot, "station_oil_c", prepared.station_at, FRESH_S)
+    hot = np.where(warm, oil + WINDING_RISE_K * share**WINDING_EXPONENT > HOTTEST_C, share > 1.0) | (share > SHARE_MAX)
+    over = found.loading > 1.0
+    over[at[here]] = hot[here]
+    return over
 
 
 def _add(sums: FloatArray, prepared: Prepared, at: AnyArray, value: FloatArray) -> None:
@@ -172,6 +211,11 @@ def _say_station(snapshot: Snapshot, prepared: Prepared, found: Estimate, number
         connections = int(prepared.grid.nodes.connections_count[prepared.grid.nodes.station == number].sum())
         said.append(f"It supplies {connections} connections, now {found.base_kw[row]:.0f} kW beside charging.")
         said.append(f"Its busbar is at {found.u_pu[row]:.3f} pu.")
+        said.append(_interval(prepared, found, row))
+        oil, warm = latest(snapshot, "station_oil_c", prepared.station_at[[number]], FRESH_S)
+        if warm[0]:
+            hottest = oil[0] + WINDING_RISE_K * found.loading[row] ** WINDING_EXPONENT
+            said.append(f"Its oil is at {oil[0]:.0f} degrees, its winding at about {hottest:.0f} of {HOTTEST_C:.0f} at most.")
     return said
 
 
@@ -207,8 +251,17 @@ def _say_line(snapshot: Snapshot, prepared: Prepared, found: Estimate, number: i
     return (
         f"Cable {kind}: estimated at {_percent(found.loading[row])} of its rating, {word}.",
         f"It carries {found.p_kw[row]:.0f} kW, of this {found.p_kw[row] - found.base_kw[row]:.0f} kW charging.",
-        f"The estimate may be {prepared.sigma_kw[row]:.0f} kW off (one standard deviation).",
+        _interval(prepared, found, row),
     )
+
+
+def _interval(prepared: Prepared, found: Estimate, row: int) -> str:
+    """Return how far the estimate may be off at a row, and what is kept free for it."""
+    ratio = prepared.settings.confidence_ratio
+    change = prepared.change_kw[row]
+    free = ratio * float(np.hypot(max(found.flow_sigma_kw[row], prepared.split.flow_kw[row]), change))
+    sure = f"The estimate is within {1.96 * found.flow_sigma_kw[row]:.0f} kW and {1.96 * found.u_sigma_pu[row]:.3f} pu"
+    return f"{sure} in 95 of 100 cases; {free:.0f} kW are kept free for it and for {change:.0f} kW of usual change in a lease."
 
 
 def _say_meter(snapshot: Snapshot, prepared: Prepared, found: Estimate, number: int) -> Sequence[str]:

@@ -62,7 +62,7 @@ class GridField:
         loss = np.asarray(kva["pk_kw"], np.float64) / np.maximum(np.asarray(kva["p0_kw"], np.float64), 1e-3)
         self._heat = Heat(np.zeros(len(loss)), np.zeros(len(loss)), loss)
         self._warm = False
-        self._u_sum, self._u_minutes = np.zeros(many), 0
+        self._u_sum, self._u_minutes = np.zeros(many), np.zeros(many)
         self._fed = self._fed_nodes()
         self._mute: dict[str, BoolArray] = {t: np.zeros(len(wire.positions(t, self._prepared)), np.bool_) for t in wire.FIELDS}
         self._stuck: dict[int, float] = {}
@@ -212,11 +212,12 @@ class GridField:
         dark = np.flatnonzero(~self._switchgear.live & (self._grid.nodes.connections_count > 0.0))
         node_at = self._city.assets.positions(self._grid.nodes.id[dark]) - self._city.span.start
         add("dark_connection_h", node_at, self._grid.nodes.connections_count[dark] * hours)
-        self._u_sum, self._u_minutes = self._u_sum + flow.u_pu[0], self._u_minutes + 1
+        self._u_sum, self._u_minutes = self._u_sum + flow.u_pu[0] * flow.energised[0], self._u_minutes + flow.energised[0]
         if self._now_s % MEAN_S:
             return
-        mean_pu, self._u_sum, self._u_minutes = self._u_sum / self._u_minutes, np.zeros_like(self._u_sum), 0
-        low = (self._grid.nodes.station != ABSENT) & flow.energised[0]
+        mean_pu, blank = self._u_sum / np.maximum(self._u_minutes, 1.0), np.zeros_like(self._u_sum)
+        self._u_sum, self._u_minutes = blank, blank
+        low = (self._grid.nodes.station != ABSENT) & flow.energised[0] & (mean_pu > 0.0)
         at = self._city.assets.positions(self._grid.nodes.id[low]) - self._city.span.start
         area = prepared.area[at]
         lowest = self._truth[row["voltage_lowest_pu"]]
@@ -281,7 +282,7 @@ class GridField:
         return Simulated({"asset": at, "true_loading": loading})
 
     def inject(self, fault: str, arguments: Mapping[str, Any]) -> str:
-        """Break something: `silent_station`, `stuck_station` (p_kw), `deaf_group`, `cable_cut`, `station_off`, or `mend` everything.
+        """Break: `silent_station`, `stuck_station` (p_kw), `deaf_group`, `cable_cut`, `station_off`, or `mend` everything.
 
         `switch` (asset, closed) is what a crew does after a fault.
         """

@@ -60,6 +60,17 @@ QUANTITIES = (
         STATION,
         "temperature of the transformer's oil at the top, from a thermometer or the meter's thermal image (IEC 60255-149)",
     ),
+    Quantity(
+        "station_limit_kw",
+        "kW",
+        0.01,
+        0.0,
+        20000.0,
+        "instant",
+        60,
+        STATION,
+        "limit by the network operator on power into the busbar, everything included, as in force now",
+    ),
     Quantity("end_u_v", "V", 0.01, 0.0, 600.0, "mean", 60, METER, "voltage at the end of the cable between line phases"),
     Quantity("charging_p_kw", "kW", 0.1, 0.0, 20000.0, "mean", 60, CHARGING_GROUP, "power that the group draws"),
     Quantity("charging_limit_kw", "kW", 0.01, 0.0, 20000.0, "instant", 60, CHARGING_GROUP, "limit that the box obeys now"),
@@ -74,6 +85,17 @@ QUANTITIES = (
         60,
         CHARGING_GROUP,
         "permanent maximum as the box reads it back; nothing is told before one is installed",
+    ),
+    Quantity(
+        "group_limit_kw",
+        "kW",
+        0.01,
+        0.0,
+        20000.0,
+        "instant",
+        60,
+        CHARGING_GROUP,
+        "limit by the network operator on what the group draws, as in force now",
     ),
     *(
         Quantity(
@@ -116,7 +138,7 @@ ACTIONS = (
     ),
 )
 
-FULL, CABLE, TRANSFORMER, VOLTAGE, RAMP, BELOW_GUARANTEE, MEDIUM_VOLTAGE, INSTALL, TURN = range(9)
+FULL, CABLE, TRANSFORMER, VOLTAGE, RAMP, BELOW_GUARANTEE, MEDIUM_VOLTAGE, INSTALL, TURN, OPERATOR = range(10)
 REASONS = (
     "cable and transformer have room for all that want to charge",
     "the cable has no more room; its points share what is left",
@@ -127,6 +149,7 @@ REASONS = (
     "the medium-voltage cable has no more room; its stations share what is left",
     "before the first lease the permanent maximum is installed, and read back",
     "there is no room for one more point at 6 A; groups take turns",
+    "the network operator allows no more",
 )
 
 ID = "id"
@@ -237,10 +260,10 @@ TABLES = (
 )
 
 OUTCOMES = (
-    Outcome("overload_h", "sum", "lower", "hours above rating, added up over cables and transformers", chart=True),
+    Outcome("overload_h", "sum", "lower", "hours above what cables and transformers stand, added up", chart=True),
     Outcome("energy_late_kwh", "sum", "lower", "energy that cars still lacked when they had to leave"),
     Outcome("energy_waiting_kwh_h", "sum", "lower", "energy wanted and not yet charged, times the hours it waited"),
-    Outcome("voltage_lowest_pu", "min", "higher", "lowest voltage at the end of a street", chart=True),
+    Outcome("voltage_lowest_pu", "min", "higher", "lowest voltage at the end of a street, mean of ten minutes", chart=True),
     Outcome("charging_kwh", "sum", "higher", "energy charged", chart=True),
     Outcome("loss_kwh", "sum", "lower", "energy lost in cables and transformers"),
     Outcome("dark_connection_h", "sum", "lower", "hours without power, added up over homes and shops"),
@@ -281,7 +304,8 @@ class Settings:
 
     The first seven shape a synthetic grid; the others steer. sigma_connection_kw: spread of one connection's
     power around its class (standard deviation); confidence: how many standard deviations of the estimate are
-    kept free; growth_share: share of a rating kept free for what may change within a lease.
+    kept free; ambient_c: outside temperature at transformers, a high one: what a transformer is taken to stand for long;
+    guaranteed_point_kw: what a private point is given before anything else (section 14a EnWG; 0 where no law says so).
     """
 
     medium_voltage_kv: float = _bounded(10.0, 10.0, 20.0)
@@ -295,7 +319,7 @@ class Settings:
     u_high_pu: float = _bounded(1.08, 1.0, 1.15)
     sigma_connection_kw: float = _bounded(0.5, 0.0, 10.0)
     confidence_ratio: float = _bounded(2.3, 0.0, 6.0)
-    growth_share: float = _bounded(0.02, 0.0, 0.5)
+    ambient_c: float = _bounded(20.0, -30.0, 50.0)
     lease_s: float = _bounded(180.0, 60.0, 900.0)
     ramp_kw_min: float = _bounded(44.0, 1.0, 10000.0)
     guaranteed_point_kw: float = _bounded(4.2, 0.0, 22.0)

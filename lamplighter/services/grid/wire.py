@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from lamplighter.services.grid.network.prepared import Prepared
-from lamplighter.services.grid.terms import QUANTITIES
+from lamplighter.services.grid.terms import DUE_H, QUANTITIES
 from lamplighter.terms.columns import AnyArray, IntArray
 from lamplighter.terms.decision import HAND_BACK, Permits
 from lamplighter.terms.measurement import FRAME
@@ -20,36 +20,54 @@ from lamplighter.terms.reading import Message, Reading
 
 HEADER = struct.Struct("<I")
 STATIONS, ENDS, CHARGING, LIMITS = "grid/stations", "grid/ends", "grid/charging", "grid/charging/limit"
+STATION_ENVELOPES, GROUP_ENVELOPES = "grid/stations/envelope", "grid/charging/envelope"  # as the network operator set them
 TOLD = "grid/charging/told"  # limits that stations read back by themselves, without the rest of a charging row
 
-STATION_ROW = np.dtype([("number", "<u4"), ("p_10w", "<i4"), ("q_10var", "<i4"), ("u_10mv", "<u4")])
+# told: whether the row's values under that mark are there (a station without thermometer, a group too small to tell).
+STATION_ROW = np.dtype(
+    [("number", "<u4"), ("p_10w", "<i4"), ("q_10var", "<i4"), ("u_10mv", "<u4"), ("warm", "<u4"), ("oil_100mc", "<i4")]
+)
 END_ROW = np.dtype([("number", "<u4"), ("u_10mv", "<u4")])
 CHARGING_ROW = np.dtype(
-    [("number", "<u4"), ("p_100w", "<u4"), ("limit_10w", "<u4"), ("wanting", "<u4"),
-     ("told", "<u4"), ("soon_5kwh", "<u4"), ("later_5kwh", "<u4"), ("late_1kwh", "<u4")]
+    [("number", "<u4"), ("p_100w", "<u4"), ("limit_10w", "<u4"), ("installed", "<u4"), ("safe_10w", "<u4"), ("wanting", "<u4"),
+     ("told", "<u4"), *((f"due_{hours}h_5kwh", "<u4") for hours in DUE_H), ("wanted_5kwh", "<u4"), ("late_1kwh", "<u4")]
 )  # fmt: skip
-TOLD_ROW = np.dtype([("number", "<u4"), ("limit_10w", "<u4")])
+TOLD_ROW = np.dtype([("number", "<u4"), ("limit_10w", "<u4"), ("installed", "<u4"), ("safe_10w", "<u4")])
+ENVELOPE_ROW = np.dtype([("number", "<u4"), ("limit_10w", "<u4")])
 LIMIT_ROW = np.dtype([("number", "<u4"), ("order", "<u4"), ("limit_10w", "<u4"), ("duration_s", "<u4")])
-ORDER_LIMIT, ORDER_HAND_BACK = 1, 2
+ORDER_LIMIT, ORDER_HAND_BACK, ORDER_INSTALL = 1, 2, 3
+ORDERS: Mapping[str, tuple[int, str]] = {
+    "limit_charging": (ORDER_LIMIT, "p_max_kw"),
+    "install_maximum": (ORDER_INSTALL, "p_safe_kw"),
+}
 
 # Field of a row -> quantity, and how many of the field's units make one step of the quantity.
 FIELDS: Mapping[str, tuple[np.dtype[np.void], tuple[tuple[str, str], ...]]] = {
-    STATIONS: (STATION_ROW, (("p_10w", "station_p_kw"), ("q_10var", "station_q_kvar"), ("u_10mv", "station_u_v"))),
+    STATIONS: (STATION_ROW, (("p_10w", "station_p_kw"), ("q_10var", "station_q_kvar"), ("u_10mv", "station_u_v"),
+                             ("oil_100mc", "station_oil_c"))),
     ENDS: (END_ROW, (("u_10mv", "end_u_v"),)),
     CHARGING: (
         CHARGING_ROW,
-        (("p_100w", "charging_p_kw"), ("limit_10w", "charging_limit_kw"), ("wanting", "charging_wanting"),
-         ("soon_5kwh", "energy_soon_kwh"), ("later_5kwh", "energy_later_kwh"), ("late_1kwh", "energy_late_kwh")),
+        (("p_100w", "charging_p_kw"), ("limit_10w", "charging_limit_kw"), ("safe_10w", "charging_safe_kw"),
+         ("wanting", "charging_wanting"), *((f"due_{hours}h_5kwh", f"energy_due_{hours}h_kwh") for hours in DUE_H),
+         ("wanted_5kwh", "energy_wanted_kwh"), ("late_1kwh", "energy_late_kwh")),
     ),
-    TOLD: (TOLD_ROW, (("limit_10w", "charging_limit_kw"),)),
+    TOLD: (TOLD_ROW, (("limit_10w", "charging_limit_kw"), ("safe_10w", "charging_safe_kw"))),
+    STATION_ENVELOPES: (ENVELOPE_ROW, (("limit_10w", "station_limit_kw"),)),
+    GROUP_ENVELOPES: (ENVELOPE_ROW, (("limit_10w", "group_limit_kw"),)),
 }  # fmt: skip
-ENERGY = ("energy_soon_kwh", "energy_later_kwh")
+# Which mark of a row says that a quantity is told in it.
+MARKS: Mapping[str, str] = {
+    "station_oil_c": "warm", "charging_safe_kw": "installed", "energy_wanted_kwh": "told",
+    **{f"energy_due_{hours}h_kwh": "told" for hours in DUE_H},
+}  # fmt: skip
 KNOWN = {quantity.name: quantity for quantity in QUANTITIES}
 
 
 def positions(topic: str, prepared: Prepared) -> IntArray:
     """Return the own positions of the boxes that speak under a topic, by their number."""
-    return {STATIONS: prepared.station_at, ENDS: prepared.meter_at, CHARGING: prepared.group_at, TOLD: prepared.group_at}[topic]
+    of_kind = {STATIONS: prepared.station_at, STATION_ENVELOPES: prepared.station_at, ENDS: prepared.meter_at}
+    return of_kind.get(topic, prepared.group_at)
 
 
 def encode_rows(window: int, rows: AnyArray) -> bytes:
@@ -84,7 +102,7 @@ def _frames(reading: Reading, prepared: Prepared) -> list[bytes]:
     asset = at[rows["number"].astype(np.int64)] + prepared.city.span.start
     out: list[bytes] = []
     for field, name in fields:
-        told = rows["told"] == 1 if name in ENERGY else np.ones(len(rows), np.bool_)
+        told = rows[MARKS[name]] == 1 if name in MARKS else np.ones(len(rows), np.bool_)
         frames = np.zeros(int(told.sum()), FRAME)
         frames["asset"], frames["quantity"], frames["count"], frames["window"] = asset[told], codes[name], 1, window
         # Fields count in the quantity's own step; what does not fit the frame is left at its bound for the gate to refuse.
@@ -94,7 +112,7 @@ def _frames(reading: Reading, prepared: Prepared) -> list[bytes]:
 
 
 def encode(permits: Permits, prepared: Prepared) -> Sequence[Message]:
-    """Return one batch of orders: a limit in steps of 10 W with the lease as its duration, or the return to the box itself."""
+    """Return one batch of orders: limits in steps of 10 W with their lease, or a permanent maximum, or the return to it."""
     proposals = permits.proposals
     back = np.zeros(prepared.size, np.int64)
     back[prepared.group_at] = np.arange(len(prepared.group_at))
@@ -107,7 +125,8 @@ def encode(permits: Permits, prepared: Prepared) -> Sequence[Message]:
     if proposals.action == HAND_BACK:
         rows["order"] = ORDER_HAND_BACK
     else:
-        limit = proposals.values["p_max_kw"][permits.row][keep]
-        rows["order"], rows["limit_10w"] = ORDER_LIMIT, np.floor(limit * 100.0 + 1e-6).astype(np.int64)
+        order, column = ORDERS[proposals.action]
+        limit = proposals.values[column][permits.row][keep]
+        rows["order"], rows["limit_10w"] = order, np.floor(limit * 100.0 + 1e-6).astype(np.int64)
         rows["duration_s"] = round(proposals.lease_s)
     return (Message(LIMITS, rows.tobytes()),) if len(rows) else ()

@@ -49,10 +49,13 @@ def test_turns_reach_everybody() -> None:
 
 
 def test_a_lapsed_lease_uncovers_the_permanent_maximum_and_not_full_power() -> None:
-    """Before the first lease a box charges at will; ever after, silence means the permanent maximum."""
+    """Before anything is installed a box charges at will, also after a lease; ever after, silence means the permanent maximum."""
     _, boxes = opened()
     assert (boxes.obeyed_kw(EVENING_S) == boxes.full_kw).all()
     many = len(boxes.limit_kw)
+    boxes.take(np.arange(many), np.full(many, 50.0), np.full(many, EVENING_S - 1.0), np.zeros(many, np.bool_))
+    assert (boxes.obeyed_kw(EVENING_S) == boxes.full_kw).all()
+    boxes.install(np.arange(many), np.full(many, 20.7))
     boxes.take(np.arange(many), np.full(many, 50.0), np.full(many, EVENING_S + 180.0), np.zeros(many, np.bool_))
     assert (boxes.obeyed_kw(EVENING_S + 179.0) == np.minimum(50.0, boxes.full_kw)).all()
     assert (boxes.obeyed_kw(EVENING_S + 180.0) == boxes.safe_kw).all()

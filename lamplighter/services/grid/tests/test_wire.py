@@ -15,12 +15,12 @@ from lamplighter.terms.reading import Reading
 
 
 def test_a_station_says_what_it_measured() -> None:
-    """12.34 kW, -5.6 kvar and 401.23 V arrive as steps of the quantities, at the right asset and window."""
+    """12.34 kW, -5.6 kvar, 401.23 V and 41.5 degrees arrive as steps of the quantities, at the right asset and window."""
     prepared = prepare(small_city())
-    row = np.array([(0, 1234, -560, 40123)], wire.STATION_ROW)
+    row = np.array([(0, 1234, -560, 40123, 1, 415)], wire.STATION_ROW)
     frames = np.frombuffer(wire.decode([Reading("t", wire.STATIONS, wire.encode_rows(29471940, row), 0.0)], prepared), FRAME)
     by_name = {prepared.city.vocabulary[frame["quantity"]]: int(frame["value"]) for frame in frames}
-    assert by_name == {"station_p_kw": 1234, "station_q_kvar": -560, "station_u_v": 40123}
+    assert by_name == {"station_p_kw": 1234, "station_q_kvar": -560, "station_u_v": 40123, "station_oil_c": 415}
     assert set(frames["asset"].tolist()) == {int(prepared.station_at[0])}
     assert set(frames["window"].tolist()) == {29471940}
 
