@@ -26,7 +26,8 @@ class Needs(NamedTuple):
 
     due_kwh (g, k): energy that must be drawn by the end of each block, ascending, of cars that are there;
     coming_kwh (g, k): the same of cars that are expected; usable_kw (g,): what cars there can draw in the first block;
-    most_kw (g,): what all points of a group can draw; weight (g,): points that want power; least_kw: least power of one.
+    most_kw (g,): what all points of a group can draw; weight (g,): points that want power; least_kw: least power of one;
+    portions: into how many portions what there is to give is cut.
     """
 
     due_kwh: FloatArray
@@ -35,6 +36,14 @@ class Needs(NamedTuple):
     most_kw: FloatArray
     weight: FloatArray
     least_kw: float
+    portions: int = PORTIONS
+
+
+def with_floor(needs: Needs, floor_kw: FloatArray, hours_first: float) -> Needs:
+    """Return the needs with so much power (g,) guaranteed now: as energy due by the end of the first block it goes before all
+    else, and where even that does not fit all below a full branch have the same share of it."""
+    least = np.minimum(floor_kw, needs.usable_kw) * hours_first
+    return needs._replace(due_kwh=np.maximum(needs.due_kwh, least[:, None]))
 
 
 @njit(cache=True)
@@ -77,7 +86,7 @@ def _portion(parent: IntArray, room: FloatArray, hours_first: float, needs: Need
     for row in range(len(parent)):
         if parent[row] < 0 and room[row] < 1e11:
             widest += room[row]
-    return max(min(most, widest if widest > 0 else most) / PORTIONS, 0.02)
+    return max(min(most, widest if widest > 0 else most) / needs.portions, 0.02)
 
 
 @njit(cache=True)
@@ -110,7 +119,7 @@ def plan(parent: IntArray, attach: IntArray, headroom_kw: FloatArray, hours: Flo
     changed = np.ones(rows, np.bool_)
     open_group = np.ones(groups, np.bool_)
     portion = _portion(parent, room, hours[0], needs)
-    for _ in range(PORTIONS * 12):
+    for _ in range(needs.portions * 12):
         _refresh(worst, changed, need, later)
         best, best_value, best_share, best_step = -1, -1.0, np.inf, blocks
         for g in range(groups):

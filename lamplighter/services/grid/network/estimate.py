@@ -6,11 +6,12 @@ state fits, split each station's meter along the tree by class shares and follow
 formulas: less exact, some hundred times as fast, and said so by `by_split`.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numba import njit
 
+from lamplighter.services.grid.intervals import chosen
 from lamplighter.services.grid.network.engine import EstimateError, Meters, estimate_state
 from lamplighter.services.grid.network.model import ABSENT
 from lamplighter.services.grid.network.prepared import Prepared, latest
@@ -30,7 +31,9 @@ class Estimate:
 
     known (s,): the station's meter is fresh. p_kw, q_kvar (n,): power into the branch above the row, losses
     included; base_kw (n,): of this, what is not charging; u_pu (n,); loading (n,): share of rating; charging_kw (g,)
-    as reported, 0 where not fresh; reported (g,): the group's power is fresh.
+    as reported, 0 where not fresh; reported (g,): the group's power is fresh. flow_sigma_kw, u_sigma_pu (n,): how far p_kw
+    and the voltage may be off (one standard deviation); misfit_ratio (s,): by how much a station's meters disagree with
+    the state beyond their own errors, at least 1: intervals are as much wider.
     """
 
     known: BoolArray
@@ -42,6 +45,9 @@ class Estimate:
     charging_kw: FloatArray
     reported: BoolArray
     by_split: bool
+    flow_sigma_kw: FloatArray
+    u_sigma_pu: FloatArray
+    misfit_ratio: FloatArray
 
 
 @njit(cache=True)
@@ -94,10 +100,36 @@ def estimate(snapshot: Snapshot, prepared: Prepared) -> Estimate:
     if prepared.estimator is not None:
         meters = _meters(snapshot, prepared, (p, q, u), known, (node_kw + node_charging, node_kvar))
         try:
-            return _by_least_squares(prepared, meters, known, charging, reported)
+            return _with_interval(snapshot, prepared, _by_least_squares(prepared, meters, known, charging, reported))
         except EstimateError:
             pass  # the split below needs no fit; the safety check does not rest on either
-    return _by_tree(prepared, (base_row, q_row), np.where(known, u, 0.0), known, (charging, reported))
+    return _with_interval(
+        snapshot, prepared, _by_tree(prepared, (base_row, q_row), np.where(known, u, 0.0), known, (charging, reported))
+    )
+
+
+def _with_interval(snapshot: Snapshot, prepared: Prepared, found: Estimate) -> Estimate:
+    """Return the estimate with its interval: the fit's where all feeder ends of a station spoke, the split's elsewhere.
+
+    Meters that the state fits worse than their errors explain widen it (Birge, Physical Review 40, 1932): sqrt(chi2 / n).
+    """
+    grid, stations = prepared.grid, len(prepared.grid.station_id)
+    end_u, end_known = latest(snapshot, "end_u_v", prepared.meter_at, FRESH_S)
+    row = grid.tree.row[grid.meter_node]
+    use = end_known & (end_u > 0) & (row != ABSENT)
+    station = np.where(row != ABSENT, prepared.row_station[np.maximum(row, 0)], ABSENT)
+    inside = station != ABSENT
+    silent = np.bincount(station[inside & ~use], minlength=stations) > 0
+    by_row = np.maximum(prepared.row_station, 0)
+    ends = (prepared.row_station != ABSENT) & ~silent[by_row] & (not found.by_split)
+    interval = chosen(ends, prepared.fit, prepared.split)
+    off = end_u / grid.nodes.u_rated_v[grid.meter_node] - found.u_pu[np.maximum(row, 0)]
+    sigma = np.hypot(U_SIGMA_SHARE, interval.u_pu[np.maximum(row, 0)]) if found.by_split else U_SIGMA_SHARE
+    seen = use & inside
+    square = np.bincount(station[seen], weights=((off / sigma) ** 2)[seen], minlength=stations)
+    misfit = np.sqrt(np.maximum(square / np.maximum(np.bincount(station[seen], minlength=stations), 1), 1.0))
+    wider = np.where(prepared.row_station == ABSENT, 1.0, misfit[by_row])
+    return replace(found, flow_sigma_kw=interval.flow_kw * wider, u_sigma_pu=interval.u_pu * wider, misfit_ratio=misfit)
 
 
 def _meters(
@@ -147,9 +179,8 @@ def _by_least_squares(
     p = np.where(has, _either(downward, flow.p_from_kw[0][b], flow.p_to_kw[0][b]), 0.0)
     q = np.where(has, _either(downward, flow.q_from_kvar[0][b], flow.q_to_kvar[0][b]), 0.0)
     moving = sums_below(tree.parent, _by_row(prepared, charging_at_nodes(prepared, charging)))
-    return Estimate(
-        known, p, q, p - moving, flow.u_pu[0, tree.node], np.where(has, flow.loading[0, b], 0.0), charging, reported, False
-    )
+    loading, none = np.where(has, flow.loading[0, b], 0.0), np.zeros(0)
+    return Estimate(known, p, q, p - moving, flow.u_pu[0, tree.node], loading, charging, reported, False, none, none, none)
 
 
 def _by_tree(
@@ -169,4 +200,5 @@ def _by_tree(
     u = _voltages(tree.parent, tree.r_pu * p + tree.x_pu * q, tree.gain_ratio, tree.u_source_pu, known_row, known_u)
     apparent = np.hypot(p, q) / np.where(tree.is_line, np.maximum(u, 0.5), 1.0)
     loading = np.where(np.isfinite(tree.rating_kva), apparent / tree.rating_kva, 0.0)
-    return Estimate(known, p, q, base_kw, u, loading, charging[0], charging[1], True)
+    none = np.zeros(0)
+    return Estimate(known, p, q, base_kw, u, loading, charging[0], charging[1], True, none, none, none)

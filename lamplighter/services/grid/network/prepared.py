@@ -5,9 +5,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from lamplighter.services.grid.envelopes.city import Stations
+from lamplighter.services.grid.envelopes.laid import lay_out
+from lamplighter.services.grid.intervals import Interval, change_kw, fit_interval, parts_of, split_interval
+from lamplighter.services.grid.line_phases import LinePhases, line_phases_of
+from lamplighter.services.grid.moments import Local, Usual, local_time, usual_of
 from lamplighter.services.grid.network.engine import Estimator, open_estimator
 from lamplighter.services.grid.network.model import ABSENT, Grid, find, read_grid
-from lamplighter.services.grid.network.sharing import attach_rows, points_below, sums_below
+from lamplighter.services.grid.network.sharing import attach_rows, points_below
 from lamplighter.services.grid.terms import Settings
 from lamplighter.terms.city import CityData
 from lamplighter.terms.columns import AnyArray, BoolArray, FloatArray, IntArray, TextArray
@@ -19,10 +24,10 @@ class Prepared:
     """Shared data of deciding, checking and explaining. Rows are rows of the tree, *_at positions in the own run.
 
     station_row (s,): row of each station's busbar; row_station (n,): station above (or at) each row, ABSENT at
-    medium voltage; energy_share (n,): a row's share of its station's expected energy, by class; sigma_kw (n,): how
-    far the power through the branch above a row may be from its estimate (one standard deviation), given the
-    station's meter; entry_*: how much of a group can flow through a low-voltage branch; attach: row below which a
-    group draws; area (k,): area of each own asset, ABSENT where none; fed_row (a,): row from which each asset of the whole
+    medium voltage; energy_share (n,): a row's share of its station's expected energy, by class; split, fit: how far
+    the two ways of estimating may be off; change_kw (n,): what a branch's power changes by itself within a lease;
+    entry_*: how much of a group can flow through a low-voltage branch; attach: row below which a group draws;
+    area (k,): area of each own asset, ABSENT where none; fed_row (a,): row from which each asset of the whole
     city has its power, ABSENT where it has none; node_at (nodes,): own position of each node, ABSENT at medium voltage.
     """
 
@@ -37,7 +42,13 @@ class Prepared:
     station_row: IntArray
     row_station: IntArray
     energy_share: FloatArray
-    sigma_kw: FloatArray
+    split: Interval
+    fit: Interval
+    change_kw: FloatArray
+    line_phases: LinePhases
+    stations: Stations
+    usual: Usual
+    local: Local
     attach: IntArray
     entry_row: IntArray
     entry_group: IntArray
@@ -85,19 +96,6 @@ def _shares(grid: Grid, row_station: IntArray) -> FloatArray:
     )
 
 
-def _sigma(grid: Grid, row_station: IntArray, sigma_connection_kw: float) -> FloatArray:
-    """Return the error of the power through each branch when a station's meter is split by class: s sqrt(n (1 - n/N))."""
-    tree = grid.tree
-    own = np.zeros(len(tree.node))
-    linked = tree.row != ABSENT
-    own[tree.row[linked]] = grid.nodes.connections_count[linked]
-    low = row_station != ABSENT
-    below = sums_below(tree.parent, np.where(low, own, 0.0))
-    total = np.bincount(row_station[low], weights=own[low], minlength=len(grid.station_id))[row_station]
-    share = np.where(low & (total > 0), below / np.maximum(total, 1e-9), 1.0)
-    return np.where(low, sigma_connection_kw * np.sqrt(np.maximum(below * (1.0 - share), 0.0)), 0.0)
-
-
 def _fed_rows(grid: Grid, city: CityData, rows: tuple[tuple[IntArray, IntArray], ...]) -> IntArray:
     """Return for every asset of the city (a,) the row from which it has its power. rows: own positions and their rows."""
     fed = np.full(len(city.assets), ABSENT, np.int64)
@@ -120,6 +118,8 @@ def prepare(city: CityData) -> Prepared:
     names = dict(zip(city.streets.id.tolist(), city.streets.name.tolist(), strict=True))
     streets = [names.get(street) or street for street in city.assets.street[span].tolist()]
     small = len(grid.nodes.id) <= settings.estimate_nodes_max
+    share, parts = _shares(grid, row_station), parts_of(grid.tree.parent, row_station, len(grid.station_id))
+    split, usual = split_interval(grid, parts, share, settings), usual_of(grid)
     station_at, meter_at, group_at = _at(city, grid.station_id), _at(city, grid.meter_id), _at(city, grid.groups.id)
     line_at, attach = _at(city, grid.branches.id[: grid.branches.lines]), attach_rows(grid)
     below = np.full(len(grid.branches.id), ABSENT, np.int64)
@@ -136,8 +136,14 @@ def prepare(city: CityData) -> Prepared:
         meter_at=meter_at,
         station_row=station_row,
         row_station=row_station,
-        energy_share=_shares(grid, row_station),
-        sigma_kw=_sigma(grid, row_station, settings.sigma_connection_kw),
+        energy_share=share,
+        split=split,
+        fit=fit_interval(grid, parts, settings) if small else split,
+        change_kw=change_kw(grid, settings),
+        line_phases=line_phases_of(grid),
+        stations=lay_out(grid, parts, attach, usual),
+        usual=usual,
+        local=local_time(city.place.timezone),
         attach=attach,
         entry_row=rows,
         entry_group=entry_group,

@@ -9,7 +9,7 @@ from lamplighter.services.grid.network.sharing import attach_rows, points_below,
 from lamplighter.services.grid.terms import POINT_MIN_KW, Settings
 from lamplighter.terms.columns import FloatArray, IntArray
 
-RATING_SHARE = 0.92  # the rest is for losses and for what the classes do not know
+RATING_SHARE = 0.90  # the rest is for losses and for what the classes do not know
 HOURS = np.arange(0.0, 24.0, 0.5)
 U_END_PU = 0.94
 
@@ -41,7 +41,7 @@ def safe_limits(grid: Grid, settings: Settings) -> FloatArray:
     margin = settings.confidence_ratio * np.sqrt(sums_below(tree.parent, spread))
     base = sums_below(tree.parent, power)
     usable = np.where(np.isfinite(tree.rating_kva), tree.rating_kva * RATING_SHARE / np.hypot(1.0, POWER_FACTOR_TAN / 2), 1e12)
-    headroom = np.maximum(usable - base - margin - settings.growth_share * np.where(usable < 1e12, usable, 0.0), 0.0)
+    headroom = np.maximum(usable - base - margin, 0.0)
     wanted = groups.points_count * groups.p_point_kw
     # Homes pull the street's end down already; what charging may add is what keeps it above the band.
     cap = _by_voltage(grid, base, attach)

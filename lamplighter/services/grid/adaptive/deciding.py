@@ -1,0 +1,241 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One decision: estimate, look ahead, plan station by station, fit to what is so now, ramp, whole points.
+
+A plan looks a day ahead (`envelopes`): what is due until when, at which branch, against what that branch will have left. A
+large city plans a fifteenth of its stations every minute; the others' plans are fitted to what is so now, max-min fair.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from lamplighter.services.grid.adaptive.room import (
+    BLOCK_ENDS_H,
+    WIDE_KW,
+    headrooms,
+    medium_caps,
+    moment_of,
+    today_of,
+)
+from lamplighter.services.grid.adaptive.wishes import Wish, needs_of, wishes
+from lamplighter.services.grid.envelopes.city import limits
+from lamplighter.services.grid.network.estimate import Estimate, estimate
+from lamplighter.services.grid.network.model import ABSENT
+from lamplighter.services.grid.network.prepared import Prepared
+from lamplighter.services.grid.network.sharing import share, sums_below
+from lamplighter.services.grid.terms import (
+    BELOW_GUARANTEE,
+    CABLE,
+    FULL,
+    INSTALL,
+    MEDIUM_VOLTAGE,
+    OPERATOR,
+    POINT_MIN_KW,
+    RAMP,
+    TRANSFORMER,
+    TURN,
+    VOLTAGE,
+)
+from lamplighter.terms.columns import BoolArray, FloatArray, IntArray
+from lamplighter.terms.decision import Cites, Proposals
+from lamplighter.terms.snapshot import Snapshot
+
+ALL_AT_ONCE = 400  # stations up to which all are planned every minute
+TURNS = 15
+LOST_SHARE = 0.04  # of charging, on the way: kept free where only first-order formulas tell the room
+BEHIND_MAX_KW = 2.0 * POINT_MIN_KW
+VOLTAGE_BINDS = 0.97
+CITED = ("station_p_kw", "station_u_v", "charging_p_kw", "charging_limit_kw", "charging_safe_kw")
+
+
+@dataclass(frozen=True)
+class Memory:
+    """What is remembered from tick to tick: each group's plan (g,), what it is behind by for whole points (g,), whose turn it
+    is to be planned, by how much medium voltage will fall (s,) when all that is granted is drawn."""
+
+    plan_kw: FloatArray
+    behind_kw: FloatArray
+    turn: int
+    sag_pu: FloatArray
+
+
+def start(prepared: Prepared) -> Memory:
+    """Return the first memory: no plan yet, which is no limit but the room there is."""
+    groups, stations = len(prepared.installed_kw), len(prepared.grid.station_id)
+    return Memory(np.full(groups, WIDE_KW), np.zeros(groups), 0, np.zeros(stations))
+
+
+def _turn(prepared: Prepared, memory: Memory, found: Estimate) -> IntArray:
+    """Return the stations that are planned now."""
+    stations = len(prepared.grid.station_id)
+    mine = np.arange(stations) if stations <= ALL_AT_ONCE else np.arange(memory.turn % TURNS, stations, TURNS)
+    return mine[found.known[mine]].astype(np.int64)
+
+
+def adaptive(snapshot: Snapshot, state: Memory, prepared: Prepared) -> tuple[tuple[Proposals, ...], Memory]:
+    """Propose a limit for every group whose station and box report, and the permanent maximum where none is read back."""
+    if len(prepared.installed_kw) == 0:
+        return (), state
+    found = estimate(snapshot, prepared)
+    wish = wishes(snapshot, prepared, found)
+    limit, because, state = decide(snapshot, prepared, state, found, wish)
+    rows = np.flatnonzero(wish.steered)
+    blank = np.flatnonzero(wish.reports & ~wish.installed)
+    leases = _proposals(snapshot, prepared, rows, ("limit_charging", "p_max_kw"), (limit, because))
+    safe = prepared.grid.groups.p_safe_kw
+    install = _proposals(snapshot, prepared, blank, ("install_maximum", "p_safe_kw"), (safe, np.full(len(safe), INSTALL)))
+    return ((leases, install) if len(blank) else (leases,)), state
+
+
+def decide(
+    snapshot: Snapshot, prepared: Prepared, memory: Memory, found: Estimate, wish: Wish
+) -> tuple[FloatArray, IntArray, Memory]:
+    """Return limit and reason (g,) of every group, and what is remembered."""
+    moment = moment_of(snapshot, prepared, found)
+    headroom = headrooms(prepared, found, moment.room)
+    groups, stations = prepared.grid.groups, len(prepared.grid.station_id)
+    station = np.maximum(groups.station, 0)
+    b = np.maximum(prepared.station_row, 0)
+    operator = np.maximum(wish.station_kw - found.base_kw[b] - moment.room.margin_kw[b], 0.0)
+    headroom[b] = np.minimum(headroom[b], operator)
+    taken = _below(prepared, np.where(wish.steered, 0.0, wish.reserved_kw))
+    asked = np.minimum(np.bincount(station, weights=wish.usable_kw, minlength=stations), headroom[b])
+    caps = np.minimum(medium_caps(prepared, headroom - taken, asked), operator)
+    which = _turn(prepared, memory, found)
+    needs = needs_of(snapshot, prepared, wish, (BLOCK_ENDS_H, moment.hour))
+    today = today_of(prepared, found, wish, moment.room, (caps, memory.sag_pu))
+    planned, shared, room = limits(prepared.stations, today, moment.horizon, needs, memory.behind_kw, which)
+    fresh = np.isin(groups.station, which)
+    limit, stopped, loose = _fitted(prepared, memory, wish, fresh, (planned, room, headroom))
+    behind = np.where(fresh, np.clip(memory.behind_kw + shared - planned, -BEHIND_MAX_KW, BEHIND_MAX_KW), memory.behind_kw)
+    tight = np.where(fresh, shared, loose)
+    because = _reasons(prepared, wish, (limit, tight), stopped, (room, headroom))
+    raised = wish.reported_kw + prepared.settings.ramp_kw_min
+    because = np.where(limit > raised, RAMP, because)
+    limit = _whole(np.minimum(np.minimum(limit, raised), wish.most_kw), wish.wanting_count)
+    sag = _sag(prepared, np.maximum(limit - found.charging_kw, 0.0))
+    plan = np.where(fresh, np.maximum(shared, POINT_MIN_KW), memory.plan_kw)
+    return limit, because, Memory(plan, behind, memory.turn + 1, sag)
+
+
+def _fitted(
+    prepared: Prepared, memory: Memory, wish: Wish, fresh: BoolArray, now: tuple[FloatArray, FloatArray, FloatArray]
+) -> tuple[FloatArray, IntArray, FloatArray]:
+    """Return limits (g,), the row that stops each group, and limits before rounding: fresh plans with what room is left,
+    older ones as far as they fit. now: fresh limits (g,), room of their branches (n,), first-order headroom (n,)."""
+    planned, room, headroom = now
+    tree, groups = prepared.grid.tree, prepared.grid.groups
+    low = prepared.row_station
+    row_fresh = np.zeros(len(prepared.grid.station_id) + 1, np.bool_)
+    row_fresh[groups.station[fresh]] = True
+    known = row_fresh[low] & (low != ABSENT)
+    rest = np.where(known, room, headroom * (1.0 - LOST_SHARE)) - _below(
+        prepared, np.where(wish.steered | known[np.maximum(prepared.attach, 0)], 0.0, wish.reserved_kw)
+    )
+    attach = np.maximum(prepared.attach, 0)
+    weight = np.where(wish.steered, np.maximum(wish.wanting_count, 1.0), 0.0)
+    older = np.where(fresh, 0.0, np.minimum(memory.plan_kw, wish.usable_kw))
+    first = planned
+    if bool((~fresh).any()):
+        given, _ = share(
+            tree.parent, rest - _below(prepared, np.where(fresh, np.maximum(planned, wish.held_kw), 0.0)), attach, weight, older
+        )
+        first = np.where(fresh, planned, _whole(given, wish.wanting_count))
+    left = rest - _below(prepared, np.maximum(first, wish.held_kw))
+    full = first >= wish.wanting_count * POINT_MIN_KW - 1e-6  # elsewhere only whole points count, and they are given out
+    more, stopped = share(tree.parent, np.maximum(left, 0.0), attach, np.where(full, weight, 0.0), wish.usable_kw - first)
+    limit = first + np.where(full, more, 0.0)
+    return limit, np.where(full, stopped, _tightest(prepared, left)[attach]), limit
+
+
+def _tightest(prepared: Prepared, left: FloatArray) -> IntArray:
+    """Return for each row (n,) the row above it, or itself, whose branch has least left."""
+    tree = prepared.grid.tree
+    return _least(tree.parent, left)
+
+
+def _least(parent: IntArray, left: FloatArray) -> IntArray:
+    best, where = left.copy(), np.arange(len(left))
+    up = parent.copy()
+    while bool((up != ABSENT).any()):  # pointer doubling
+        above = np.maximum(up, 0)
+        better = (up != ABSENT) & (best[above] < best)
+        best, where = np.where(better, best[above], best), np.where(better, where[above], where)
+        up = np.where(up == ABSENT, ABSENT, up[above])
+    return where.astype(np.int64)
+
+
+def _below(prepared: Prepared, given: FloatArray) -> FloatArray:
+    """Return what groups draw (g,) as sums over the tree (n,)."""
+    own = np.zeros(len(prepared.grid.tree.node))
+    on = prepared.attach != ABSENT
+    np.add.at(own, prepared.attach[on], given[on])
+    return sums_below(prepared.grid.tree.parent, own)
+
+
+def _whole(limit_kw: FloatArray, wanting: FloatArray) -> FloatArray:
+    """Return limits that leave every point 0 or at least 6 A: whole points where not all who want can charge at once."""
+    points = np.floor(limit_kw / POINT_MIN_KW + 1e-9)
+    rounded = np.where(points < wanting, points * POINT_MIN_KW, np.floor(limit_kw * 10.0 + 1e-6) / 10.0)
+    return np.where(points >= 1.0, np.maximum(rounded, POINT_MIN_KW), 0.0)
+
+
+def _sag(prepared: Prepared, more_kw: FloatArray) -> FloatArray:
+    """Return by how much (s,) the voltage that feeds each station falls when so much more (g,) is drawn."""
+    tree = prepared.grid.tree
+    own = np.where(prepared.row_station == ABSENT, tree.r_pu * _below(prepared, more_kw), 0.0)
+    total, up = own, tree.parent.copy()
+    while bool((up != ABSENT).any()):
+        above = np.maximum(up, 0)
+        total = total + np.where(up != ABSENT, total[above], 0.0)
+        up = np.where(up == ABSENT, ABSENT, up[above])
+    feeding = tree.parent[np.maximum(prepared.station_row, 0)]
+    return np.where(feeding == ABSENT, 0.0, total[np.maximum(feeding, 0)])
+
+
+def _reasons(
+    prepared: Prepared,
+    wish: Wish,
+    given: tuple[FloatArray, FloatArray],
+    stopped: IntArray,
+    rooms: tuple[FloatArray, FloatArray],
+) -> IntArray:
+    """Return why each group (g,) gets what it gets."""
+    limit, shared = given
+    tree = prepared.grid.tree
+    where = np.maximum(np.where(stopped >= 0, stopped, prepared.attach), 0)
+    medium = prepared.row_station[where] == ABSENT
+    branch = np.where(tree.is_line[where], np.where(medium, MEDIUM_VOLTAGE, CABLE), TRANSFORMER)
+    volts = tree.is_line[where] & ~medium & (rooms[0][where] > 0.0) & (rooms[0][where] < VOLTAGE_BINDS * rooms[1][where])
+    branch = np.where(volts, VOLTAGE, branch)
+    branch = np.where((limit < POINT_MIN_KW) & (shared > 0.5), TURN, branch)
+    private = prepared.grid.groups.access == "private"
+    short = private & (limit < wish.guaranteed_kw - POINT_MIN_KW)
+    branch = np.where(short, BELOW_GUARANTEE, branch)
+    enough = limit >= np.minimum(wish.usable_kw, prepared.installed_kw) - 0.2
+    operators = (wish.most_kw < prepared.installed_kw) & enough
+    return np.where(operators, OPERATOR, np.where(enough, FULL, branch)).astype(np.int64)
+
+
+def _proposals(
+    snapshot: Snapshot, prepared: Prepared, rows: IntArray, action: tuple[str, str], of_groups: tuple[FloatArray, Any]
+) -> Proposals:
+    """Return one action's table for some groups; of_groups: value and reason (g,). An installation rests on no measurement."""
+    start_at = prepared.city.span.start
+    codes = {name: code for code, name in enumerate(snapshot.vocabulary)}
+    group = prepared.group_at[rows] + start_at
+    station = prepared.station_at[prepared.grid.groups.station[rows]] + start_at
+    cited = CITED if action[0] == "limit_charging" else CITED[2:4]
+    asset = np.stack([station if name.startswith("station") else group for name in cited], axis=1).reshape(-1)
+    quantity = np.tile(np.array([codes[name] for name in cited], dtype=np.int64), len(rows))
+    return Proposals(
+        action=action[0],
+        asset=group,
+        values={action[1]: of_groups[0][rows]},
+        because=of_groups[1][rows].astype(np.int64),
+        cites=Cites(np.arange(len(rows) + 1, dtype=np.int64) * len(cited), asset, quantity),
+        arm="adaptive",
+        issued_s=snapshot.now_s,
+        lease_s=prepared.settings.lease_s,
+    )
