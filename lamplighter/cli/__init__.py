@@ -16,13 +16,14 @@ COMMANDS = {
     "run": ("lamplighter.cli.run:run", "Run a city under control, with its page, until you stop it."),
     "replay": ("lamplighter.cli.replay:replay", "Run recorded readings of a simulated city through the loop again."),
     "evaluate": ("lamplighter.cli.evaluate:evaluate_command", "Compare a city with and without lamplighter on the same seeds."),
+    "drill": ("lamplighter.cli.drill:drill", "Let something fail in a simulated city, with lamplighter and without."),
     "bench": ("lamplighter.cli.bench:bench", "Measure how fast the loop is on this machine."),
     "city": ("lamplighter.cli.city:group", "Build, import, check and list cities."),
     "verify": ("lamplighter.cli.verify:verify", "Check a ledger: nothing changed, nothing missing."),
     "doctor": ("lamplighter.cli.doctor:doctor", "Say what is missing on this machine and how to mend it."),
 }
 
-STARTS_PROCESSES = ("demo", "run", "evaluate", "bench")
+STARTS_PROCESSES = ("demo", "run", "evaluate", "drill", "bench")
 
 
 def service_names() -> tuple[str, ...]:

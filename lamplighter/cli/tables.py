@@ -21,10 +21,10 @@ def _values(results: Sequence[JobResult], arm: str, service: str, outcome: str, 
 
 
 def _mean(values: dict[int, float]) -> str:
-    return _figure(sum(values.values()) / len(values)) if values else ""
+    return figure(sum(values.values()) / len(values)) if values else ""
 
 
-def _figure(value: float) -> str:
+def figure(value: float) -> str:
     """Return a figure with the digits it deserves: three or four significant ones."""
     if value == 0:
         return "0"
@@ -70,8 +70,8 @@ def area_table(done: Evaluation) -> Table:
     for service in done.services:
         for outcome in (o for o in service.outcome_names if o.chart):
             for row in who_gained(outcome, *_area_values(done, service.name, outcome.name)):
-                spread = f"{_figure(row.gain.low)} to {_figure(row.gain.high)}" if row.gain.pairs > 1 else "one seed"
-                values = (_figure(row.without_value.value), _figure(row.gain.value), spread, "yes" if row.harmed else "")
+                spread = f"{figure(row.gain.low)} to {figure(row.gain.high)}" if row.gain.pairs > 1 else "one seed"
+                values = (figure(row.without_value.value), figure(row.gain.value), spread, "yes" if row.harmed else "")
                 table.add_row(service.name, outcome.name, row.area, *values)
             table.add_section()
     return table
@@ -120,5 +120,5 @@ def _row(done: Evaluation, service: str, outcome: str) -> tuple[str, ...] | None
     estimate = paired([without[s] for s in both], [with_[s] for s in both])
     base = sum(without[s] for s in both) / len(both)
     change = f"{100 * estimate.difference / base:+.1f} %" if base else ""
-    spread = f"{_figure(estimate.low)} to {_figure(estimate.high)}" if len(both) > 1 else "one seed"
-    return service, outcome, _mean(without), _mean(with_), _figure(estimate.difference), spread, change, measured
+    spread = f"{figure(estimate.low)} to {figure(estimate.high)}" if len(both) > 1 else "one seed"
+    return service, outcome, _mean(without), _mean(with_), figure(estimate.difference), spread, change, measured

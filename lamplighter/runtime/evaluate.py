@@ -28,6 +28,16 @@ Totals = dict[str, dict[str, float]]
 
 
 @dataclass(frozen=True)
+class Happened:
+    """What is done to one simulated field at a moment of city time: a fault, or what a crew does after it."""
+
+    at_s: float
+    service: str
+    fault: str
+    arguments: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
 class Job:
     """One arm of one seed: everything a worker process needs to run it."""
 
@@ -39,6 +49,7 @@ class Job:
     end_s: float
     warm_up_s: float
     scale: float = 1.0
+    happenings: tuple[Happened, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -118,7 +129,11 @@ def run_job(job: Job, report: Callable[[float], None] | None = None) -> JobResul
     try:
         run.wait_ready()
         gc.freeze()  # what was built while opening stays: no collection need look at it again
+        waiting = sorted(job.happenings, key=lambda one: one.at_s)
         while run.now_s < job.end_s:
+            while waiting and waiting[0].at_s <= run.now_s:
+                one = waiting.pop(0)
+                run.inject(one.service, one.fault, one.arguments)
             for name, done in run.advance().items():
                 refusals[name] += done.verdict.refused_count
                 permits[name] += done.verdict.permitted_count

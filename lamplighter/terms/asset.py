@@ -2,6 +2,7 @@
 """What stands in the city: one table for all services."""
 
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 
@@ -12,13 +13,15 @@ UNKNOWN = -1  # the position of an id that no asset has
 
 @dataclass(frozen=True)
 class AssetKind:
-    """A kind of asset. `feeds`: others may hang on it; `needs_power`: it must hang on a node that feeds."""
+    """A kind of asset. `feeds`: others may hang on it; `needs_power`: it must hang on a node that feeds; `supplied`: among
+    whom it is supplied again after an outage (hospitals before signals, signals before street lights, these before homes)."""
 
     name: str
     doc: str
     feeds: bool = False
     needs_power: bool = False
     power_p90_kw: float = 0.0
+    supplied: Literal["hospital", "signal", "walking light", "home"] = "home"
 
 
 @dataclass(frozen=True)

@@ -149,6 +149,8 @@ class Service:
     # What it tells of assets of the whole city, its own and others': columns over all assets, known where it can tell.
     beliefs: tuple[Belief, ...] = ()
     believe: Callable[[Snapshot, Any], Mapping[str, Column]] | None = None
+    # Dotted name of what lays out a drill of an outage: `package.module:function` taking a `drill.Wanted`; empty: there is none.
+    drill: str = ""
     # Protocols other than its own that its boxes may speak: name in a wiring file to the dotted name of what opens a `Dialect`.
     dialects: Mapping[str, str] = field(default_factory=dict[str, str], hash=False)
     # What may be asked of a box on the page: by operators, and by anybody of the record; and what operators are shown besides.

@@ -21,7 +21,7 @@ CALL_BUTTON = "call_button"
 COUNTER = "counter"
 
 KINDS = (
-    AssetKind(INTERSECTION, "a signal_controller with all its signals", needs_power=True, power_p90_kw=0.6),
+    AssetKind(INTERSECTION, "a signal_controller with all its signals", needs_power=True, power_p90_kw=0.6, supplied="signal"),
     AssetKind(SIGNAL_GROUP, "signals of one intersection that always show the same"),
     AssetKind(LOOP, "an inductive loop in one lane at the stop line"),
     AssetKind(LANE_AREA, "a stretch of one lane on which standing and moving vehicles are counted"),

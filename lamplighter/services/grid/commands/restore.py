@@ -9,10 +9,13 @@ import click
 import numpy as np
 from rich.console import Console
 
+from lamplighter.services import discover
 from lamplighter.services.grid.commands.reconfigure import ADVICE
-from lamplighter.services.grid.commands.told import write_json
+from lamplighter.services.grid.commands.told import opened_city, write_json
 from lamplighter.services.grid.network.model import GridError
-from lamplighter.services.grid.switching.case import Case, read_case
+from lamplighter.services.grid.network.readers import is_city
+from lamplighter.services.grid.outage.priorities import ranks
+from lamplighter.services.grid.switching.case import PUBLISHED, Case, read_case
 from lamplighter.services.grid.switching.checking import Limits
 from lamplighter.services.grid.switching.restoration import CLASSES, Restoration, restore
 from lamplighter.services.grid.switching.sequence import Step, fault_steps, print_steps, told_steps
@@ -32,14 +35,15 @@ def command(case: str, fault: str, priorities: Path | None, lowest: float, into:
     """Find how most of CASE can be supplied again after a line has failed, and in which order to switch.
 
     CASE is one of the published networks 33, 69, 119 or 136, a file, a SimBench code or a city. Hospitals come first, then
-    signals, then street lights on walking routes, then homes; who has supply keeps it. The answer is the best there is,
+    signals, then street lights on walking routes, then homes; a city's own signals and cabinets are known, and --priorities
+    adds what it does not know. Who has supply keeps it. The answer is the best there is,
     with the fewest switchings, and each step is checked by power flow.
     """
     limits = Limits(u_low_pu=lowest)
     try:
         read = read_case(case)
         branch = read.branch(fault)
-        found = restore(read, branch, _ranks(read, priorities), limits)
+        found = restore(read, branch, _ranks(case, read, priorities), limits)
         steps = fault_steps(read, branch, found.start, found.target, limits)
     except GridError as error:
         raise click.ClickException(str(error)) from error
@@ -47,9 +51,18 @@ def command(case: str, fault: str, priorities: Path | None, lowest: float, into:
     write_json(into, told(read, found, steps))
 
 
-def _ranks(case: Case, path: Path | None) -> IntArray:
-    """Return the class (n,) of every node. GridError names every row of the file that is wrong."""
-    rank = np.full(len(case.node_id), len(CLASSES) - 1, np.int64)
+def _own_ranks(asked: str, case: Case) -> IntArray:
+    """Return the class (n,) by what hangs on each node of a city; homes only where no city was asked for."""
+    if asked in PUBLISHED or not is_city(asked):
+        return np.full(len(case.node_id), len(CLASSES) - 1, np.int64)
+    prepared = opened_city(asked)
+    supplied = {kind.name: kind.supplied for service in discover() for kind in service.kinds}
+    return ranks(prepared.grid, prepared.city.assets, supplied, case.node_id)
+
+
+def _ranks(asked: str, case: Case, path: Path | None) -> IntArray:
+    """Return the class (n,) of every node: of a city's own assets, and of the file. GridError names every row that is wrong."""
+    rank = _own_ranks(asked, case)
     if path is None:
         return rank
     with path.open(encoding="utf-8", newline="") as file:
