@@ -14,6 +14,7 @@ from lamplighter.services.grid.network.estimate import FRESH_S, Estimate, estima
 from lamplighter.services.grid.network.model import ABSENT
 from lamplighter.services.grid.network.prepared import Prepared, latest
 from lamplighter.services.grid.outage.belief import ENERGISED, believe
+from lamplighter.services.grid.outage.telling import told_dark
 from lamplighter.services.grid.terms import FULL, OUTCOMES, REASONS
 from lamplighter.terms.columns import AnyArray, BoolArray, FloatArray
 from lamplighter.terms.decision import Proposals
@@ -166,6 +167,8 @@ def describe(proposals: Proposals, row: int, prepared: Prepared) -> str:
 
 def explain(snapshot: Snapshot, prepared: Prepared, asset: int) -> Sequence[str]:
     """Return why an asset of the grid does what it does, in plain sentences, from aggregates alone."""
+    if dark := told_dark(snapshot, prepared, asset):
+        return dark
     found = estimate(snapshot, prepared)
     local = asset - snapshot.span.start
     for places, say in (

@@ -8,6 +8,7 @@ from lamplighter.services.grid.network.model import ABSENT
 from lamplighter.services.grid.network.prepared import prepare
 from lamplighter.services.grid.outage.belief import ALIVE, DARK, DEAD, ENERGISED, LIVE, SILENT, UNKNOWN, _verdict, believe
 from lamplighter.services.grid.outage.field import Switchgear
+from lamplighter.services.grid.outcomes import explain
 from lamplighter.services.grid.tests.small import Evening, small_city
 from lamplighter.terms.columns import BoolArray
 
@@ -94,6 +95,9 @@ def test_what_is_dark_is_believed_dark_and_nothing_else(low: bool) -> None:
     assert not (believed & ~truly).any()
     homes = grid.nodes.connections_count[own]
     assert homes[believed].sum() > 0.9 * homes[truly].sum()
+    said = explain(run.tick.snapshot, prepared, int(at[np.flatnonzero(believed)[0]]))
+    assert "without power" in said[0]
+    assert "switches nothing itself" in said[-1]
     run.field.inject("mend", {})
     run.minutes(2)
     told = believe(run.tick.snapshot, prepared)[ENERGISED]
