@@ -10,6 +10,8 @@ from lamplighter.terms.columns import BoolArray, FloatArray, IntArray, TextArray
 
 WORK, REST = range(2)
 DAY_S, QUARTER_S = 86_400.0, 900.0
+QUARTERS = 96
+A_WORKDAY_S, A_RESTDAY_S = 20_467 * DAY_S, 20_470 * DAY_S  # 2026-01-14 and -17, far from a change of the clock
 P_FIRST = classes.code("P1")
 FigureTable = FloatArray  # (rows, 7): each column a figure of EN 13201-2 in its own unit; columns are named in `plan`
 
@@ -205,3 +207,14 @@ def calendar_output(now_s: float, layout: Layout) -> FloatArray:
     """Return the output (s,) that the calendars stored in the lamps give at a moment of the night; full without one."""
     share = np.take_along_axis(layout.class_share, calendar_lower(now_s, layout)[:, None], axis=1)[:, 0]
     return np.where(layout.timetables.stored[layout.segments.cell], share, 1.0)
+
+
+def day_outputs(layout: Layout) -> FloatArray:
+    """Return (2, s, 96) the output that the calendars stored in the lamps give in each local quarter-hour of a WORK and of a REST
+    day, were it night; full without one."""
+    out = np.empty((2, len(layout.segments.design), QUARTERS))
+    for kind, day_s in ((WORK, A_WORKDAY_S), (REST, A_RESTDAY_S)):
+        midnight_s = day_s - (local_s(day_s, layout.local) - day_s)
+        for k in range(QUARTERS):
+            out[kind, :, k] = calendar_output(midnight_s + k * QUARTER_S + 1.0, layout)
+    return out

@@ -18,6 +18,7 @@ from lamplighter.city.folder import load
 from lamplighter.services import discover
 from lamplighter.services.lighting.commands import group
 from lamplighter.services.lighting.commands.night import DAYS, quarters
+from lamplighter.services.lighting.layout import QUARTERS, day_outputs
 from lamplighter.services.lighting.obtrusive import nights
 from lamplighter.services.lighting.obtrusive.facades import BEYOND_EDGE_M, WINDOWS_M, Facades
 from lamplighter.services.lighting.obtrusive.limits import INTENSITY_CLASSES, ZONES, Zone
@@ -33,20 +34,23 @@ _RANKS = ("none", *(one.name for one in INTENSITY_CLASSES))
 
 @dataclass(frozen=True)
 class Report:
-    """What `residents` found. ratio (n,): how far each street goes of what its zone allows."""
+    """What `residents` found. ratio (n,): how far each street goes of what its zone allows; clock: what the lamps go by."""
 
     streets: Effects
     zone: Zone
     ratio: FloatArray
     price_kwh: float
     hours_h: float
+    clock: str
 
 
 @click.command()
 @click.option("--city", "city_name", required=True, help="A built city: its name or its folder.")
 @click.option("--year", default=2026, show_default=True, type=click.IntRange(2016, 2044), help="Whose nights.")
 @click.option(
-    "--volume", default="0:00=1", show_default=True, help="Weight of traffic volume by local time, -1 to 1, as in `night`."
+    "--volume",
+    help="Instead of the calendars stored in the lamps: each street in its class at these weights of traffic volume by local "
+    "time, -1 to 1, as in `night`.",
 )
 @click.option("--zone", default="E3", show_default=True, type=click.Choice(tuple(ZONES)), help="Environmental zone (CIE 150).")
 @click.option("--curfew", default="23-6", show_default=True, help="Local hours from and to which the late limits hold.")
@@ -78,7 +82,7 @@ def report(city: CityData, given: dict[str, object]) -> Report:
     if not 0.0 <= price <= 1000.0:
         raise click.UsageError(f"--price {price:g}: 0 to 1000 is allowed")
     late = curfew(str(given["curfew"]))
-    volume = quarters(str(given["volume"]))
+    volume = None if given["volume"] is None else quarters(str(given["volume"]))
     try:
         windows = tuple(float(z) for z in str(given["windows"]).split(","))
         facades = Facades(cast("float", given["beyond_m"]), windows)
@@ -87,11 +91,18 @@ def report(city: CityData, given: dict[str, object]) -> Report:
     layout, table = prepare(city), city.tables["segments"]
     noon_s = datetime(cast("int", given["year"]), 1, 1, 12, tzinfo=UTC).timestamp()
     found = timetable.nights_of(noon_s, DAYS, (layout.lon_deg, layout.lat_deg), layout.dusk_elevation_deg, layout.local)
-    hours = np.bincount(found.quarter.ravel(), weights=found.burning_share.ravel(), minlength=nights.QUARTERS) / 4.0
-    clock = Clock(hours, minimum.relaxed(layout, volume), late)
+    hours = nights.hours_of(found, layout.local)
+    output = day_outputs(layout) if volume is None else nights.by_volume(layout, minimum.relaxed(layout, volume))
+    clock = Clock(hours, output, late)
     effects = nights.of_segments(layout, table["length_m"], nights.units(distinct_fields(table)[0], facades), clock)
     streets = nights.by_street(effects, table["id"])
-    return Report(streets, zone, nights.worst_ratio(streets, zone), price, float(hours.sum()))
+    stored = layout.timetables.stored
+    name = "with each street in its class by --volume"
+    if volume is None and stored.any():
+        name = f"by the calendars stored in the lamps of {int(stored.sum())} of {len(stored)} cells"
+    elif volume is None:
+        name = "as the lamps burn: no cell holds a calendar yet (`lamplighter lighting timetable`), hence full output"
+    return Report(streets, zone, nights.worst_ratio(streets, zone), price, float(hours.sum()), name)
 
 
 def curfew(text: str) -> BoolArray:
@@ -99,7 +110,7 @@ def curfew(text: str) -> BoolArray:
     begin, dash, end = text.partition("-")
     if not (dash and begin.isdecimal() and end.isdecimal() and int(begin) < 24 and int(end) < 24 and begin != end):
         raise click.UsageError(f"--curfew {text}: two whole hours are needed, as in 23-6")
-    hour = np.arange(nights.QUARTERS) // 4
+    hour = np.arange(QUARTERS) // 4
     if int(begin) < int(end):
         return (hour >= int(begin)) & (hour < int(end))
     return (hour >= int(begin)) | (hour < int(end))
@@ -108,7 +119,7 @@ def curfew(text: str) -> BoolArray:
 def totals(made: Report) -> dict[str, float]:
     """Return the sums over all streets."""
     streets, over = made.streets, made.ratio > 1.0
-    saved = float((streets.full_kwh - streets.in_class_kwh).sum())
+    saved = float((streets.full_kwh - streets.clock_kwh).sum())
     return {
         "streets": len(streets),
         "lamps": int(streets.lamps.sum()),
@@ -117,7 +128,7 @@ def totals(made: Report) -> dict[str, float]:
         "over_a_limit_km": float(streets.length_m[over].sum()) / 1000.0,
         "full_kwh": float(streets.full_kwh.sum()),
         "usual_kwh": float(streets.usual_kwh.sum()),
-        "in_class_kwh": float(streets.in_class_kwh.sum()),
+        "clock_kwh": float(streets.clock_kwh.sum()),
         "saved_kwh": saved,
         "saved_money": saved * made.price_kwh,
         "upward_klm": float(streets.upward_klm.sum()),
@@ -133,7 +144,7 @@ def show(made: Report, rows: int) -> None:
     for label in ("street", "lamps", "early lx", "late lx", "late cd", "ULR %", "class", "kWh saved", "of limit"):
         table.add_column(label, justify="left" if label == "street" else "right", no_wrap=label != "street")
     for n in np.argsort(-made.ratio, kind="stable")[:rows].tolist():
-        saved = streets.full_kwh[n] - streets.in_class_kwh[n]
+        saved = streets.full_kwh[n] - streets.clock_kwh[n]
         table.add_row(
             str(streets.name[n]), str(streets.lamps[n]), f"{streets.early_lx[n]:.1f}",
             f"{streets.late_lx[n]:.1f}", f"{streets.late_cd[n]:.0f}", f"{streets.upward_share[n] * 100:.2f}",
@@ -149,8 +160,8 @@ def show(made: Report, rows: int) -> None:
     )
     console.print(
         f"A year of {made.hours_h:.0f} h: {sums['full_kwh']:,.0f} kWh at full output, {sums['usual_kwh']:,.0f} at half output "
-        f"from 23 to 5 o'clock whatever the class, {sums['in_class_kwh']:,.0f} with each street in its class: "
-        f"{sums['saved_kwh']:,.0f} kWh and {sums['saved_money']:,.0f} (at {made.price_kwh:g} per kWh) saved.",
+        f"from 23 to 5 o'clock whatever the class, {sums['clock_kwh']:,.0f} {made.clock}. Saved: {sums['saved_kwh']:,.0f} kWh "
+        f"and {sums['saved_money']:,.0f} (at {made.price_kwh:g} per kWh). What live commands add to that, the ledger tells.",
         highlight=False,
     )
     console.print(
@@ -158,6 +169,8 @@ def show(made: Report, rows: int) -> None:
         "nothing in between. Classes are the G* of EN 13201-2, of the worst luminaire of a street.",
         highlight=False,
     )
+    if zone.unsure:
+        console.print(f"No second source confirms of zone {zone.name}: {zone.unsure}.", highlight=False)
 
 
 def plain(made: Report, n: int) -> dict[str, object]:
@@ -167,7 +180,7 @@ def plain(made: Report, n: int) -> dict[str, object]:
     for name in Effects.__dataclass_fields__:
         if name not in ("name", "class_rank"):
             row[name] = round(float(getattr(streets, name)[n]), 4)
-    saved = float(streets.full_kwh[n] - streets.in_class_kwh[n])
+    saved = float(streets.full_kwh[n] - streets.clock_kwh[n])
     ratio = float(made.ratio[n])
     return {
         **row,

@@ -5,20 +5,18 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from lamplighter.services.lighting import plan
-from lamplighter.services.lighting.layout import Layout
+from lamplighter.services.lighting.layout import DAY_S, QUARTER_S, QUARTERS, REST, WORK, Layout, Local
 from lamplighter.services.lighting.mounting.candidates import UNIT_LM
 from lamplighter.services.lighting.obtrusive import facades as walls
 from lamplighter.services.lighting.obtrusive import upward
 from lamplighter.services.lighting.obtrusive.facades import Facades
 from lamplighter.services.lighting.obtrusive.limits import INTENSITY_CLASSES, Zone
-from lamplighter.services.lighting.photometry import classes, luminaires
+from lamplighter.services.lighting.optimum.timetable import Nights
+from lamplighter.services.lighting.photometry import luminaires
 from lamplighter.services.lighting.photometry.field import RoadField
 from lamplighter.services.lighting.photometry.luminaires import GEAR_W
-from lamplighter.services.lighting.terms import STEPS
 from lamplighter.terms.columns import BoolArray, FloatArray, IntArray, TextArray
 
-QUARTERS = 96
 ROUNDING = 0.001  # light below this counts as none
 
 
@@ -35,19 +33,19 @@ class Unit:
 
 @dataclass(frozen=True)
 class Clock:
-    """hours_h (96,): burnt in a year in each local quarter-hour; relax (s, 96): classes below its design that a segment stands
+    """hours_h (2, 96): burnt in a year in each local quarter-hour of WORK and of REST days; output (2, s, 96): of each segment
     then; late (96,): after curfew."""
 
     hours_h: FloatArray
-    relax: IntArray
+    output: FloatArray
     late: BoolArray
 
 
 @dataclass(frozen=True)
 class Effects:
-    """Columns of segments or streets (n,). *_lx: most light on a facade at full output, before and after curfew at the output
-    that each hour's class needs; facade_cd, late_cd: largest intensity towards it at those; energies of a year: at full output,
-    with the usual half output from 23 to 5 o'clock, and in class; upward_klm: at full output; class_rank as in `Unit`."""
+    """Columns of segments or streets (n,). *_lx: most light on a facade at full output, before and after curfew at the most that
+    lamps give then by their clock; *_cd: largest intensity towards it at those; energies of a year: at full output, with the
+    usual half output from 23 to 5 o'clock, and by the clock; upward_klm: at full output; class_rank as in `Unit`."""
 
     name: TextArray
     lamps: IntArray
@@ -62,7 +60,7 @@ class Effects:
     class_rank: IntArray
     full_kwh: FloatArray
     usual_kwh: FloatArray
-    in_class_kwh: FloatArray
+    clock_kwh: FloatArray
 
     def __len__(self) -> int:
         return len(self.name)
@@ -87,24 +85,31 @@ def units(roads: list[tuple[RoadField, str, str]], facades: Facades) -> Unit:
     )
 
 
-def output_by_class(layout: Layout) -> FloatArray:
-    """Return (s, STEPS) the output that keeps each segment in its design class and in the classes below it, largest first."""
-    figures, design = layout.segments.figures, layout.segments.design
-    shares: list[FloatArray] = []
-    for k in range(STEPS):
-        lower = classes.lowered(design, np.full(len(design), k))
-        shares.append(np.where(plan.shaped(figures, lower), plan.rounded_up(plan.least_output(figures, lower)), 1.0))
-    return np.minimum.accumulate(np.stack(shares, axis=1), axis=1)
+def hours_of(nights: Nights, local: Local) -> FloatArray:
+    """Return (2, 96) the hours burnt in each local quarter-hour of WORK and of REST days, by the date on which it lies."""
+    begin_s = nights.middle_s[:, None] + (np.arange(nights.quarter.shape[1]) - nights.quarter.shape[1] / 2) * QUARTER_S
+    zone = np.clip(np.searchsorted(local.begin_s, begin_s, side="right") - 1, 0, None)
+    weekday = ((begin_s + local.offset_s[zone]) // DAY_S + 3) % 7  # the first day of 1970 was a Thursday
+    kind = np.where(weekday >= 5, REST, WORK)
+    place = (kind * QUARTERS + nights.quarter).ravel()
+    hours = np.bincount(place, weights=nights.burning_share.ravel(), minlength=2 * QUARTERS) * QUARTER_S / 3600.0
+    return hours.reshape(2, QUARTERS)
+
+
+def by_volume(layout: Layout, relax: IntArray) -> FloatArray:
+    """Return (2, s, 96) the output that keeps each segment in its class; relax (s, 96): classes below its design."""
+    output = np.take_along_axis(layout.class_share, relax, axis=1)
+    return np.stack([output, output])
 
 
 def of_segments(layout: Layout, length_m: FloatArray, unit: Unit, clock: Clock) -> Effects:
     """Return what every segment's lamps do in a year; length_m (s,)."""
     segments = layout.segments
     klm, lamps = segments.flux_klm, segments.lamps
-    output = np.take_along_axis(output_by_class(layout), clock.relax, axis=1)
     burning = clock.hours_h > 0.0
-    early = output[:, burning & ~clock.late].max(axis=1, initial=0.0)
-    late = output[:, burning & clock.late].max(axis=1, initial=0.0)
+    lit = np.where(burning[:, None, :], clock.output, 0.0)
+    early = lit[:, :, ~clock.late].max(axis=(0, 2), initial=0.0)
+    late = lit[:, :, clock.late].max(axis=(0, 2), initial=0.0)
     hour = np.arange(QUARTERS) / 4.0
     usual = np.where((hour >= 23.0) | (hour < 5.0), 0.5, 1.0)
     light_kw, gear_kw = (segments.power_w - GEAR_W) * lamps / 1000.0, GEAR_W * lamps / 1000.0
@@ -123,8 +128,8 @@ def of_segments(layout: Layout, length_m: FloatArray, unit: Unit, clock: Clock) 
         upward_klm=share * klm * lamps,
         class_rank=unit.class_rank[segments.field],
         full_kwh=(light_kw + gear_kw) * whole,
-        usual_kwh=light_kw * float(usual @ clock.hours_h) + gear_kw * whole,
-        in_class_kwh=light_kw * (output @ clock.hours_h) + gear_kw * whole,
+        usual_kwh=light_kw * float((clock.hours_h @ usual).sum()) + gear_kw * whole,
+        clock_kwh=light_kw * np.einsum("ksq,kq->s", clock.output, clock.hours_h) + gear_kw * whole,
     )
 
 
@@ -147,7 +152,7 @@ def by_street(found: Effects, ids: TextArray) -> Effects:
     return Effects(
         name, np.rint(total(found.lamps.astype(np.float64))).astype(np.int64), total(found.length_m), most(found.full_lx),
         most(found.early_lx), most(found.late_lx), most(found.early_cd), most(found.late_cd), most(found.upward_share),
-        total(found.upward_klm), rank, total(found.full_kwh), total(found.usual_kwh), total(found.in_class_kwh),
+        total(found.upward_klm), rank, total(found.full_kwh), total(found.usual_kwh), total(found.clock_kwh),
     )  # fmt: skip
 
 

@@ -1,24 +1,21 @@
 # SPDX-License-Identifier: Apache-2.0
 """The city's own timetable of each segment as points for a control programme: what is in the lamps before the first command.
 
-The timetable is that of the city folder (`layout.calendar_output`), the same that the simulated boxes hold. Outputs are rounded
+The timetable is that of the city folder (`layout.day_outputs`), the same that the simulated boxes hold. Outputs are rounded
 up to whole percents, and where a gateway holds fewer points or programmes, what is left is never darker than what was asked.
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
 from typing import Any
 
 import numpy as np
 
-from lamplighter.services.lighting.layout import Layout, calendar_output, local_s
+from lamplighter.services.lighting.layout import QUARTERS, REST, WORK, Layout, day_outputs
 
 Points = tuple[tuple[int, int], ...]  # (local second of the day, percent of full output), in order of time
-QUARTERS = 96
 QUARTER_S = 900
 FULL: Points = ((0, 100),)
-_WORKDAY, _RESTDAY = datetime(2026, 1, 14), datetime(2026, 1, 17)  # a Wednesday and a Saturday, far from a change of the clock
 
 
 @dataclass(frozen=True)
@@ -53,7 +50,8 @@ def limits_of(services: Mapping[str, Any]) -> Limits:
 
 def programmes(layout: Layout, limits: Limits) -> Programmes:
     """Return the timetable of every segment in as few programmes as there are different ones."""
-    work, rest = (_percents(day, layout) for day in (_WORKDAY, _RESTDAY))
+    percents = np.clip(np.ceil(day_outputs(layout) * 100.0 - 1e-6), 1, 100).astype(np.uint8)
+    work, rest = percents[WORK], percents[REST]
     if limits.noon:  # a night then has the rules of one day throughout: the brighter of both is right on either
         work = rest = np.maximum(work, rest)
     table = np.concatenate([work, rest], axis=1)
@@ -70,17 +68,6 @@ def programmes(layout: Layout, limits: Limits) -> Programmes:
             days.append((FULL, FULL))  # more kinds than can be held: the rarest burn in full
         place[kind] = len(days) - 1
     return Programmes(tuple(place[of_segment].tolist()), tuple(days))
-
-
-def _percents(day: datetime, layout: Layout) -> "np.ndarray[Any, np.dtype[np.uint8]]":
-    """Return (s, QUARTERS) whole percents of full output in each local quarter-hour of a day."""
-    guess_s = (day - datetime(1970, 1, 1)) / timedelta(seconds=1)
-    midnight_s = guess_s - (local_s(guess_s, layout.local) - guess_s)
-    out = np.empty((len(layout.segments.design), QUARTERS), dtype=np.uint8)
-    for k in range(QUARTERS):
-        share = calendar_output(midnight_s + k * QUARTER_S + 1.0, layout)
-        out[:, k] = np.clip(np.ceil(share * 100.0 - 1e-6), 1, 100)
-    return out
 
 
 def _points(percents: "Sequence[int] | np.ndarray[Any, Any]", most: int) -> Points:

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 import csv
 import json
+from dataclasses import replace
+from datetime import UTC, datetime
 from itertools import pairwise
 from pathlib import Path
 
@@ -11,6 +13,7 @@ import pytest
 from lamplighter.services.lighting import SERVICE
 from lamplighter.services.lighting.commands.night import quarters
 from lamplighter.services.lighting.commands.residents import curfew, plain, report, show, totals, write_csv
+from lamplighter.services.lighting.layout import REST, WORK, day_kind, day_outputs, quarter
 from lamplighter.services.lighting.obtrusive import facades, nights, upward
 from lamplighter.services.lighting.obtrusive.facades import Facades
 from lamplighter.services.lighting.obtrusive.limits import GLARE_INDEX, ZONES
@@ -19,12 +22,27 @@ from lamplighter.services.lighting.photometry import luminaires
 from lamplighter.services.lighting.photometry.distribution import Distribution, flux_lm
 from lamplighter.services.lighting.photometry.field import RoadField
 from lamplighter.services.lighting.prepared import distinct_fields
+from lamplighter.services.lighting.sun import elevation_deg
 from lamplighter.services.lighting.tests.small import EVENING_S, Small
 
 ASKED: dict[str, object] = {
     "year": 2026, "volume": "0:00=-1,6:00=1,20:00=0,22:00=-1", "zone": "E3", "curfew": "23-6", "beyond_m": 4.0,
     "windows": "1.5,4.5,7.5", "price_kwh": 0.3,
 }  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def timed(small: Small) -> Small:
+    """The same city with a calendar in its lamps: two classes down from 22 to 6 o'clock, at weekends three from midnight."""
+    rows = [
+        (cell, days, from_h, step)
+        for cell in small.city.tables["cells"]["id"].tolist()
+        for days, from_h, step in (("work", 6.0, 0), ("work", 22.0, 2), ("rest", 0.0, 3), ("rest", 8.0, 0))
+    ]
+    cell, days, from_h, step = zip(*rows, strict=True)
+    table = {"cell": np.array(cell), "days": np.array(days), "from_h": np.array(from_h), "step": np.array(step, dtype=np.int64)}
+    city = replace(small.city, tables={**small.city.tables, "timetable": table})
+    return Small(city, SERVICE.prepare(city))
 
 
 def same_everywhere(intensity_cd: float, last_gamma_deg: float = 180.0) -> Distribution:
@@ -102,8 +120,9 @@ def test_zones_allow_more_the_brighter_they_are_and_less_after_curfew() -> None:
 
 
 def clock(small: Small, relax: int) -> Clock:
-    hours = np.full(96, 0.25)
-    return Clock(hours, np.full((len(small.layout.segments.design), 96), relax), curfew("23-6"))
+    hours = np.stack([np.full(96, 0.25 * 5 / 7), np.full(96, 0.25 * 2 / 7)])
+    lower = np.full((len(small.layout.segments.design), 96), relax)
+    return Clock(hours, nights.by_volume(small.layout, lower), curfew("23-6"))
 
 
 def test_a_streets_light_and_energy_follow_its_output(small: Small) -> None:
@@ -112,7 +131,7 @@ def test_a_streets_light_and_energy_follow_its_output(small: Small) -> None:
     unit = nights.units(roads, Facades())
     found = nights.of_segments(layout, table["length_m"], unit, clock(small, 0))
     lower = nights.of_segments(layout, table["length_m"], unit, clock(small, 1))
-    output = nights.output_by_class(layout)
+    output = layout.class_share
     k = int(np.argmax(output[:, 0] - output[:, 1]))
     road, optic, _ = roads[int(which[k])]
     light = luminaires.luminaire(optic, float(table["rated_flux_lm"][k]))
@@ -123,7 +142,7 @@ def test_a_streets_light_and_energy_follow_its_output(small: Small) -> None:
     watts, gear = float(table["rated_power_w"][k]), luminaires.GEAR_W
     lamps = int(table["luminaires"][k])
     assert found.full_kwh[k] == pytest.approx(24.0 * lamps * watts / 1000.0)
-    assert found.in_class_kwh[k] == pytest.approx(24.0 * lamps * (gear + (watts - gear) * output[k, 0]) / 1000.0)
+    assert found.clock_kwh[k] == pytest.approx(24.0 * lamps * (gear + (watts - gear) * output[k, 0]) / 1000.0)
     assert found.usual_kwh[k] == pytest.approx(lamps * (24.0 * gear + (watts - gear) * (18.0 + 3.0)) / 1000.0)
     streets = nights.by_street(found, table["id"])
     assert streets.full_kwh.sum() == pytest.approx(found.full_kwh.sum())
@@ -140,8 +159,8 @@ def test_the_report_names_streets_over_a_limit_and_writes_them_all(
     assert totals(strict)["over_a_limit_streets"] >= totals(made)["over_a_limit_streets"]
     assert totals(strict)["over_a_limit_streets"] > 0
     sums = totals(made)
-    assert sums["in_class_kwh"] < sums["full_kwh"]
-    assert sums["saved_money"] == pytest.approx((sums["full_kwh"] - sums["in_class_kwh"]) * 0.3)
+    assert sums["clock_kwh"] < sums["full_kwh"]
+    assert sums["saved_money"] == pytest.approx((sums["full_kwh"] - sums["clock_kwh"]) * 0.3)
     show(made, 50)
     assert "Main" in capsys.readouterr().out
     file = tmp_path / "streets.csv"
@@ -150,6 +169,33 @@ def test_the_report_names_streets_over_a_limit_and_writes_them_all(
     assert len(rows) == len(made.streets)
     assert sum(float(row["saved_kwh"]) for row in rows) == pytest.approx(sums["saved_kwh"], rel=1e-3)
     json.dumps(plain(made, 0))
+
+
+def test_without_a_clock_given_the_calendars_stored_in_the_lamps_count(
+    small: Small, timed: Small, capsys: pytest.CaptureFixture[str]
+) -> None:
+    plainly = report(small.city, {**ASKED, "volume": None})
+    assert totals(plainly)["clock_kwh"] == pytest.approx(totals(plainly)["full_kwh"])  # no calendar: full output
+    assert "no cell holds a calendar" in plainly.clock
+    found = report(timed.city, {**ASKED, "volume": None, "zone": "E1"})
+    layout, own = timed.layout, timed.layout.segments
+    assert (found.streets.late_lx <= plainly.streets.late_lx + 1e-9).all()
+    day = {k: day_outputs(layout)[k] for k in (WORK, REST)}
+    noon_s = datetime(2026, 1, 1, 12, tzinfo=UTC).timestamp()
+    light_kw = (own.power_w - luminaires.GEAR_W) * own.lamps / 1000.0
+    summed, burnt = 0.0, 0.0
+    at_s = noon_s + 450.0 + 900.0 * np.arange(365 * 96)  # the year, quarter-hour by quarter-hour
+    dark = elevation_deg(at_s, layout.lon_deg, layout.lat_deg) < layout.dusk_elevation_deg
+    for moment in at_s[dark].tolist():
+        summed += float(light_kw @ day[day_kind(moment, layout.local)][:, quarter(moment, layout.local)]) / 4.0
+        burnt += 0.25
+    gear = burnt * float((luminaires.GEAR_W * own.lamps).sum()) / 1000.0
+    assert totals(found)["clock_kwh"] == pytest.approx(summed + gear, rel=2e-3)
+    assert totals(found)["clock_kwh"] < totals(plainly)["clock_kwh"]
+    show(found, 3)
+    said = " ".join(capsys.readouterr().out.split())
+    assert "calendars stored in the lamps of" in said
+    assert "No second source confirms" in said
 
 
 def test_a_brighter_clock_means_more_light_at_night(small: Small) -> None:
