@@ -17,6 +17,7 @@ from lamplighter.services.traffic.retiming.roads import RoadModel
 from lamplighter.terms.columns import BoolArray, FloatArray
 
 COLUMNS = ("street", "lane", "begin_s", "end_s", "vehicles")
+TO = "to"
 WINDOW_MIN_S = 300.0
 RATE_MAX_VEH_H = 2500.0  # no lane passes more
 
@@ -40,32 +41,78 @@ class Count:
 def read_counts(text: str, source: str) -> list[Count]:
     """Read counts from the text of a CSV file. Raises CountsError naming the line of `source`."""
     rows = csv.DictReader(io.StringIO(text))
-    missing = [name for name in COLUMNS if name not in (rows.fieldnames or ())]
-    if missing:
-        raise CountsError(f"{source} line 1: column {', '.join(missing)} is missing; the columns are {','.join(COLUMNS)}")
-    found: list[Count] = []
-    for row in rows:
-        where = f"{source} line {rows.line_num}"
-        try:
-            lane = int(row["lane"]) if row["lane"].strip() else None
-            count = Count(row["street"].strip(), lane, float(row["begin_s"]), float(row["end_s"]), float(row["vehicles"]),
-                          (row.get("to") or "").strip() or None)  # fmt: skip
-        except (ValueError, AttributeError) as error:
-            raise CountsError(f"{where}: {error}; lane is a whole number or empty, the rest are numbers") from error
-        length_s = count.end_s - count.begin_s
-        if not length_s >= WINDOW_MIN_S - 0.5:
-            raise CountsError(f"{where}: an interval of {length_s:.0f} s, at least {WINDOW_MIN_S:.0f} s; add intervals together")
-        if not count.total_veh >= 0:
-            raise CountsError(f"{where}: {count.total_veh:.0f} vehicles, 0 or more are possible; leave out what failed")
-        if lane is not None and count.total_veh / length_s * 3600 > RATE_MAX_VEH_H:
-            raise CountsError(
-                f"{where}: {count.total_veh:.0f} vehicles in {length_s:.0f} s on one lane, no lane passes more than "
-                f"{RATE_MAX_VEH_H:.0f} in an hour; look at the detector, or leave the lane empty where the street is meant"
-            )
-        found.append(count)
-    if not found:
+    _check_names(rows.fieldnames or (), source)
+    found: dict[tuple[str, int | None, float, float, str | None], int] = {}
+    counts: list[Count] = []
+    try:
+        for row in rows:
+            count = _count(row, f"{source} line {rows.line_num}")
+            key = (count.street, count.lane, count.begin_s, count.end_s, count.to)
+            if key in found:
+                raise CountsError(
+                    f"{source} line {rows.line_num}: {count.street!r} was counted from {count.begin_s:.0f} to "
+                    f"{count.end_s:.0f} s in line {found[key]} already; keep one of them, or add them together"
+                )
+            found[key] = rows.line_num
+            counts.append(count)
+    except csv.Error as error:
+        raise CountsError(f"{source} line {rows.line_num}: is no line of text ({error}); save the table as CSV") from error
+    if not counts:
         raise CountsError(f"{source}: no counts; one line per lane and interval is needed")
-    return found
+    return counts
+
+
+def _check_names(names: Sequence[str], source: str) -> None:
+    missing = [name for name in COLUMNS if name not in names]
+    if not missing:
+        return
+    first = names[0] if names else ""
+    mark = next((mark for mark in ";\t|" if len(names) == 1 and mark in first), None)
+    if mark is not None:
+        what = {"\t": "tabs"}.get(mark, repr(mark))
+        raise CountsError(f"{source} line 1: its columns stand apart by {what}; save it as CSV with commas and decimal points")
+    there = f"line 1 names {', '.join(repr(str(name)) for name in names[:8])}" if names else "the file is empty"
+    raise CountsError(
+        f"{source} line 1: column {', '.join(missing)} is missing ({there}); the columns are {','.join(COLUMNS)}, and {TO!r} "
+        "where turns were counted"
+    )
+
+
+def _count(row: Mapping[str, str | None], where: str) -> Count:
+    """Return one count; CountsError names the column."""
+    short = [name for name in COLUMNS if row[name] is None]
+    if short:
+        raise CountsError(f"{where}: the line ends before {short[0]}; {','.join(COLUMNS)} are needed in each")
+    street, lane_text = (row["street"] or "").strip(), (row["lane"] or "").strip()
+    if not street:
+        raise CountsError(f"{where}: street is empty; name the street that ends at the stop line")
+    if lane_text and not lane_text.isdecimal():
+        raise CountsError(f"{where}: lane is {lane_text!r}; a whole number is needed, 0 the rightmost, or empty for all lanes")
+    begin_s, end_s, total_veh = (_figure(row, name, where) for name in ("begin_s", "end_s", "vehicles"))
+    count = Count(street, int(lane_text) if lane_text else None, begin_s, end_s, total_veh, (row.get("to") or "").strip() or None)
+    length_s = end_s - begin_s
+    if not length_s >= WINDOW_MIN_S - 0.5:
+        raise CountsError(f"{where}: an interval of {length_s:.0f} s, at least {WINDOW_MIN_S:.0f} s; add intervals together")
+    if total_veh < 0:
+        raise CountsError(f"{where}: {total_veh:.0f} vehicles, 0 or more are possible; leave out what failed")
+    if count.lane is not None and total_veh / length_s * 3600 > RATE_MAX_VEH_H:
+        raise CountsError(
+            f"{where}: {total_veh:.0f} vehicles in {length_s:.0f} s on one lane, no lane passes more than "
+            f"{RATE_MAX_VEH_H:.0f} in an hour; look at the detector, or leave the lane empty where the street is meant"
+        )
+    return count
+
+
+def _figure(row: Mapping[str, str | None], name: str, where: str) -> float:
+    text = (row[name] or "").strip()
+    try:
+        value = float(text)
+    except ValueError as error:
+        hint = "seconds since midnight, such as 57600 for 16:00" if name.endswith("_s") else "a number with a decimal point"
+        raise CountsError(f"{where}: {name} is {text!r}; write {hint}") from error
+    if not np.isfinite(value):
+        raise CountsError(f"{where}: {name} is {text!r}; a finite number is needed, leave out what failed")
+    return value
 
 
 def counts_csv(counts: Sequence[Count]) -> str:

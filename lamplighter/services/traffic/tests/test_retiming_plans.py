@@ -159,7 +159,14 @@ def test_counts_are_read_back_and_turning_counts_tell_the_turns() -> None:
         ("a,0,0,60,5", "interval of 60 s, at least 300 s"),
         ("a,0,0,300,-1", "-1 vehicles"),
         ("a,0,0,300,900", "no lane passes more than"),
-        ("a,x,0,300,5", "lane is a whole number"),
+        ("a,x,0,300,5", "lane is 'x'; a whole number is needed"),
+        ("a,-1,0,300,5", "lane is '-1'"),
+        (",0,0,300,5", "street is empty"),
+        ("a,0,16:00,16:15,5", "begin_s is '16:00'; write seconds since midnight"),
+        ("a,0,0,300,five", "vehicles is 'five'; write a number"),
+        ("a,0,0,300,nan", "a finite number"),
+        ("a,0,0,inf,5", "a finite number"),
+        ("a,0,0", "ends before end_s"),
     ],
 )
 def test_bad_counts_are_refused_with_file_line_and_remedy(line: str, words: str) -> None:
@@ -173,6 +180,15 @@ def test_missing_columns_and_empty_files_are_refused() -> None:
         read_counts("street,lane,begin_s,end_s\n", "c.csv")
     with pytest.raises(CountsError, match="no counts"):
         read_counts("street,lane,begin_s,end_s,vehicles\n", "c.csv")
+    with pytest.raises(CountsError, match="the file is empty"):
+        read_counts("", "c.csv")
+    with pytest.raises(CountsError, match="stand apart by ';'; save it as CSV with commas"):
+        read_counts("street;lane;begin_s;end_s;vehicles\na;0;0;300;5\n", "c.csv")
+
+
+def test_what_is_counted_twice_is_refused_and_not_one_of_them_believed() -> None:
+    with pytest.raises(CountsError, match=r"c\.csv line 3: 'a' was counted from 0 to 300 s in line 2 already"):
+        read_counts("street,lane,begin_s,end_s,vehicles\na,0,0,300,5\na,0,0,300,7\n", "c.csv")
 
 
 def test_the_sheet_says_the_same_in_every_form() -> None:

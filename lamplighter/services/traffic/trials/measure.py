@@ -9,6 +9,7 @@ own rule holds: of vehicles scheduled after the last one inserted, the time from
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import BinaryIO
 from xml.etree.ElementTree import ParseError, iterparse
 
 import numpy as np
@@ -35,11 +36,11 @@ class Trips:
     walk_wait_s: list[float] = field(default_factory=list[float])
 
 
-def read_trips(path: Path) -> Trips:
-    """Read SUMO's records of trips. A record without a time of departure is a vehicle never inserted."""
+def read_trips(records: Path | BinaryIO) -> Trips:
+    """Read SUMO's records of trips, from a file or as they come. One without a time of departure is a vehicle never inserted."""
     trips = Trips()
     try:
-        for _, e in iterparse(path, events=("end",)):
+        for _, e in iterparse(records, events=("end",)):
             if e.tag == "tripinfo":
                 _trip(trips, e.attrib)
             elif e.tag == "personinfo":

@@ -114,6 +114,12 @@ def plan(scenario: Scenario, counts: list[Count], wishes: Wishes) -> Retimed:
             f"none of the streets in the counts ends at a signal of {scenario.name} (the first is {counts[0].street!r}); "
             f"name streets by their edge in {scenario.net.name}, such as {model.edge[0]!r}"
         )
+    if counted.strange:
+        more = f" and {len(counted.strange) - 5} more" if len(counted.strange) > 5 else ""
+        click.echo(
+            f"Not used: {', '.join(counted.strange[:5])}{more}; no signal of {scenario.name} stands at the end of these.",
+            err=True,
+        )
     return result.retime(scenario.junctions, model, counted, wishes)
 
 

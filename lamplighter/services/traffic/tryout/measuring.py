@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Runs of SUMO, each in a process of its own and one at a time: counts at stop lines, and what a plan does to delay.
 
-Trip records go through a pipe and are summed as they come: no record of a trip is kept or written.
+Trip records go through a pipe and are summed where evaluations sum theirs (`trials.measure`): none is kept or written.
 """
 
 import os
@@ -18,6 +18,7 @@ from typing import BinaryIO
 from xml.sax.saxutils import quoteattr
 
 from lamplighter.services.traffic.retiming.counts import Count
+from lamplighter.services.traffic.trials.measure import NeverInserted, read_trips, summed
 from lamplighter.services.traffic.tryout.scenario import Scenario, routes_of
 
 COUNT_S = 300
@@ -28,7 +29,7 @@ INSTALL = "install it with: pip install 'lamplighter[sumo]'"
 @dataclass(frozen=True)
 class Run:
     """One run: delay as in RESCO (time lost and departure delay, mean over all vehicles, also those that never came in or
-    never ended), its parts, waiting on foot, and who was left."""
+    never ended), time lost and waiting of those that came in, time lost on foot, and who was left."""
 
     seed: int
     delay_s: float
@@ -87,8 +88,8 @@ def measure(scenario: Scenario, seed: int, plan: Path | None) -> Run:
             os.close(writer)
             with os.fdopen(reader, "rb") as stream:
                 try:
-                    run = _summed(seed, stream)
-                except ET.ParseError as error:
+                    run = _run(seed, stream)
+                except RuntimeError as error:
                     process.wait()
                     raise _fail(scenario, (private / "said.txt").read_bytes()) from error
         if process.wait() != 0:
@@ -96,27 +97,14 @@ def measure(scenario: Scenario, seed: int, plan: Path | None) -> Run:
         return run
 
 
-def _summed(seed: int, stream: BinaryIO) -> Run:
-    loss = depart = wait = foot = 0.0
-    total = finished = never = walks = 0
-    for _, element in ET.iterparse(stream, events=("end",)):
-        if element.tag == "tripinfo":
-            total += 1
-            begun = float(element.get("depart", "-1")) >= 0
-            loss += float(element.get("timeLoss", "0")) if begun else 0.0
-            wait += float(element.get("waitingTime", "0")) if begun else 0.0
-            depart += max(0.0, float(element.get("departDelay", "0")))
-            never += not begun
-            finished += float(element.get("arrival", "-1")) >= 0
-        elif element.tag == "walk":
-            walks += 1
-            foot += max(0.0, float(element.get("timeLoss", "0")))
-        if element.tag in ("tripinfo", "personinfo"):
-            element.clear()
-    share = max(1, total)
+def _run(seed: int, stream: BinaryIO) -> Run:
+    """Return what a run came to; RuntimeError where its records are cut off."""
+    trips = read_trips(stream)
+    sums = summed(trips, NeverInserted(tuple(trips.undeparted_s), tuple(trips.undeparted_s)))
     return Run(
-        seed, (loss + depart) / share, loss / share, depart / share, wait / share, foot / max(1, walks), finished, total, never
-    )
+        seed, sums["delay_s"], sums["time_loss_s"], sums["depart_delay_s"], sums["waiting_s"], sums["pedestrian_wait_s"],
+        int(sums["finished"]), int(sums["total"]), int(sums["never_inserted"]),
+    )  # fmt: skip
 
 
 def count(scenario: Scenario, seed: int) -> list[Count]:
