@@ -26,13 +26,16 @@ THERE_VEH = 0.5
 TURN_PRIOR_VEH = 6.0
 TURN_FORGET = 0.9985  # per vehicle: a memory of some 700
 TURN_FLOOR = 0.002
+STARTS_S, DOUBT_S = 4.0, 2.0  # who has not left in so long a green hardly wants it; every so many seconds more halve the odds
+LEAST_ODDS, MOST_RATIO = 0.02, 3.0
 SPREAD_S = 3  # a vehicle may enter the seen stretch so much earlier or later than at free flow
 
 
 class Discharge(NamedTuple):
     """What is learned. there_s, passed_veh (s, k): seconds of green with somebody there and what passed in them, by stage row
     and lane number within the box, forgetting; rate_veh_s (s, k): the estimates, 0 where the stage does not serve the lane;
-    there (l,): somebody was in the first cell a second ago. turned_veh (v,), turn_share (v,): where a lane's vehicles turn."""
+    there (l,): somebody was in the first cell a second ago. turned_veh (v,), turn_share (v,): where a lane's vehicles turn.
+    tried_s (v,): for how long a movement has had its own green while the same vehicle stood first in its lane."""
 
     there_s: FloatArray
     passed_veh: FloatArray
@@ -40,6 +43,7 @@ class Discharge(NamedTuple):
     there: BoolArray
     turned_veh: FloatArray
     turn_share: FloatArray
+    tried_s: FloatArray
 
 
 def begin(network: Network, derived: Derived, prior_share: FloatArray, settings: Settings) -> Discharge:
@@ -54,6 +58,7 @@ def begin(network: Network, derived: Derived, prior_share: FloatArray, settings:
         there=np.zeros(len(network.lane_length_m), np.bool_),
         turned_veh=prior_share * TURN_PRIOR_VEH,
         turn_share=prior_share.copy(),
+        tried_s=np.zeros(len(prior_share)),
     )
 
 
@@ -86,6 +91,39 @@ def _count(network: Network, seen: Seen, learned: Discharge, first_veh: FloatArr
                 rate = learned.passed_veh[row, n] / learned.there_s[row, n]
                 learned.rate_veh_s[row, n] = min(max(rate, RATE_MIN_VEH_S), RATE_MAX_VEH_S)
             learned.there[lane] = first_veh[lane] >= THERE_VEH
+
+
+@njit(cache=True)
+def _try(network: Network, seen: Seen, learned: Discharge, first_veh: FloatArray) -> None:
+    """Count for how long each lane's first vehicle has stood through a green of its movements. first_veh (l,): as for _count."""
+    for lane in range(len(first_veh)):
+        another = seen.passed_veh[lane] > 0.0 or first_veh[lane] < THERE_VEH or not seen.alive[lane]
+        for v in range(network.move_offsets[lane], network.move_offsets[lane + 1]):
+            if another:
+                learned.tried_s[v] = 0.0
+            elif seen.movement_green[v] == GREEN:
+                learned.tried_s[v] += 1.0
+
+
+@njit(cache=True)
+def able_ratio(network: Network, learned: Discharge, row: int, lane: int, base: int) -> float:
+    """Return by how much likelier than usual a lane's first vehicle can leave under a stage row, at most MOST_RATIO.
+
+    Who stands through the green of one movement wants another one (Bayes, with the turning shares as the prior): a lane from
+    which some turn right lets nobody out under the right turn's green while its first vehicle goes straight on. base: movement
+    row of the box's first movement.
+    """
+    served, likely_served, likely = 0.0, 0.0, 0.0
+    for v in range(network.move_offsets[lane], network.move_offsets[lane + 1]):
+        share = learned.turn_share[v]
+        odds = share * max(LEAST_ODDS, 0.5 ** (max(learned.tried_s[v] - STARTS_S, 0.0) / DOUBT_S))
+        likely += odds
+        if network.serve[row, v - base] != RED:
+            served += share
+            likely_served += odds
+    if served <= 0.0 or likely <= 0.0:
+        return 1.0
+    return min(likely_served / likely / served, MOST_RATIO)
 
 
 @njit(cache=True)
@@ -139,4 +177,5 @@ def learn(network: Network, derived: Derived, seen: Seen, learned: Discharge, fi
     """
     history_veh, inflow_veh = flows
     _count(network, seen, learned, first_veh)
+    _try(network, seen, learned, first_veh)
     _turn(network, derived, seen, learned, history_veh, inflow_veh, second)

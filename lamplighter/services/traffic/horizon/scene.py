@@ -7,7 +7,7 @@ import numpy as np
 from numba import njit
 
 from lamplighter.services.traffic.horizon.derive import HISTORY_S, Derived
-from lamplighter.services.traffic.horizon.learning import Discharge
+from lamplighter.services.traffic.horizon.learning import RATE_MAX_VEH_S, Discharge, able_ratio
 from lamplighter.services.traffic.horizon.rollout import (
     CLOCK_COLUMNS,
     CLOCK_LANE,
@@ -230,7 +230,9 @@ def compose(network: Network, derived: Derived, learned: Discharge, state: State
         work.weight[n], work.store_veh[n] = network.lane_persons[lane], _store(network, lane, settings.store_ratio)
         work.room_veh[n], work.room_veh_s[n] = _room(network, learned, state, seen, lane, settings.fill_ratio)
         for m in range(stages):
-            work.rate_veh_s[m, n] = learned.rate_veh_s[first + m, n]
+            rate = learned.rate_veh_s[first + m, n]
+            most = max(rate, RATE_MAX_VEH_S)
+            work.rate_veh_s[m, n] = min(rate * able_ratio(network, learned, first + m, lane, network.move_first[box]), most)
     feet = network.foot_offsets[box + 1] - network.foot_offsets[box]
     _feet(network, seen, work, box, (lanes, horizon))
     work.rate_veh_s[stages, : lanes + feet] = 0.0

@@ -6,14 +6,17 @@ import pytest
 
 from lamplighter.services.traffic.horizon.derive import HISTORY_S, derive
 from lamplighter.services.traffic.horizon.learning import (
+    LEAST_ODDS,
+    MOST_RATIO,
     RATE_MAX_VEH_S,
     RATE_MIN_VEH_S,
     START_OVER_S,
     Discharge,
+    able_ratio,
     begin,
     learn,
 )
-from lamplighter.services.traffic.horizon.scheme import GIVES_WAY, GREEN, Network, Settings
+from lamplighter.services.traffic.horizon.scheme import GIVES_WAY, GREEN, RED, Network, Settings
 from lamplighter.services.traffic.tests.junctions import crossroads, seen
 from lamplighter.terms.columns import FloatArray
 
@@ -81,6 +84,30 @@ def test_rates_are_bounded() -> None:
             learn(network, derived, now, learned, SOMEBODY, (history, none), second)
             assert RATE_MIN_VEH_S <= learned.rate_veh_s[0, 0] <= RATE_MAX_VEH_S
         assert learned.rate_veh_s[0, 0] == bound
+
+
+def test_who_stands_through_the_green_of_a_turn_wants_another_one() -> None:
+    # one lane from which some go straight on and some turn right; stage 0 serves the right turn alone, stage 1 both
+    network = crossroads(lanes=1)._replace(
+        move_offsets=np.array([0, 2]), move_turn=np.array([0, 2]), move_exit=np.zeros(2, np.int64), move_first=np.array([0, 2]),
+        serve=np.array([[RED, GREEN], [GREEN, GREEN]], np.int64), yield_offsets=np.zeros(3, np.int64),
+        red_max_s=np.full(2, 120.0),
+    )  # fmt: skip
+    learned, derived = _begin(network, np.array([0.6, 0.4])), derive(network)
+    flows = (np.zeros((1, HISTORY_S)), np.zeros(1))
+    now = seen(network, 0)
+    assert able_ratio(network, learned, 0, 0, 0) == able_ratio(network, learned, 1, 0, 0) == 1.0
+    for second in range(30):
+        learn(network, derived, now, learned, np.ones(1), flows, second)
+    odds = 0.4 * LEAST_ODDS
+    assert able_ratio(network, learned, 0, 0, 0) == pytest.approx(odds / (0.6 + odds) / 0.4)
+    assert able_ratio(network, learned, 1, 0, 0) == pytest.approx(1.0)
+    now.passed_veh[0] = 1.0
+    learn(network, derived, now, learned, np.ones(1), flows, 30)
+    assert able_ratio(network, learned, 0, 0, 0) == 1.0
+    # whoever has stood through the green of the straight movement turns right, however rare that is
+    learned.turn_share[:], learned.tried_s[:] = (0.9, 0.1), (60.0, 0.0)
+    assert able_ratio(network, learned, 0, 0, 0) == MOST_RATIO
 
 
 def test_a_lane_that_gives_way_is_believed_slower_until_it_is_seen() -> None:
