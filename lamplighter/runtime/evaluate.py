@@ -117,6 +117,13 @@ def window(day: date, begin: clock_time, end: clock_time, timezone: str) -> tupl
     return first, last if last > first else local_instant(day + timedelta(days=1), end, timezone)
 
 
+def inject_due(run: CityRun, waiting: list[Happened]) -> None:
+    """Do what is due by now to the fields, and take it off the list, which is in order of time."""
+    while waiting and waiting[0].at_s <= run.now_s:
+        one = waiting.pop(0)
+        run.inject(one.service, one.fault, one.arguments)
+
+
 def run_job(job: Job, report: Callable[[float], None] | None = None) -> JobResult:
     """Run one arm of one seed to its end in this process, fields in processes of their own."""
     began = time.perf_counter()
@@ -131,9 +138,7 @@ def run_job(job: Job, report: Callable[[float], None] | None = None) -> JobResul
         gc.freeze()  # what was built while opening stays: no collection need look at it again
         waiting = sorted(job.happenings, key=lambda one: one.at_s)
         while run.now_s < job.end_s:
-            while waiting and waiting[0].at_s <= run.now_s:
-                one = waiting.pop(0)
-                run.inject(one.service, one.fault, one.arguments)
+            inject_due(run, waiting)
             for name, done in run.advance().items():
                 refusals[name] += done.verdict.refused_count
                 permits[name] += done.verdict.permitted_count

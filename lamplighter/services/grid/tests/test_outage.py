@@ -1,16 +1,21 @@
 # SPDX-License-Identifier: Apache-2.0
 """Outages: what a simulated cable takes with it, and what is believed dark from meters alone."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
-from lamplighter.services.grid.network.model import ABSENT
+from lamplighter.services.grid.network.model import ABSENT, GridError
 from lamplighter.services.grid.network.prepared import prepare
 from lamplighter.services.grid.outage.belief import ALIVE, DARK, DEAD, ENERGISED, LIVE, SILENT, UNKNOWN, _verdict, believe
+from lamplighter.services.grid.outage.drill import lay_out
 from lamplighter.services.grid.outage.field import Switchgear
+from lamplighter.services.grid.outage.priorities import HOME, ranks
 from lamplighter.services.grid.outcomes import explain
 from lamplighter.services.grid.tests.small import Evening, small_city
 from lamplighter.terms.columns import BoolArray
+from lamplighter.terms.drill import Pace, Wanted
 
 #        0 source
 #        1 -- 2 -- 3      4 hangs on 1; 5 and 6 on 4
@@ -125,3 +130,38 @@ def test_a_silent_head_end_is_no_outage() -> None:
     assert run.tick is not None
     told = believe(run.tick.snapshot, run.run.prepared)[ENERGISED]
     assert (told.value[told.present] == 1.0).all()
+
+
+def test_a_drill_is_laid_out_with_the_same_switchings_at_two_paces() -> None:
+    """Isolate first, then both sides; the sheet says what is advised; only planning differs."""
+    city = small_city()
+    drill = lay_out(Wanted(city, "", {}, Pace(600.0, 480.0, 60.0, 120.0)))
+    assert [one.arguments for one in drill.by_hand] == [one.arguments for one in drill.advised]
+    assert {a.after_s - b.after_s for a, b in zip(drill.by_hand[1:], drill.advised[1:], strict=True)} == {420.0}
+    assert drill.advised[1].after_s == 600.0 + 60.0 + 120.0
+    assert drill.sheet[0].startswith(f"1. OPEN {drill.asset}")
+    assert all("CLOSE" in line for line in drill.sheet[1:])
+    gear = Switchgear(prepare(city).grid)
+    gear.cut(drill.asset)
+    assert drill.dark["stations"] > 0
+    for one in drill.advised[1:]:
+        gear.switch(str(one.arguments["asset"]), bool(one.arguments["closed"]))
+    assert gear.live.all(), "the sheet supplies everybody again"
+    with pytest.raises(GridError, match="medium voltage"):
+        lay_out(Wanted(city, "nothing", {}, Pace()))
+
+
+def test_what_comes_first_follows_from_who_hangs_there() -> None:
+    """A station below which a signal hangs ranks as signal, one with a cabinet as light; without assets all are homes."""
+    city = small_city()
+    grid = prepare(city).grid
+    upper = grid.nodes.id[grid.branches.from_node[grid.station_branch]]
+    assert (ranks(grid, city.assets, {}, upper) == HOME).all()
+    nodes = [str(grid.nodes.id[np.flatnonzero(grid.nodes.station == k)[-1]]) for k in range(2)]
+    fed_by = city.assets.fed_by.astype(object)
+    kind = city.assets.kind.astype(object)
+    fed_by[0], kind[0], fed_by[1], kind[1] = nodes[0], "lights", nodes[1], "cabinet"
+    assets = replace(city.assets, fed_by=fed_by.astype(np.str_), kind=kind.astype(np.str_))
+    found = ranks(grid, assets, {"lights": "signal", "cabinet": "walking light"}, upper)
+    assert found[:2].tolist() == [1, 2]
+    assert (found[2:] == HOME).all()
