@@ -39,6 +39,10 @@ def quantities(services: Sequence[Service]) -> str:
         ]
         head = ("quantity", "of", "unit", "step", "from - to", "kind", "shortest window, s", "what it is")
         text += f"\n## {service.title}\n\n{table(head, rows)}"
+        if service.beliefs:
+            told = [(f"`{b.name}`", b.unit, f"{b.low:g} to {b.high:g}", b.doc) for b in service.beliefs]
+            head = ("belief", "unit", "from - to", "what it is")
+            text += f"\nWorked out from them and told of assets of the whole city:\n\n{table(head, told)}"
     return text
 
 
@@ -46,8 +50,12 @@ def assets(services: Sequence[Service]) -> str:
     """What stands in a city."""
     text = "# Assets and the tables of a city folder\n\n`assets.csv` lists every asset of every service once.\n"
     for service in services:
-        kinds = [(f"`{k.name}`", k.doc, "yes" if k.feeds else "", "yes" if k.needs_power else "") for k in service.kinds]
-        text += f"\n## {service.title}\n\n{table(('kind', 'what it is', 'feeds others', 'hangs on a node'), kinds)}"
+        kinds = [
+            (f"`{k.name}`", k.doc, "yes" if k.feeds else "", "yes" if k.needs_power else "", k.supplied if k.needs_power else "")
+            for k in service.kinds
+        ]
+        heading = ("kind", "what it is", "feeds others", "hangs on a node", "supplied again as")
+        text += f"\n## {service.title}\n\n{table(heading, kinds)}"
         for spec in service.tables:
             rows = [
                 (f"`{c.name}`", c.kind, "" if c.low is None else _figure(c.low), "" if c.high is None else _figure(c.high),
