@@ -17,7 +17,7 @@ import sys
 import tempfile
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import sumo
 import sumolib
@@ -117,13 +117,15 @@ def build(name: str, town: Town, folder: Path, duration_s: int = 3600) -> Path:
     made = [str(Path(sumo.SUMO_HOME) / "bin" / "netgenerate"), *town.words.split(), "-j", "traffic_light"]
     turned = [] if "--lefthand" in made else ["--no-turnarounds"]
     subprocess.run([*made, *turned, "-o", str(place / "net.net.xml"), "--no-warnings"], check=True, stdout=subprocess.DEVNULL)
-    net: Any = sumolib.net.readNet(str(place / "net.net.xml"))  # pyright: ignore[reportUnknownMemberType] -- sumolib is untyped
+    net = cast(Any, sumolib).net.readNet(str(place / "net.net.xml"))
     trips = _trips(net, town, random.Random(name), duration_s)
     (place / "trips.rou.xml").write_text("\n".join(("<routes>", TYPES, *(text for _, text in trips), "</routes>")))
     config = place / f"{name}.sumocfg"
+    files = '<net-file value="net.net.xml"/><route-files value="trips.rou.xml"/>'
+    when = f'<begin value="0"/><end value="{duration_s * 3 // 2}"/>'
+    stays = '<time-to-teleport value="-1"/>'
     config.write_text(
-        '<configuration><input><net-file value="net.net.xml"/><route-files value="trips.rou.xml"/></input>'
-        f'<time><begin value="0"/><end value="{duration_s * 3 // 2}"/></time><processing><time-to-teleport value="-1"/></processing></configuration>'
+        f"<configuration><input>{files}</input><time>{when}</time><processing>{stays}</processing></configuration>",
     )
     return config
 
