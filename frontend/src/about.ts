@@ -18,9 +18,17 @@ export function about(scene: Scene): void {
     make("ul", {}, item("Every order is checked", "against the rules of its field by a second, separate part before it is sent; what fails is refused and listed here."), item("Every order runs out.", "When lamplighter falls silent, or somebody hands everything back, each box goes on with its own programme.")),
     make("h3", {}, "With and without"),
     make("p", {}, scene.simulated ? "The same seed runs a second time without lamplighter, beside this one. Both lines in each chart come from sums that a real city could measure." : "Hours and areas take turns with and without lamplighter; both are measured alike."),
+    ...asked(scene),
     make("h3", {}, "Thanks"),
     make("ul", {}, ...scene.attribution.map((one) => make("li", {}, one)), make("li", {}, "Map drawing: MapLibre GL JS, BSD-3-Clause. Charts: uPlot, MIT."), make("li", {}, "lamplighter: Apache-2.0")),
     make("h3", {}, "Keys"),
     make("p", {}, make("kbd", {}, "/"), " search  ", make("kbd", {}, "Tab"), " next  ", make("kbd", {}, "↑ ↓ Enter"), " choose a street  ", make("kbd", {}, "Esc"), " close  ", make("kbd", {}, "+ −"), " zoom the map"),
   );
+}
+
+/** What may be asked, as the services declare it. */
+function asked(scene: Scene): HTMLElement[] {
+  const rows = scene.services.flatMap((one) => (one.inquiry ? [make("li", {}, make("strong", {}, one.inquiry.title), ` ${one.inquiry.doc}`)] : []));
+  if (!rows.length) return [];
+  return [make("h3", {}, "What you can ask"), make("p", {}, "Choose one on the map, in the table or in the list of decisions:"), make("ul", {}, ...rows)];
 }

@@ -60,7 +60,8 @@ export class Card {
   stand(state: ServiceState): void {
     for (const arm of ["adaptive", "baseline"] as const) this.buttons[arm].setAttribute("aria-pressed", String(state.arm === arm));
     this.element.dataset.arm = state.arm;
-    say(this.status, `${number(state.in_force)} of ${number(state.assets)} under a lease · ${number(state.permits)} permitted · ${number(state.refusals)} refused`);
+    const who = document.body.dataset.plane === "room" ? "" : state.arm === "adaptive" ? "lamplighter decides · " : "own programme · ";
+    say(this.status, `${who}${number(state.in_force)} of ${number(state.assets)} under a lease · ${number(state.permits)} permitted · ${number(state.refusals)} refused`);
   }
 
   show(series: Series[]): void {

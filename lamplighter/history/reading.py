@@ -13,7 +13,7 @@ from lamplighter.history.store import FILE_NAME, History
 from lamplighter.history.tables import TABLES
 from lamplighter.terms.columns import AnyArray
 
-WINDOW_MAX_S = 86400.0  # no window of the record is longer
+WINDOW_MAX_S = 3600.0  # no window of the record is longer
 
 
 @dataclass(frozen=True)
@@ -72,10 +72,23 @@ def _empty(table: str) -> dict[str, AnyArray]:
 
 def spanned(folder: Path, table: str) -> tuple[int, int] | None:
     """Return when the first recorded window begins and the last one ends; None where nothing is recorded."""
-    found = read_rows(folder, table, -(2.0**40), 2.0**40).columns
-    if not len(found["window_start_s"]):
+    ends = "SELECT min(window_start_s), max(window_start_s + window_s) FROM"
+    path = folder / FILE_NAME
+    if not path.is_file():
         return None
-    return int(found["window_start_s"].min()), int((found["window_start_s"] + found["window_s"]).max())
+    try:
+        connection = duckdb.connect(str(path), read_only=True)
+    except duckdb.Error:  # as above
+        files = sorted(str(one) for one in (folder / "sealed" / table).glob("*.parquet"))
+        with duckdb.connect() as sealed:
+            found = sealed.execute(f"{ends} read_parquet(?)", [files]).fetchone() if files else None
+    else:
+        with connection:
+            try:
+                found = connection.execute(f"{ends} {table}").fetchone()
+            except duckdb.CatalogException:
+                found = None
+    return None if found is None or found[0] is None else (int(found[0]), int(found[1]))
 
 
 class Reader(Protocol):

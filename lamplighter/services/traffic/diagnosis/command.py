@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
+from click.core import ParameterSource
 
 if TYPE_CHECKING:
     from lamplighter.services.traffic.diagnosis.diagnosing import BoxSums, Settings
@@ -100,6 +101,18 @@ def diagnose(
         json_to.write_text(json.dumps(document(boxes, simulated)) + "\n", encoding="utf-8")
     if html_to is not None:
         html_to.write_text(page(boxes, simulated), encoding="utf-8")
+
+
+def given(*options: str) -> list[str]:
+    """Return which of these options were typed."""
+    context = click.get_current_context()
+    typed = {
+        name
+        for one in context.command.params
+        if one.name is not None and context.get_parameter_source(one.name) is ParameterSource.COMMANDLINE
+        for name in one.opts
+    }
+    return [one for one in options if one in typed]
 
 
 def is_log(name: str) -> bool:

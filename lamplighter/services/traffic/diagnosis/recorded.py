@@ -48,7 +48,8 @@ class Street:
     arrivals_green_count: float | None
     judged_count: float | None
     failed_count: float | None
-    worst: tuple[float, float, float, float] | None  # begin_s and end_s of the worst window, greens failed and judged in it
+    worst_s: tuple[float, float] | None  # when the window with most failures began and ended
+    worst_count: tuple[float, float] | None  # greens failed and judged in it
 
 
 @dataclass(frozen=True)
@@ -191,7 +192,8 @@ def _street(table: _Table, prepared: Prepared, asset: str, one: Approach) -> Str
         arrivals_green_count=sums.get("arrivals_green_count"),
         judged_count=sums.get("judged_count"),
         failed_count=sums.get("failed_count"),
-        worst=None if worst is None else (worst[1], worst[2], worst[0], worst[3]),
+        worst_s=None if worst is None else (worst[1], worst[2]),
+        worst_count=None if worst is None else (worst[0], worst[3]),
     )
 
 
@@ -231,8 +233,8 @@ def _failed(street: Street, clock: Clock) -> Iterator[str]:
     judged, failed = street.judged_count or 0.0, street.failed_count or 0.0
     if judged >= JUDGED_LEAST and failed >= max(FAILED_LEAST, FAILED_SHARE * judged):
         text = f"{street.words}: {failed / judged:.0%} of its greens did not serve all who waited ({failed:.0f} of {judged:.0f})"
-        if street.worst is not None:
-            begin_s, end_s, count, of = street.worst
+        if street.worst_s is not None and street.worst_count is not None:
+            (begin_s, end_s), (count, of) = street.worst_s, street.worst_count
             text += f", worst from {clock(begin_s)} to {clock(end_s)} ({count:.0f} of {of:.0f})"
         yield text + "."
 

@@ -62,7 +62,7 @@ def test_where_all_is_well_nothing_stands_out(city: tuple[CityData, Prepared], t
     done = book.read(city)
     (street,) = done.signals[0].streets
     assert (street.users_count, street.kept_s, street.judged_count) == (120.0, 1800.0, 30.0)
-    assert book.told(city) == ()
+    assert standing_out(done.signals[0], str) == ()
     console = Console(record=True, width=160)
     show(console, city[0], done)
     text = console.export_text()
@@ -163,7 +163,7 @@ def test_the_command_tells_cities_from_logs(tmp_path: Path) -> None:
         (["gone.csv"], "there is no such file"),
         ([str(tmp_path / "log")], "no column for time"),
         (["gone.csv", "--from", "16:00"], "belong to a CITY"),
-        (["nowhere-at-all", "--html", "x.html"], "belong to LOGs"),
+        (["nowhere-at-all", "--html", "x.html", "--minutes", "5"], "--html, --minutes: not for a city's record"),
     ):
         done = run.invoke(diagnose, words)
         assert done.exit_code == 1, words

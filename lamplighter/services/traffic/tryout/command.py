@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """`lamplighter traffic retime`: plans from counts for boxes that cannot be steered every second, and what they are worth."""
 
+import os
 import time
 from collections.abc import Generator
 from contextlib import contextmanager
@@ -74,6 +75,7 @@ def retime(
     console = Console(stderr=True)
     try:
         numbers = _seeds(seeds, count_seed)
+        _writable(out)
         with _telling(console) as told:
             told("reading", 0.0)
             hours_s = (_clock(begin), _clock(end))
@@ -189,6 +191,15 @@ def _counts(scenario: Scenario, path: Path | None, seed: int, told: Teller) -> l
         return read_counts(text, str(path))
     told("counting one run under the own programmes", 0.0)
     return count(scenario, seed)
+
+
+def _writable(out: Path) -> None:
+    """Raise ValueError, before anything runs for long, where the plan sheet could not be written."""
+    there = next(place for place in (out.absolute(), *out.absolute().parents) if place.exists())
+    if not there.is_dir() or not os.access(there, os.W_OK | os.X_OK):
+        raise ValueError(
+            f"--out {out}: nothing can be written to {there}; name another folder. Nothing was run."
+        )
 
 
 def _seeds(text: str, count_seed: int) -> list[int]:
