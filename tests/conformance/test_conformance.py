@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """One suite over every service: what the spine relies on, whoever wrote the service."""
 
+import importlib
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
@@ -81,6 +82,16 @@ def test_the_declaration_holds_together(service: Service) -> None:
     assert all(service.reasons)
     assert all(interlock.rule.clause and interlock.rule.doc for interlock in service.interlocks)
     assert all(action.lease_max_s > 0 for action in service.actions)
+
+
+@every_service
+def test_what_it_reads_some_service_tells(service: Service) -> None:
+    told = {word.name for other in discover() for word in (*other.quantities, *other.beliefs)}
+    assert set(service.reads) <= told
+    assert bool(service.beliefs) == (service.believe is not None)
+    if service.drill:
+        module, _, name = service.drill.partition(":")
+        assert callable(getattr(importlib.import_module(module), name))
 
 
 @every_service
