@@ -24,8 +24,8 @@ class LinePhases(NamedTuple):
 def line_phases_of(grid: Grid) -> LinePhases:
     """Return the lopsidedness of branches, from counts of connections per line phase. Nodes without counts are taken as even."""
     tree, many = grid.tree, len(grid.tree.node)
-    table = grid.tables.get("line_phases")
-    if table is None or len(table["node"]) == 0:
+    table = grid.tables["line_phases"]
+    if len(table["node"]) == 0:
         return LinePhases(np.zeros(many), np.ones(many), False)
     even = np.asarray(grid.nodes.connections_count[tree.node], np.float64) / 3.0
     counts = np.stack([even, even, even])

@@ -15,6 +15,7 @@ from lamplighter.services.grid.network.model import ABSENT
 from lamplighter.services.grid.network.prepared import Prepared, latest
 from lamplighter.services.grid.outage.belief import ENERGISED, believe
 from lamplighter.services.grid.outage.telling import told_dark
+from lamplighter.services.grid.tap_advice import tap_advice
 from lamplighter.services.grid.terms import FULL, OUTCOMES, REASONS
 from lamplighter.terms.columns import AnyArray, BoolArray, FloatArray
 from lamplighter.terms.decision import Proposals
@@ -215,6 +216,7 @@ def _say_station(snapshot: Snapshot, prepared: Prepared, found: Estimate, number
         said.append(f"It supplies {connections} connections, now {found.base_kw[row]:.0f} kW beside charging.")
         said.append(f"Its busbar is at {found.u_pu[row]:.3f} pu.")
         said.append(_interval(prepared, found, row))
+        said += tap_advice(prepared, found, number)
         oil, warm = latest(snapshot, "station_oil_c", prepared.station_at[[number]], FRESH_S)
         if warm[0]:
             hottest = oil[0] + WINDING_RISE_K * found.loading[row] ** WINDING_EXPONENT

@@ -20,7 +20,12 @@ STATIONS = 50_000
 FEEDER_STATIONS = 10  # stations in a row behind one source
 CONNECTIONS = 300.0
 POINTS = 60
-SAID = ("station_p_kw", "station_q_kvar", "station_u_v", "charging_p_kw", "charging_limit_kw", "charging_wanting")
+ENERGIES = ("energy_due_2h_kwh", "energy_due_4h_kwh", "energy_due_8h_kwh", "energy_due_12h_kwh", "energy_wanted_kwh")
+SAID = (
+    "station_p_kw", "station_q_kvar", "station_u_v", "station_oil_c", "charging_p_kw", "charging_limit_kw", "charging_safe_kw",
+    "charging_wanting", *ENERGIES,
+)  # fmt: skip
+SAFE_KW = 41.4
 LON0_DEG, LAT0_DEG = 13.0, 52.0
 
 
@@ -140,14 +145,15 @@ def _tables(many: int) -> dict[str, Table]:
         "transformers": transformers,
         "sources": {"id": source, "node": source, "u_ref_pu": np.full(feeders, 1.02), "sk_mva": np.full(feeders, 350.0)},
         "switches": {"id": text, "line": text, "node": text, "closed": np.zeros(0, np.bool_)},
-        "groups": {"id": group, "access": np.full(many, "private"), "p_point_kw": 11.0 * ones, "p_safe_kw": 41.4 * ones},
+        "groups": {"id": group, "access": np.full(many, "private"), "p_point_kw": 11.0 * ones, "p_safe_kw": SAFE_KW * ones},
         "group_points": {"group": group, "node": end, "points": np.full(many, POINTS)},
+        "line_phases": {"node": text, **{f"connections_l{k}": np.zeros(0, np.int64) for k in (1, 2, 3)}},
         "meters": {"id": text, "node": text},
     }
 
 
 def _frames(many: int, seed: int, assets: Assets, vocabulary: tuple[str, ...]) -> Callable[[float], bytes]:
-    """Return the maker of a minute's frames: three values of each station, three of each group."""
+    """Return the maker of a minute's frames: four values of each station, nine of each group."""
     dice = np.random.default_rng((seed, 0xBE7C))
     station: IntArray = np.flatnonzero(assets.kind == "station")
     group: IntArray = np.flatnonzero(assets.kind == "charging_group")
@@ -165,7 +171,9 @@ def _frames(many: int, seed: int, assets: Assets, vocabulary: tuple[str, ...]) -
     def frames(now_s: float) -> bytes:
         shift = 1.0 + 0.02 * np.sin(now_s / 600.0 + np.arange(many))
         drawn = np.minimum(wanting * 4.14, 100.0)
-        values = (homes * shift + drawn, 0.2 * homes * shift, np.full(many, 402.0), drawn, drawn, wanting)
+        energies = (wanting * kwh for kwh in (0.4, 1.0, 4.0, 10.0, 12.0))
+        full, oil, safe = np.full(many, 402.0), np.full(many, 45.0), np.full(many, SAFE_KW)
+        values = (homes * shift + drawn, 0.2 * homes * shift, full, oil, drawn, drawn, safe, wanting, *energies)
         steps = {quantity.name: quantity.step for quantity in QUANTITIES}
         rows["window"] = int(now_s) // 60 - 1
         for number, (name, value) in enumerate(zip(SAID, values, strict=True)):

@@ -249,6 +249,17 @@ TABLES = (
         ("group", "node"),
     ),
     TableSpec(
+        "line_phases",
+        "connections on each line phase, for nodes of which the network operator knows it; empty where nobody does",
+        (
+            ColumnSpec("node", "text", "the node", refers_to="nodes.id"),
+            ColumnSpec("connections_l1", "int", "on the first line phase", low=0),
+            ColumnSpec("connections_l2", "int", "on the second", low=0),
+            ColumnSpec("connections_l3", "int", "on the third", low=0),
+        ),
+        ("node",),
+    ),
+    TableSpec(
         "meters",
         "voltage meters at the ends of streets' cables",
         (

@@ -2,14 +2,17 @@
 """One decision: estimate, look ahead, plan station by station, fit to what is so now, ramp, whole points.
 
 A plan looks a day ahead (`envelopes`): what is due until when, at which branch, against what that branch will have left. A
-large city plans a fifteenth of its stations every minute; the others' plans are fitted to what is so now, max-min fair.
+large city plans a part of its stations every minute, all of them in a quarter of an hour or a little more; plans of the
+others are fitted to what is so now, max-min fair.
 """
 
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numba import njit
 
+from lamplighter.services.grid import arrivals
 from lamplighter.services.grid.adaptive.room import (
     BLOCK_ENDS_H,
     WIDE_KW,
@@ -19,6 +22,7 @@ from lamplighter.services.grid.adaptive.room import (
     today_of,
 )
 from lamplighter.services.grid.adaptive.wishes import Wish, needs_of, wishes
+from lamplighter.services.grid.arrivals import Arrivals
 from lamplighter.services.grid.envelopes.city import limits
 from lamplighter.services.grid.network.estimate import Estimate, estimate
 from lamplighter.services.grid.network.model import ABSENT
@@ -42,7 +46,8 @@ from lamplighter.terms.decision import Cites, Proposals
 from lamplighter.terms.snapshot import Snapshot
 
 ALL_AT_ONCE = 400  # stations up to which all are planned every minute
-TURNS = 15
+TURNS = 15  # a larger city plans so much of itself at a time, and no more than
+GROUPS_A_TICK = 3400
 LOST_SHARE = 0.04  # of charging, on the way: kept free where only first-order formulas tell the room
 BEHIND_MAX_KW = 2.0 * POINT_MIN_KW
 VOLTAGE_BINDS = 0.97
@@ -52,24 +57,26 @@ CITED = ("station_p_kw", "station_u_v", "charging_p_kw", "charging_limit_kw", "c
 @dataclass(frozen=True)
 class Memory:
     """What is remembered from tick to tick: each group's plan (g,), what it is behind by for whole points (g,), whose turn it
-    is to be planned, by how much medium voltage will fall (s,) when all that is granted is drawn."""
+    is to be planned, by how much medium voltage will fall (s,) when all that is granted is drawn, and what newcomers bring."""
 
     plan_kw: FloatArray
     behind_kw: FloatArray
     turn: int
     sag_pu: FloatArray
+    arrivals: Arrivals
 
 
 def start(prepared: Prepared) -> Memory:
     """Return the first memory: no plan yet, which is no limit but the room there is."""
     groups, stations = len(prepared.installed_kw), len(prepared.grid.station_id)
-    return Memory(np.full(groups, WIDE_KW), np.zeros(groups), 0, np.zeros(stations))
+    return Memory(np.full(groups, WIDE_KW), np.zeros(groups), 0, np.zeros(stations), arrivals.start(prepared))
 
 
 def _turn(prepared: Prepared, memory: Memory, found: Estimate) -> IntArray:
     """Return the stations that are planned now."""
     stations = len(prepared.grid.station_id)
-    mine = np.arange(stations) if stations <= ALL_AT_ONCE else np.arange(memory.turn % TURNS, stations, TURNS)
+    turns = max(TURNS, -(-len(prepared.installed_kw) // GROUPS_A_TICK))
+    mine = np.arange(stations) if stations <= ALL_AT_ONCE else np.arange(memory.turn % turns, stations, turns)
     return mine[found.known[mine]].astype(np.int64)
 
 
@@ -103,10 +110,13 @@ def decide(
     asked = np.minimum(np.bincount(station, weights=wish.usable_kw, minlength=stations), headroom[b])
     caps = np.minimum(medium_caps(prepared, headroom - taken, asked), operator)
     which = _turn(prepared, memory, found)
-    needs = needs_of(snapshot, prepared, wish, (BLOCK_ENDS_H, moment.hour))
+    mine = np.isin(groups.station, which) if len(which) < stations else np.ones(len(groups.id), np.bool_)
+    arrived = arrivals.follow(snapshot, prepared, memory.arrivals)
+    ahead = (BLOCK_ENDS_H, moment.hour, arrivals.coming_kwh(arrived, BLOCK_ENDS_H))
+    needs = needs_of(snapshot, prepared, wish, ahead, np.flatnonzero(mine))
     today = today_of(prepared, found, wish, moment.room, (caps, memory.sag_pu))
     planned, shared, room = limits(prepared.stations, today, moment.horizon, needs, memory.behind_kw, which)
-    fresh = np.isin(groups.station, which)
+    fresh = mine & (prepared.attach != ABSENT)
     limit, stopped, loose = _fitted(prepared, memory, wish, fresh, (planned, room, headroom))
     behind = np.where(fresh, np.clip(memory.behind_kw + shared - planned, -BEHIND_MAX_KW, BEHIND_MAX_KW), memory.behind_kw)
     tight = np.where(fresh, shared, loose)
@@ -116,7 +126,7 @@ def decide(
     limit = _whole(np.minimum(np.minimum(limit, raised), wish.most_kw), wish.wanting_count)
     sag = _sag(prepared, np.maximum(limit - found.charging_kw, 0.0))
     plan = np.where(fresh, np.maximum(shared, POINT_MIN_KW), memory.plan_kw)
-    return limit, because, Memory(plan, behind, memory.turn + 1, sag)
+    return limit, because, Memory(plan, behind, memory.turn + 1, sag, arrived)
 
 
 def _fitted(
@@ -146,32 +156,35 @@ def _fitted(
     full = first >= wish.wanting_count * POINT_MIN_KW - 1e-6  # elsewhere only whole points count, and they are given out
     more, stopped = share(tree.parent, np.maximum(left, 0.0), attach, np.where(full, weight, 0.0), wish.usable_kw - first)
     limit = first + np.where(full, more, 0.0)
-    return limit, np.where(full, stopped, _tightest(prepared, left)[attach]), limit
+    return limit, np.where(full, stopped, _tightest(tree.parent, left)[attach]), limit
 
 
-def _tightest(prepared: Prepared, left: FloatArray) -> IntArray:
+@njit(cache=True)
+def _tightest(parent: IntArray, left: FloatArray) -> IntArray:
     """Return for each row (n,) the row above it, or itself, whose branch has least left."""
-    tree = prepared.grid.tree
-    return _least(tree.parent, left)
-
-
-def _least(parent: IntArray, left: FloatArray) -> IntArray:
     best, where = left.copy(), np.arange(len(left))
-    up = parent.copy()
-    while bool((up != ABSENT).any()):  # pointer doubling
-        above = np.maximum(up, 0)
-        better = (up != ABSENT) & (best[above] < best)
-        best, where = np.where(better, best[above], best), np.where(better, where[above], where)
-        up = np.where(up == ABSENT, ABSENT, up[above])
-    return where.astype(np.int64)
+    for row in range(len(parent)):
+        up = parent[row]
+        if up >= 0 and best[up] < best[row]:
+            best[row], where[row] = best[up], where[up]
+    return where
+
+
+@njit(cache=True)
+def _fallen(parent: IntArray, own: FloatArray) -> FloatArray:
+    """Return sums (n,) from the source down to each row."""
+    total = own.copy()
+    for row in range(len(parent)):
+        if parent[row] >= 0:
+            total[row] += total[parent[row]]
+    return total
 
 
 def _below(prepared: Prepared, given: FloatArray) -> FloatArray:
     """Return what groups draw (g,) as sums over the tree (n,)."""
-    own = np.zeros(len(prepared.grid.tree.node))
     on = prepared.attach != ABSENT
-    np.add.at(own, prepared.attach[on], given[on])
-    return sums_below(prepared.grid.tree.parent, own)
+    own = np.bincount(prepared.attach[on], weights=given[on], minlength=len(prepared.grid.tree.node))
+    return sums_below(prepared.grid.tree.parent, np.asarray(own, np.float64))
 
 
 def _whole(limit_kw: FloatArray, wanting: FloatArray) -> FloatArray:
@@ -185,11 +198,7 @@ def _sag(prepared: Prepared, more_kw: FloatArray) -> FloatArray:
     """Return by how much (s,) the voltage that feeds each station falls when so much more (g,) is drawn."""
     tree = prepared.grid.tree
     own = np.where(prepared.row_station == ABSENT, tree.r_pu * _below(prepared, more_kw), 0.0)
-    total, up = own, tree.parent.copy()
-    while bool((up != ABSENT).any()):
-        above = np.maximum(up, 0)
-        total = total + np.where(up != ABSENT, total[above], 0.0)
-        up = np.where(up == ABSENT, ABSENT, up[above])
+    total = _fallen(tree.parent, own)
     feeding = tree.parent[np.maximum(prepared.station_row, 0)]
     return np.where(feeding == ABSENT, 0.0, total[np.maximum(feeding, 0)])
 

@@ -21,7 +21,7 @@ from lamplighter.terms.columns import BoolArray, FloatArray
 OIL_K, WINDING_K, OIL_POWER, WINDING_POWER = 55.0, 23.0, 0.8, 1.6
 HOTTEST_C, SHARE_MAX = 98.0, 1.5
 OIL_H, AHEAD_H = 3.0, 0.5  # time constant of the oil; a share must be bearable for so long
-STEPS = 12
+STEPS = 9
 # A four-core cable of 45 mm at 0.7 m in ground of 1 K m/W: 0.35 + 0.25 K m/W inside and within 0.21 m, 0.41 beyond;
 # loss factor 0.55.
 NEAR, FAR = 0.72, 0.50
@@ -49,7 +49,11 @@ def day_of(usual: Usual) -> DayOfHomes:
 def transformer_shares(oil_c: FloatArray, known: BoolArray, loss_ratio: FloatArray, ambient_c: float) -> FloatArray:
     """Return the share (s,) of its rating that each transformer may carry for AHEAD_H from now, by bisection."""
     out = np.zeros(len(oil_c))
+    cold_ratio, cold_share = -1.0, 0.0  # where no temperature is told, transformers of one type are alike
     for s in range(len(oil_c)):
+        if not known[s] and loss_ratio[s] == cold_ratio:
+            out[s] = cold_share
+            continue
         low, high = 0.5, SHARE_MAX
         left = np.exp(-AHEAD_H / OIL_H) if known[s] else 0.0
         for _ in range(STEPS):
@@ -57,11 +61,15 @@ def transformer_shares(oil_c: FloatArray, known: BoolArray, loss_ratio: FloatArr
             lost = (1.0 + loss_ratio[s] * share * share) / (1.0 + loss_ratio[s])
             steady = ambient_c + OIL_K * lost**OIL_POWER
             oil = steady + (oil_c[s] - steady) * left
+            if known[s]:  # what cools meanwhile is not counted on
+                oil = max(oil, oil_c[s])
             if oil + WINDING_K * share**WINDING_POWER <= HOTTEST_C:
                 low = share
             else:
                 high = share
         out[s] = low
+        if not known[s]:
+            cold_ratio, cold_share = loss_ratio[s], low
     return out
 
 

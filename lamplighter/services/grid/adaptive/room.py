@@ -92,6 +92,8 @@ def _sigma(prepared: Prepared, found: Estimate) -> FloatArray:
 def _beyond(prepared: Prepared, found: Estimate) -> FloatArray:
     """Return by how much (n,) homes behind a branch are more if the station's sum is split by class than the state says."""
     low, tree = prepared.row_station != ABSENT, prepared.grid.tree
+    if found.by_split:
+        return np.zeros(len(low))
     whole = found.base_kw[np.maximum(prepared.station_row, 0)]
     own = np.where(low, prepared.energy_share * whole[np.maximum(prepared.row_station, 0)], 0.0)
     return np.where(low, np.maximum(sums_below(tree.parent, own) - found.base_kw, 0.0), 0.0)
@@ -137,10 +139,8 @@ def today_of(prepared: Prepared, found: Estimate, wish: Wish, room: Room, caps: 
 
 def _own(parent: IntArray, through: FloatArray) -> FloatArray:
     """Return what each row (n,) draws itself, from what goes through the branches above rows."""
-    own = through.copy()
     has = parent != ABSENT
-    np.subtract.at(own, parent[has], through[has])
-    return own
+    return through - np.bincount(parent[has], weights=through[has], minlength=len(through))
 
 
 def medium_caps(prepared: Prepared, headroom: FloatArray, wanted_kw: FloatArray) -> FloatArray:

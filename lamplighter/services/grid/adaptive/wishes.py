@@ -11,7 +11,7 @@ from lamplighter.services.grid.network.estimate import FRESH_S, Estimate
 from lamplighter.services.grid.network.model import ABSENT
 from lamplighter.services.grid.network.prepared import Prepared, latest
 from lamplighter.services.grid.terms import DUE_H, POINT_MIN_KW
-from lamplighter.terms.columns import BoolArray, FloatArray
+from lamplighter.terms.columns import BoolArray, FloatArray, IntArray
 from lamplighter.terms.snapshot import Snapshot
 
 SPARE_POINTS = 2.0  # room for cars that plug in before the next decision
@@ -28,7 +28,7 @@ NO_LIMIT_KW = 1e9
 class Wish:
     """What the groups want (g,): points that want power, most that they and a few newcomers can draw, what is kept free for a
     group beside that and of that, which boxes have read back their permanent maximum, which may be steered now, the
-    limit that each box says it obeys, the most that a group may be given; station_kw (s,): the operator's limit on each busbar."""
+    limit that each box says it obeys, the most that a group may be given; station_kw (s,): the operator's limit on busbars."""
 
     wanting_count: FloatArray
     usable_kw: FloatArray
@@ -101,27 +101,35 @@ def wishes(snapshot: Snapshot, prepared: Prepared, found: Estimate) -> Wish:
     )
 
 
-def needs_of(snapshot: Snapshot, prepared: Prepared, wish: Wish, at: tuple[FloatArray, float]) -> Needs:
-    """Return what must be drawn until the ends of the blocks. at: hours from now (k,), and the local hour of day.
+def needs_of(
+    snapshot: Snapshot, prepared: Prepared, wish: Wish, at: tuple[FloatArray, float, FloatArray], mine: IntArray
+) -> Needs:
+    """Return what groups need (g,), the groups `mine` in full. at: ends of the blocks in hours from now (k,), local hour of day,
+    and the energy (g, k) that newcomers of public groups are about to want by then.
 
     Groups tell energies for some hours ahead; between them what is due grows evenly. Below five points that want power they
     tell nothing: each point then counts as a usual car that leaves soon.
     """
-    ends_h, hour = at
-    wanted, told = latest(snapshot, "energy_wanted_kwh", prepared.group_at, FRESH_S)
-    due = [latest(snapshot, f"energy_due_{hours}h_kwh", prepared.group_at, FRESH_S)[0] for hours in DUE_H]
+    ends_h, hour, newcomers_kwh = at
+    where = prepared.group_at[mine]
+    wanted, told = latest(snapshot, "energy_wanted_kwh", where, FRESH_S)
+    due = [latest(snapshot, f"energy_due_{hours}h_kwh", where, FRESH_S)[0] for hours in DUE_H]
     known_h = np.array([0.0, *DUE_H, 24.0])
     table = np.stack([np.zeros(len(wanted)), *due, wanted], axis=1)
     table = np.maximum.accumulate(table, axis=1)
     place = np.clip(np.searchsorted(known_h, ends_h, side="right") - 1, 0, len(known_h) - 2)
     part = np.clip((ends_h - known_h[place]) / (known_h[place + 1] - known_h[place]), 0.0, 1.0)
     between = table[:, place] * (1.0 - part) + table[:, place + 1] * part
-    few = wish.wanting_count[:, None] * UNTOLD_KWH * np.minimum(ends_h / UNTOLD_H, 1.0)[None, :]
-    spare = np.minimum(SPARE_POINTS, wish.wanting_count)[:, None] * COMING_KWH  # steps of 5 kWh, and who has just come
-    due_kwh = np.where(told[:, None], between + np.where(ends_h >= 24.0, spare, 0.0), few)
+    wanting = wish.wanting_count[mine]
+    few = wanting[:, None] * UNTOLD_KWH * np.minimum(ends_h / UNTOLD_H, 1.0)[None, :]
+    spare = np.minimum(SPARE_POINTS, wanting)[:, None] * COMING_KWH  # steps of 5 kWh, and who has just come
+    due_kwh, coming_kwh = (np.zeros((len(wish.usable_kw), len(ends_h))) for _ in range(2))
+    due_kwh[mine] = np.where(told[:, None], between + np.where(ends_h >= 24.0, spare, 0.0), few)
+    public = prepared.grid.groups.access[mine] == "public"
+    coming_kwh[mine] = np.where(public[:, None], newcomers_kwh[mine], _coming(prepared, wish, ends_h, hour)[mine])
     needs = Needs(
         due_kwh=due_kwh,
-        coming_kwh=_coming(prepared, wish, ends_h, hour),
+        coming_kwh=coming_kwh,
         usable_kw=wish.usable_kw,
         most_kw=np.minimum(prepared.installed_kw, wish.most_kw),
         weight=np.maximum(wish.wanting_count, 1.0),

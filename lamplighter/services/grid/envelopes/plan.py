@@ -102,10 +102,24 @@ def _refresh(worst: FloatArray, changed: BoolArray, need: FloatArray, later: Flo
 
 
 @njit(cache=True)
+def _alone(parent: IntArray, attach: int, headroom_kw: FloatArray) -> float:
+    """Return the least headroom above a group that shares with nobody."""
+    least, row = np.inf, attach
+    while row >= 0:
+        least = min(least, headroom_kw[row])
+        row = parent[row]
+    return least
+
+
+@njit(cache=True)
 def plan(parent: IntArray, attach: IntArray, headroom_kw: FloatArray, hours: FloatArray, needs: Needs) -> FloatArray:
     """Return the power (g,) of each group in the first block. attach (g,): row below which it draws; headroom_kw (n, k)."""
     rows, blocks = headroom_kw.shape
     groups = len(attach)
+    if groups == 1:
+        most = min(needs.usable_kw[0], needs.due_kwh[0, blocks - 1] / hours[0])
+        room_kw = _alone(parent, attach[0], headroom_kw[:, 0])
+        return np.array([max(min(most, room_kw), 0.0)]) if min(most, room_kw) >= min(needs.least_kw, most) else np.zeros(1)
     own = np.zeros((rows, blocks))
     for g in range(groups):
         for k in range(blocks):

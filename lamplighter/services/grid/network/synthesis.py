@@ -35,7 +35,7 @@ class Plan:
     """Rows of the tables while they grow, and where (graph point) and in which street each asset stands."""
 
     rows: dict[str, list[Row]] = field(default_factory=lambda: {name: [] for name in (
-        "nodes", "sources", "lines", "transformers", "switches", "groups", "group_points", "meters")})  # fmt: skip
+        "nodes", "sources", "lines", "transformers", "switches", "groups", "group_points", "line_phases", "meters")})  # fmt: skip
     at: dict[str, int] = field(default_factory=dict[str, int])
     kinds: dict[str, str] = field(default_factory=dict[str, str])
 
