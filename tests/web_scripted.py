@@ -152,7 +152,6 @@ def scene_of(streets: Streets, lamps: int, simulated: bool = True, title: str = 
     node, node_lon, node_lat = _along(streets, max(24, lamps // 60), 3)
     k, g, n = len(lit), len(sig), len(node)
     st = np.arange(0, n, 6)
-    order_x = np.argsort(node_lon[st])
     ids = (
         [f"station-{i}" for i in range(len(st))] + [f"node-{i}" for i in range(n)] + [f"cable-{i}" for i in range(n - 1)]
         + [f"lamp-{i}" for i in range(k)] + [f"J{i // 4}-{i % 4}" for i in range(g)]
@@ -172,7 +171,6 @@ def scene_of(streets: Streets, lamps: int, simulated: bool = True, title: str = 
         lat_deg=lat,
         fed_by=np.array([""] * (len(st) + 2 * n - 1) + [f"node-{i % n}" for i in range(k + g)]),
     )
-    del order_x
     lines = {
         "asset": np.arange(cable.start, cable.stop, dtype=np.int64),
         "lon1_deg": node_lon[1:],
