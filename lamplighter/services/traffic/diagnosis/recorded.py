@@ -146,12 +146,20 @@ def _signals(table: _Table, city: CityData, prepared: Prepared, box: int) -> Sig
     area = str(prepared.counting.cells.box_area[box])
     here = any(street.kept_s > 0 for street in streets)
     of = sum(int(np.count_nonzero(owner == box)) for _, _, owner in prepared.counting.health)
-    words = ("watched_s", "own_s", "ours_s", "leased_s", "fault_s", "silent_s")
     return Signals(
-        asset, str(prepared.layout.boxes.name[box]), *(state.get(word, 0.0) for word in words), of,
-        state.get("detectors_silent_s", 0.0), table.has("zone", asset) or (table.has("rest", area) and not here),
-        tuple(street for street in streets if street.kept_s > 0),
-    )  # fmt: skip
+        asset=asset,
+        title=str(prepared.layout.boxes.name[box]),
+        watched_s=state.get("watched_s", 0.0),
+        own_s=state.get("own_s", 0.0),
+        ours_s=state.get("ours_s", 0.0),
+        leased_s=state.get("leased_s", 0.0),
+        fault_s=state.get("fault_s", 0.0),
+        silent_s=state.get("silent_s", 0.0),
+        detectors=of,
+        detectors_silent_s=state.get("detectors_silent_s", 0.0),
+        merged=table.has("zone", asset) or (table.has("rest", area) and not here),
+        streets=tuple(street for street in streets if street.kept_s > 0),
+    )
 
 
 def _summed(windows: Mapping[tuple[int, int], Mapping[str, float]]) -> Mapping[str, float]:

@@ -9,7 +9,7 @@ from lamplighter.services.traffic.prepared import Prepared, prepare
 from lamplighter.services.traffic.progression import Zones, nothing_yet, second
 from lamplighter.services.traffic.tests.crossroads import make_city
 from lamplighter.terms.city import CityData
-from lamplighter.terms.columns import FloatArray
+from lamplighter.terms.columns import FloatArray, IntArray
 from lamplighter.terms.snapshot import Column, Snapshot
 
 RED, GREEN, YELLOW = 0.0, 2.0, 3.0
@@ -37,9 +37,9 @@ class Play:
         self.now_s += 1.0
         now = np.full(many, self.now_s)
 
-        def column(value: float, local: object, told: bool = True) -> Column:
+        def column(value: float, local: IntArray, told: bool = True) -> Column:
             present = np.zeros(many, np.bool_)
-            present[local] = told  # pyright: ignore[reportArgumentType]  positions in an array
+            present[local] = told
             return Column(np.where(present, value, 0.0), now, present)
 
         latest = {
