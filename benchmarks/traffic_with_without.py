@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Traffic with and without: the same seeds under the boxes' own programmes and under the adaptive rule.
+"""Traffic with and without: the same seeds under the boxes' own programmes and under the planner.
 
     python benchmarks/traffic_with_without.py --city adlershof --seeds 1,2,3 --from 16 --minutes 60 [--json FILE]
 

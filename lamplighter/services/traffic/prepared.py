@@ -8,7 +8,7 @@ from lamplighter.services.traffic import adaptive as deciding
 from lamplighter.services.traffic import interlock
 from lamplighter.services.traffic.account import Counting, counting
 from lamplighter.services.traffic.layout import Layout, read_layout
-from lamplighter.services.traffic.outcomes import Reach, reach
+from lamplighter.services.traffic.outcomes import Reach, reach, settings_of
 from lamplighter.services.traffic.wire import Codec, make_codec
 from lamplighter.terms.city import CityData
 
@@ -31,7 +31,7 @@ def prepare(city: CityData) -> Prepared:
     layout = read_layout(city)
     return Prepared(
         layout=layout,
-        plan=deciding.plan(layout),
+        plan=deciding.plan(layout, city.streets, settings_of(city)),
         installed=interlock.install(layout, city.span.stop - city.span.start),
         reach=reach(layout, city),
         counting=counting(layout, city),

@@ -197,6 +197,7 @@ REASONS = (
     "its detectors are silent: the box runs its own programme",
     "an operator asked for it",
     "a bus or tram is about to arrive there",
+    "its green has only begun, or is about to begin",
 )
 
 _ID = ColumnSpec("id", "text", "asset id", refers_to="assets")

@@ -1,54 +1,71 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the decider knows of every intersection beforehand: lanes, how well a stage serves them, how long changes take."""
+"""What the decider sees of every intersection: lanes before stop lines, the areas along them, calls, and streets behind."""
 
 from typing import NamedTuple
 
 import numpy as np
 from numba import njit
 
+from lamplighter.services.traffic.adaptive.ways import Ways
 from lamplighter.services.traffic.layout import CALL, EXIT, FAR, NEAR, STOP_LINE, Layout
 from lamplighter.services.traffic.terms import VEHICLE_M
 from lamplighter.terms.columns import BoolArray, FloatArray, IntArray
 
-SATURATION_VEH_S = 0.5  # where a lane has no movement of its own: 1,800 veh/h (HBS 2015, S4)
-APPROACH_M_S = 10.0
-GIVES_WAY_RATIO = 0.4  # share of the full discharge that a group has while it gives way
+SEEN_M = 200.0
+LOOP_AFTER_M = 5.0  # from where a stop line loop begins to the stop line
 
 
 class Lanes(NamedTuple):
-    """Lanes before stop lines, (l,), sorted by box. loop, near, far: detector rows, meaningful where has_*."""
+    """Lanes before stop lines, (l,), sorted by box. row: a detector on it; street: code of the street, by `Survey.streets`;
+    loop: detector row, meaningful where has_loop; groups, ragged; length_m, speed_m_s: of the lane; piece_offsets (l+1)."""
 
     offsets: IntArray
     box: IntArray
+    row: IntArray
     loop: IntArray
     has_loop: BoolArray
-    near: IntArray
-    has_near: BoolArray
-    far: IntArray
-    has_far: BoolArray
-    near_s: FloatArray  # time to drive over the near area, then over the far one
-    far_s: FloatArray
-    saturation_veh_s: FloatArray
+    length_m: FloatArray
+    speed_m_s: FloatArray
+    group_offsets: IntArray
+    group: IntArray
+    piece_offsets: IntArray
+
+
+class Areas(NamedTuple):
+    """Lane areas before stop lines, (a,), near ones first, then those behind them on the same lane, then areas on streets that
+    lead there. row: detector; lane: meaningful where on_lane; near; below: the area between it and the stop line, meaningful
+    where has_below; drive_s: to drive over it."""
+
+    row: IntArray
+    lane: IntArray
+    near: BoolArray
+    on_lane: BoolArray
+    below: IntArray
+    has_below: BoolArray
+    drive_s: FloatArray
     group_offsets: IntArray
     group: IntArray
 
 
+class Pieces(NamedTuple):
+    """Where areas lie before each lane's stop line, (p,), sorted by lane and distance: area, begin and end in metres from the
+    stop line, and the share of the area's vehicles that are taken to go to this lane."""
+
+    area: IntArray
+    begin_m: FloatArray
+    end_m: FloatArray
+    share: FloatArray
+
+
 class Survey(NamedTuple):
-    """Lanes, calls and exits by box; change_s (s, m): from stage row to stage number; serves_share (ragged, per stage row a
-    share for each lane of its box); call rows and exit rows by box; cites per box (run positions, quantity codes); groups
-    (g,) before which no detector sees anybody."""
+    """Lanes, areas, calls and exits by box; change_s (s, m): from stage row to stage number; cites per box (run positions,
+    quantity codes); groups (g,) before which no detector sees anybody."""
 
     lanes: Lanes
-    stage_offsets: IntArray
-    group_offsets: IntArray
+    areas: Areas
+    pieces: Pieces
     change_s: FloatArray
-    serves_offsets: IntArray
-    serves_share: FloatArray
-    call_offsets: IntArray
     call_row: IntArray
-    call_group_offsets: IntArray
-    call_group: IntArray
-    exit_offsets: IntArray
     exit_row: IntArray
     exit_room_veh: FloatArray
     exit_group_offsets: IntArray
@@ -57,14 +74,6 @@ class Survey(NamedTuple):
     cite_local: IntArray
     cite_quantity: IntArray
     unwatched: BoolArray
-
-
-class Programme(NamedTuple):
-    """The own programmes: stage and split_s, ragged by box."""
-
-    offsets: IntArray
-    stage: IntArray
-    split_s: FloatArray
 
 
 @njit(cache=True)
@@ -86,7 +95,7 @@ def _changes(stage_offsets: IntArray, group_offsets: IntArray, green: BoolArray,
                 change_s[a, b - base] = np.ceil(longest_s)
 
 
-def _ragged_rows(offsets: IntArray, values: IntArray, rows: IntArray) -> tuple[IntArray, IntArray]:
+def ragged_rows(offsets: IntArray, values: IntArray, rows: IntArray) -> tuple[IntArray, IntArray]:
     """Return offsets and values of the given rows of a ragged column."""
     lengths = np.diff(offsets)[rows]
     at = np.concatenate(([0], np.cumsum(lengths))).astype(np.int64)
@@ -94,174 +103,128 @@ def _ragged_rows(offsets: IntArray, values: IntArray, rows: IntArray) -> tuple[I
     return at, values[np.repeat(offsets[:-1][rows], lengths) + inside]
 
 
-def _lane_of(layout: Layout) -> tuple[IntArray, IntArray]:
-    """Return for every detector before a stop line its lane number, and the lane's first row. A far area on another
-    street belongs to the lane of its box that serves the same groups and has none yet, else it is a lane by itself."""
+def _offsets(owner: IntArray, owners: int) -> IntArray:
+    return np.concatenate(([0], np.cumsum(np.bincount(owner, minlength=owners)))).astype(np.int64)
+
+
+def lane_keys(layout: Layout, rows: IntArray) -> list[tuple[int, str, int]]:
+    """Return (box, street, lane number) of each detector row."""
     d = layout.detectors
-    rows = np.flatnonzero(d.boxed & np.isin(d.role, [STOP_LINE, NEAR, FAR]))
+    return list(zip(d.box[rows].tolist(), d.street[rows].tolist(), d.lane[rows].tolist(), strict=True))
+
+
+def _lanes(layout: Layout, ways: Ways) -> tuple[Lanes, dict[tuple[int, str, int], int]]:
+    """Return the lanes, and the number of each by its key; without their pieces yet."""
+    d = layout.detectors
+    rows = np.flatnonzero(d.boxed & ((d.role == STOP_LINE) | (d.role == NEAR)))
+    rows = rows[np.lexsort((d.role[rows], d.box[rows]))]
     number: dict[tuple[int, str, int], int] = {}
-    of_groups: dict[tuple[int, tuple[int, ...]], list[int]] = {}
-    lane = np.zeros(len(d.role), np.int64)
     first: list[int] = []
-    with_far: set[int] = set()
-    box, street, lanes, role, at, flat = (c.tolist() for c in (d.box, d.street, d.lane, d.role, d.group_offsets, d.group))
-    for row in rows[np.argsort(d.role[rows], kind="stable")].tolist():
-        key = (box[row], street[row], lanes[row])
-        groups = (box[row], tuple(flat[at[row] : at[row + 1]]))
-        found = number.get(key)
-        if found is None and role[row] == FAR:
-            free = [n for n in of_groups.get(groups, []) if n not in with_far]
-            found = free[0] if free else None
-        if found is None:
-            found = len(first)
-            number[key] = found
+    for row, key in zip(rows.tolist(), lane_keys(layout, rows), strict=True):
+        if key not in number:
+            number[key] = len(first)
             first.append(row)
-            of_groups.setdefault(groups, []).append(found)
-        if role[row] == FAR:
-            with_far.add(found)
-        lane[row] = found
-    return lane, np.array(first, np.int64)
-
-
-def _lanes(layout: Layout) -> Lanes:
-    d = layout.detectors
-    lane, first = _lane_of(layout)
-    order = np.argsort(d.box[first], kind="stable")
-    place = np.zeros(len(first), np.int64)
-    place[order] = np.arange(len(first))
-    first = first[order]
-    columns: dict[int, tuple[IntArray, BoolArray]] = {}
-    for role in (STOP_LINE, NEAR, FAR):
-        rows = np.flatnonzero(d.boxed & (d.role == role))
-        at, has = np.zeros(len(first), np.int64), np.zeros(len(first), np.bool_)
-        at[place[lane[rows]]] = rows
-        has[place[lane[rows]]] = True
-        columns[role] = (at, has)
-    group_offsets, group = _ragged_rows(d.group_offsets, d.group, first)
-    (loop, has_loop), (near, has_near), (far, has_far) = (columns[role] for role in (STOP_LINE, NEAR, FAR))
+    of_row = np.array([number[key] for key in lane_keys(layout, rows)], np.int64)
+    row = np.array(first, np.int64)
+    end_m = d.position_m[rows] + np.where(d.role[rows] == STOP_LINE, LOOP_AFTER_M, d.length_m[rows])
+    length_m = np.zeros(len(row))
+    np.maximum.at(length_m, of_row, end_m)
+    loop, has_loop = row.copy(), np.zeros(len(row), np.bool_)
+    is_loop = d.role[rows] == STOP_LINE
+    loop[of_row[is_loop]], has_loop[of_row[is_loop]] = rows[is_loop], True
+    group_offsets, group = ragged_rows(d.group_offsets, d.group, row)
+    speed_m_s = np.array([ways.speed_m_s(str(street)) for street in d.street[row]], np.float64)
     boxes = len(layout.boxes.tls)
-    return Lanes(
-        offsets=np.searchsorted(d.box[first], np.arange(boxes + 1)).astype(np.int64),
-        box=d.box[first],
-        loop=loop,
-        has_loop=has_loop,
-        near=near,
-        has_near=has_near,
-        far=far,
-        has_far=has_far,
-        near_s=np.where(has_near, d.length_m[near], 0.0) / APPROACH_M_S,
-        far_s=np.where(has_far, d.length_m[far], 0.0) / APPROACH_M_S,
-        saturation_veh_s=_saturation(layout, first),
-        group_offsets=group_offsets,
-        group=group,
-    )
+    offsets = np.searchsorted(d.box[row], np.arange(boxes + 1)).astype(np.int64)
+    empty = np.zeros(len(row) + 1, np.int64)
+    return Lanes(offsets, d.box[row], row, loop, has_loop, length_m, speed_m_s, group_offsets, group, empty), number
 
 
-def _saturation(layout: Layout, first: IntArray) -> FloatArray:
-    """Return the discharge of each lane: the mean over its movements."""
-    m, d = layout.movements, layout.detectors
-    _, edge = np.unique(np.concatenate([m.from_edge, d.street[first]]), return_inverse=True)
-    box, lane = np.concatenate([m.box, d.box[first]]), np.concatenate([m.from_lane, d.lane[first]])
-    _, key = np.unique((edge * (1 + box.max(initial=0)) + box) * (1 + lane.max(initial=0)) + lane, return_inverse=True)
-    moves = len(m.box)
-    many = np.bincount(key[:moves], minlength=len(key))[key[moves:]]
-    total_veh_s = np.bincount(key[:moves], weights=m.saturation_veh_s, minlength=len(key))[key[moves:]]
-    return np.maximum(np.where(many > 0, total_veh_s / np.maximum(many, 1), SATURATION_VEH_S), 0.05)
+def _areas(layout: Layout, lanes: Lanes, number: dict[tuple[int, str, int], int], ways: Ways) -> Areas:
+    d = layout.detectors
+    rows = np.flatnonzero(d.boxed & ((d.role == NEAR) | (d.role == FAR)))
+    lane = np.array([number.get(key, len(number)) for key in lane_keys(layout, rows)], np.int64)
+    on_lane, near = lane < len(number), d.role[rows] == NEAR
+    order = np.argsort(np.where(near, 0, np.where(on_lane, 1, 2)), kind="stable")
+    rows, lane, on_lane, near = rows[order], lane[order], on_lane[order], near[order]
+    near_of = np.zeros(len(number) + 1, np.int64)
+    has_near = np.zeros(len(number) + 1, np.bool_)
+    near_of[lane[near]], has_near[lane[near]] = np.flatnonzero(near), True
+    below, has_below = near_of[lane], on_lane & ~near & has_near[lane]
+    speed_m_s = np.array([ways.speed_m_s(str(street)) for street in d.street[rows]], np.float64)
+    group_offsets, group = ragged_rows(d.group_offsets, d.group, rows)
+    lane = np.where(on_lane, lane, 0)
+    return Areas(rows, lane, near, on_lane, below, has_below, d.length_m[rows] / speed_m_s, group_offsets, group)
 
 
-def _serves(layout: Layout, lanes: Lanes) -> tuple[IntArray, FloatArray]:
-    """Return per stage row a share for each lane of its box: 1 where all its groups are green, less where one gives way
-    or only some of the lane's groups are green (then the others stand in the way)."""
-    stages = layout.stages
-    lanes_of = np.diff(lanes.offsets)
-    offsets = np.concatenate(([0], np.cumsum(lanes_of[stages.box]))).astype(np.int64)
-    served = np.zeros(int(offsets[-1]))
-    row = np.repeat(np.arange(len(stages.box)), lanes_of[stages.box])
-    lane = np.arange(int(offsets[-1])) - offsets[:-1][row] + lanes.offsets[:-1][stages.box[row]]
-    many = np.diff(lanes.group_offsets)[lane]
-    item = np.repeat(np.arange(len(lane)), many)
-    inside = np.arange(len(item)) - np.repeat(np.concatenate(([0], np.cumsum(many)))[:-1], many)
-    flat = lanes.group[lanes.group_offsets[:-1][lane[item]] + inside]
-    number = flat - layout.groups.offsets[:-1][stages.box[row[item]]]
-    green, yields = stages.green[row[item], number], stages.gives_way[row[item], number]
-    share = np.where(green, np.where(yields, GIVES_WAY_RATIO, 1.0), 0.0)
-    np.add.at(served, item, share)
-    partly = np.zeros(len(served))
-    np.add.at(partly, item, green)
-    mean = served / np.maximum(many, 1)
-    served = np.where(partly < many, 0.6 * mean, mean)
-    return offsets, served
+def _pieces(layout: Layout, lanes: Lanes, areas: Areas, ways: Ways) -> tuple[IntArray, Pieces]:
+    """Return where areas lie before stop lines. An area on a street that leads to several lanes of its box counts for those
+    all of whose groups it serves, in equal shares."""
+    d = layout.detectors
+    found: list[tuple[int, float, float, int, float]] = []  # lane, begin, end, area, share
+    for area, row in enumerate(areas.row.tolist()):
+        if areas.on_lane[area]:
+            lane = int(areas.lane[area])
+            begin_m = max(float(lanes.length_m[lane] - d.position_m[row] - d.length_m[row]), 0.0)
+            found.append((lane, begin_m, begin_m + float(d.length_m[row]), area, 1.0))
+            continue
+        served = set(areas.group[areas.group_offsets[area] : areas.group_offsets[area + 1]].tolist())
+        box = int(d.box[row])
+        heads: list[tuple[int, float]] = []
+        for lane in range(int(lanes.offsets[box]), int(lanes.offsets[box + 1])):
+            groups = set(lanes.group[lanes.group_offsets[lane] : lanes.group_offsets[lane + 1]].tolist())
+            street = str(d.street[lanes.row[lane]])
+            between_m = ways.between_m(str(d.street[row]), street)
+            if groups <= served and between_m is not None:
+                heads.append((lane, float(lanes.length_m[lane]) + between_m))
+        for lane, begin_m in heads:
+            found.append((lane, begin_m, begin_m + float(d.length_m[row]), area, 1.0 / len(heads)))
+    found = sorted(piece for piece in found if piece[1] < SEEN_M)
+    lane = np.array([piece[0] for piece in found], np.int64)
+    columns = [np.array([piece[n] for piece in found], np.float64) for n in (1, 2, 4)]
+    return _offsets(lane, len(lanes.box)), Pieces(np.array([piece[3] for piece in found], np.int64), *columns)
 
 
-def _by_box(layout: Layout, role: int) -> tuple[IntArray, IntArray]:
+def _by_box(layout: Layout, role: int) -> IntArray:
     d = layout.detectors
     rows = np.flatnonzero(d.boxed & (d.role == role))
-    rows = rows[np.argsort(d.box[rows], kind="stable")]
-    return np.searchsorted(d.box[rows], np.arange(len(layout.boxes.tls) + 1)).astype(np.int64), rows.astype(np.int64)
+    return rows[np.argsort(d.box[rows], kind="stable")].astype(np.int64)
 
 
-def _cites(layout: Layout, lanes: Lanes, call_row: IntArray) -> tuple[IntArray, IntArray, IntArray]:
+def _cites(layout: Layout, areas: Areas, call_row: IntArray) -> tuple[IntArray, IntArray, IntArray]:
     """Return per box what a proposal rests on: the running stage, the queue of every lane, every call."""
     d, boxes = layout.detectors, len(layout.boxes.tls)
-    watched = np.flatnonzero(lanes.has_near)
-    box = np.concatenate([np.arange(boxes), lanes.box[watched], d.box[call_row]])
-    local = np.concatenate([layout.boxes.local, d.local[lanes.near[watched]], d.local[call_row]])
-    names = (("running_stage", boxes), ("queue_veh", len(watched)), ("call_waiting", len(call_row)))
+    near_row = areas.row[areas.near]
+    box = np.concatenate([np.arange(boxes), d.box[near_row], d.box[call_row]])
+    local = np.concatenate([layout.boxes.local, d.local[near_row], d.local[call_row]])
+    names = (("running_stage", boxes), ("queue_veh", len(near_row)), ("call_waiting", len(call_row)))
     quantity = np.concatenate([np.full(count, layout.quantity[name], np.int64) for name, count in names])
     order = np.argsort(box, kind="stable")
     return np.searchsorted(box[order], np.arange(boxes + 1)).astype(np.int64), local[order], quantity[order]
 
 
-@njit(cache=True)
-def _own_reds(programme: Programme, group_offsets: IntArray, stage_offsets: IntArray, green: BoolArray, change_s: FloatArray,
-              longest_s: FloatArray) -> None:  # fmt: skip
-    """Fill, per box, the longest red that its own programme gives to a group that it serves at all."""
-    at, stage, split_s = programme.offsets, programme.stage, programme.split_s
-    for box in range(len(longest_s)):
-        rows, base = at[box + 1] - at[box], stage_offsets[box]
-        for n in range(group_offsets[box + 1] - group_offsets[box]):
-            red_s, seen = 0.0, False
-            for turn in range(2 * rows):  # twice around, so that a red over the end of the cycle is met whole
-                row, following = at[box] + turn % rows, at[box] + (turn + 1) % rows
-                if green[base + stage[row], n]:
-                    seen = True
-                    red_s = change_s[base + stage[row], stage[following]]
-                elif seen:
-                    red_s += split_s[row]
-                    longest_s[box] = max(longest_s[box], red_s)
-
-
-def own_red_s(layout: Layout, seen: Survey) -> FloatArray:
-    """Return, per box (b,), the longest red of its own programme in seconds."""
-    boxes, longest_s = layout.boxes, np.zeros(len(layout.boxes.tls))
-    programme = Programme(boxes.programme_offsets, boxes.programme_stage, boxes.programme_split_s)
-    _own_reds(programme, layout.groups.offsets, layout.stages.offsets, layout.stages.green, seen.change_s, longest_s)
-    return longest_s
-
-
-def _unwatched(layout: Layout, lanes: Lanes, call_group: IntArray) -> BoolArray:
-    unwatched = np.ones(len(layout.groups.box), np.bool_)
-    unwatched[lanes.group[np.repeat(lanes.has_near, np.diff(lanes.group_offsets))]] = False
-    unwatched[call_group] = False
-    return unwatched
-
-
-def survey(layout: Layout) -> Survey:
-    """Return what the decider needs to know of a city beforehand."""
+def changes_s(layout: Layout) -> FloatArray:
+    """Return how long each change takes, (s, m): from stage row to stage number."""
     stages, groups, pairs = layout.stages, layout.groups, layout.pairs
-    lanes = _lanes(layout)
     widest = int(np.diff(stages.offsets).max()) if len(stages.offsets) > 1 else 0
     change_s = np.zeros((len(stages.box), widest))
     both = np.stack([pairs.from_group, pairs.to_group])
     _changes(stages.offsets, groups.offsets, stages.green, groups.red_amber_s, pairs.offsets, both, pairs.intergreen_s, change_s)
-    serves_offsets, serves = _serves(layout, lanes)
-    call_offsets, call_row = _by_box(layout, CALL)
-    exit_offsets, exit_row = _by_box(layout, EXIT)
-    call_group_offsets, call_group = _ragged_rows(layout.detectors.group_offsets, layout.detectors.group, call_row)
-    exit_group_offsets, exit_group = _ragged_rows(layout.detectors.group_offsets, layout.detectors.group, exit_row)
-    cite_offsets, cite_local, cite_quantity = _cites(layout, lanes, call_row)
+    return change_s
+
+
+def survey(layout: Layout, ways: Ways) -> Survey:
+    """Return what the decider sees of a city."""
+    d = layout.detectors
+    lanes, number = _lanes(layout, ways)
+    areas = _areas(layout, lanes, number, ways)
+    piece_offsets, pieces = _pieces(layout, lanes, areas, ways)
+    call_row, exit_row = _by_box(layout, CALL), _by_box(layout, EXIT)
+    unwatched = np.ones(len(layout.groups.box), np.bool_)
+    unwatched[ragged_rows(areas.group_offsets, areas.group, np.flatnonzero(areas.near))[1]] = False
+    unwatched[ragged_rows(d.group_offsets, d.group, call_row)[1]] = False
     return Survey(
-        lanes, stages.offsets, groups.offsets, change_s, serves_offsets, serves, call_offsets, call_row, call_group_offsets,
-        call_group, exit_offsets, exit_row, layout.detectors.length_m[exit_row] / VEHICLE_M, exit_group_offsets, exit_group,
-        cite_offsets, cite_local, cite_quantity, _unwatched(layout, lanes, call_group),
+        lanes._replace(piece_offsets=piece_offsets), areas, pieces, changes_s(layout), call_row, exit_row,
+        d.length_m[exit_row] / VEHICLE_M, *ragged_rows(d.group_offsets, d.group, exit_row), *_cites(layout, areas, call_row),
+        unwatched,
     )  # fmt: skip

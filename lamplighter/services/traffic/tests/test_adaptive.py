@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -95,12 +96,59 @@ def test_a_stuck_detector_leaves_the_box_to_its_own_programme(one: One) -> None:
     assert proposed[-1] == 0
 
 
+def test_a_stuck_loop_leaves_the_box_to_its_own_programme(one: One) -> None:
+    """A loop that counts a vehicle every second for a minute and a half lies."""
+    seen = snapshot(one[0], {"area_veh": {"d2": 3}, "count_veh": {"d0": 1}})
+    state, proposed = SERVICE.start(one[1]), []
+    for second in range(100):
+        moved = {"d2": 3 + second % 2}
+        later = snapshot(one[0], {"area_veh": moved, "count_veh": {"d0": 1}})
+        latest = {name: type(c)(c.value, c.known_at_s + second, c.present) for name, c in later.latest.items()}
+        starts, holds, state = decide(one, replace(seen, now_s=seen.now_s + second, latest=latest), state)
+        proposed.append(len(starts) + len(holds))
+    assert proposed[80] == 1
+    assert proposed[-1] == 0
+
+
+def test_a_silent_loop_leaves_the_box_to_its_own_programme(one: One) -> None:
+    seen = snapshot(one[0], {"area_veh": {"d2": 6}})
+    column = seen.latest["count_veh"]
+    silent = replace(column, known_at_s=column.known_at_s - 30.0)
+    starts, holds, _ = decide(one, replace(seen, latest={**seen.latest, "count_veh": silent}))
+    assert len(starts) + len(holds) == 0
+
+
+def test_a_bus_that_is_announced_is_let_go_before_a_longer_queue(one: One) -> None:
+    queues = {"area_veh": {"d2": 2, "d3": 1}, "queue_veh": {"d2": 2, "d3": 0}}
+    assert len(decide(one, snapshot(one[0], queues))[0]) == 0
+    starts, _, _ = decide(one, snapshot(one[0], {**queues, "bus_due_s": {"J.g1": 10}}))
+    assert starts.values["stage"].tolist() == [1.0]
+    assert REASONS[starts.because[0]] == REASONS[8]
+
+
+def test_a_hold_says_what_is_so(one: One) -> None:
+    def reason(changed: dict[str, dict[str, float]]) -> str:
+        return REASONS[decide(one, snapshot(one[0], changed))[1].because[0]]
+
+    assert reason({}) == REASONS[5], "nobody else waits"
+    assert reason({"area_veh": {"d2": 6, "d3": 2}, "queue_veh": {"d2": 5, "d3": 2}}) == REASONS[3]
+    fresh = {"group_elapsed_s": {"J.g0": 2, "J.g2": 2}, "stage_elapsed_s": {"J": 2}}
+    assert reason({**fresh, "area_veh": {"d3": 2}, "queue_veh": {"d3": 2}}) == REASONS[9]
+
+
+def test_in_the_baseline_arm_nothing_is_proposed(one: One) -> None:
+    seen = snapshot(one[0], {"area_veh": {"d3": 6}, "queue_veh": {"d3": 6}})
+    starts, holds, _ = decide(one, replace(seen, adaptive=np.zeros_like(seen.adaptive)))
+    assert len(starts) + len(holds) == 0
+
+
 def test_the_same_snapshot_and_memory_give_the_same_answer(one: One) -> None:
     seen = snapshot(one[0], {"area_veh": {"d3": 6, "d2": 3}, "queue_veh": {"d3": 6}})
     first, second = decide(one, seen), decide(one, seen)
     assert first[0].values["stage"].tolist() == second[0].values["stage"].tolist()
     assert first[0].because.tolist() == second[0].because.tolist()
-    assert all(np.array_equal(a, b) for a, b in zip(first[2].trust, second[2].trust, strict=True))
+    assert all(np.array_equal(a, b) for a, b in zip(first[2].areas, second[2].areas, strict=True))
+    assert np.array_equal(first[2].planner.state.cell_veh, second[2].planner.state.cell_veh)
 
 
 def test_every_proposal_cites_what_it_rests_on(one: One) -> None:
