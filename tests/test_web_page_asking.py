@@ -102,7 +102,7 @@ def test_what_the_gate_answers_stands_beside_the_wish_and_counts_down(browser, a
     assert [call for call in engine.calls if call.startswith(("ask", "withdraw"))][:2] == [
         "ask traffic clear_way 1 60 ambulance", "withdraw 1",
     ]  # fmt: skip
-    assert seen.complaints() == []
+    assert [one for one in seen.complaints() if "WebGL" not in one] == []
     page.close()
 
 

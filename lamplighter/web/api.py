@@ -6,7 +6,7 @@ from typing import Any
 from litestar import Request, Response, get
 from litestar.di import NamedDependency
 from litestar.exceptions import ClientException, NotFoundException, PermissionDeniedException
-from litestar.params import FromPath
+from litestar.params import FromPath, FromQuery
 
 from lamplighter.runtime.view import Explanation
 from lamplighter.terms.asking import Letter
@@ -45,7 +45,9 @@ def explain(city: City, asset: FromPath[str]) -> Why:
 
 
 @get("/api/account/{asset:str}", sync_to_thread=True)
-def account(city: City, request: Request[Any, Any, Any], asset: FromPath[str], at: str, part: str = "") -> Letter:
+def account(
+    city: City, request: Request[Any, Any, Any], asset: FromPath[str], at: FromQuery[str], part: FromQuery[str] = ""
+) -> Letter:
     """Return what was at a box at a moment of local time, from the record, as a paragraph that can be sent.
 
     Of a real city only its operators get it, who send it to whoever asked: the public door of a record is a release.
