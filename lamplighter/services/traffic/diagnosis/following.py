@@ -15,7 +15,7 @@ from lamplighter.services.traffic.diagnosis.diagnosing import BoxSums, Diagnosis
 from lamplighter.services.traffic.diagnosis.events import Events, join
 from lamplighter.services.traffic.diagnosis.findings import Names, standing_out
 from lamplighter.services.traffic.diagnosis.watching import Second, Watcher, detector_tables, outlook
-from lamplighter.services.traffic.layout import Layout
+from lamplighter.services.traffic.layout import CALL, FAR, NEAR, STOP_LINE, Layout
 from lamplighter.services.traffic.prepared import Prepared
 from lamplighter.terms.asking import Finding
 from lamplighter.terms.city import CityData
@@ -103,7 +103,7 @@ class CityWatch:
         self._layout, self._zone = layout, ZoneInfo(city.place.timezone)
         self._names, self._ids = names_of(city, layout), city.assets.id
         d = layout.detectors
-        self._heard_rows = np.flatnonzero(d.boxed)
+        self._heard_rows = np.flatnonzero(d.boxed & np.isin(d.role, (STOP_LINE, NEAR, FAR, CALL)))
         self._heard_s: FloatArray = np.zeros(len(self._heard_rows))
         self._follower: Follower | None = None
         self._begin_s = self._seen_s = 0.0

@@ -6,7 +6,7 @@ import pytest
 
 from lamplighter.services.traffic.diagnosis import following
 from lamplighter.services.traffic.diagnosis.following import CityWatch, Nobody, watch_city
-from lamplighter.services.traffic.layout import NEAR, STOP_LINE
+from lamplighter.services.traffic.layout import CALL, FAR, NEAR, STOP_LINE
 from lamplighter.services.traffic.prepared import Prepared, prepare
 from lamplighter.services.traffic.tests import crossroads
 from lamplighter.terms.city import CityData
@@ -41,12 +41,13 @@ def snapshot(city: CityData, prepared: Prepared, second: int, a_cycle_veh: int, 
         values: FloatArray = np.full(many, value)
         return Column(values, np.full(many, now_s), present & ~dumb)
 
-    loops, areas = d.boxed & (d.role == STOP_LINE), d.boxed & (d.role == NEAR)
+    loops, areas, calls = (d.boxed & np.isin(d.role, roles) for roles in ((STOP_LINE,), (NEAR, FAR), (CALL,)))
     latest = {
         "group_state": column(None, state),
         "count_veh": column(loops, left),
         "occupancy_share": column(loops, float(a_cycle_veh > 0)),
         "area_veh": column(areas, float(waiting)),
+        "call_waiting": column(calls, 0.0),
     }
     return Snapshot(now_s, city.assets, city.span, latest, {}, {}, np.ones(many, np.bool_), city.vocabulary, {})
 
@@ -70,7 +71,7 @@ def test_greens_that_leave_people_behind_are_told_by_name_when_the_hour_is_over(
     assert failing
     assert {str(city[0].assets.id[one.asset]) for one in found} == {"J"}
     groups = set(city[0].assets.id[city[0].assets.kind == "signal_group"].tolist())
-    assert all(one.text.split(" (")[0] in groups for one in failing)
+    assert all(one.text.split()[0] in groups for one in failing)
     assert all(one.end_s - one.begin_s == WHILE_S for one in found)
 
 
