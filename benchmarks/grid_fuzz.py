@@ -13,6 +13,7 @@ import numpy as np
 
 from lamplighter import safety
 from lamplighter.services.grid import SERVICE
+from lamplighter.services.grid.field_heat import Heat
 from lamplighter.services.grid.network.engine import open_engine, power_flow
 from lamplighter.services.grid.network.prepared import Prepared
 from lamplighter.services.grid.terms import POINT_MIN_KW
@@ -24,6 +25,7 @@ MINUTES = 90
 ROUND = 250  # power flows solved at a time
 SCALES = 12
 SHARES = np.array([0.3, 0.6, 1.0])  # of the installed power, the most that a random limit asks for
+WITHIN_MIN = 15  # five leases: by then there has been a new decision
 ADVERSARY_SIGMAS = 1.0  # of every connection's own spread, all of it on one street and against another
 
 
@@ -94,10 +96,22 @@ class Gate:
         for number, (raised, _, _) in enumerate(cases):
             for station in np.unique(grid.groups.station[raised]).tolist():
                 rows = np.flatnonzero(prepared.row_station == station)
-                loading = float(flow.loading[number, grid.tree.branch[rows]].max())
+                branch = grid.tree.branch[rows]
+                cables = float(flow.loading[number, branch[branch < grid.branches.lines]].max(initial=0.0))
+                hot = self.hot(float(flow.loading[number, grid.station_branch[station]]), station)
                 lowest = float(flow.u_pu[number, grid.tree.node[rows]].min())
-                found += loading > 1.0 or lowest < prepared.settings.u_low_pu
+                found += cables > 1.0 or hot or lowest < prepared.settings.u_low_pu
         return found
+
+    def hot(self, share: float, station: int) -> bool:
+        """Return whether a share of its rating makes a transformer too hot within WITHIN_MIN, by the field's own equations."""
+        table, loading = self.prepared.grid.tables["transformers"], np.array([share])
+        loss = np.array([float(table["pk_kw"][station]) / float(table["p0_kw"][station])])
+        oil = self.seen.latest["station_oil_c"].value[self.prepared.station_at[[station]]]
+        heat = Heat(oil, np.zeros(1), loss)
+        for _ in range(WITHIN_MIN):
+            heat.pass_minute(loading, self.prepared.settings.ambient_c)
+        return bool(heat.too_hot(loading)[0])
 
 
 def edge(gate: Gate, limit_kw: FloatArray) -> FloatArray:
