@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from lamplighter.services.lighting import downlink, outage, required
+from lamplighter.services.lighting import downlink, outage, required, unusual
 from lamplighter.services.lighting.downlink import Spent
 from lamplighter.services.lighting.flows.estimate import estimate
 from lamplighter.services.lighting.layout import Layout, calendar_lower, calendar_output, day_kind, own_lower, quarter, quiet
@@ -40,18 +40,21 @@ from lamplighter.terms.snapshot import Snapshot
 STUCK_AFTER = 4  # so many quarter-hours without any change of the count and the counter is not believed
 RAMP_UP_S, RAMP_DOWN_S = 5.0, 60.0
 SAME = LEVEL_STEP / 2.0
+CALM_GROWTH_RATIO = 1.15  # where traffic may grow faster by the next quarter-hour nothing is darkened below the calendar
 
 
 @dataclass(frozen=True)
 class Memory:
     """What the decider remembers: counts of the last quarter-hour (m,) and for how many they stood still (m,); per cell
-    the step that the last quarter-hour would have allowed (c,) and the step that the rule of two allows (c,); messages spent."""
+    the step that the last quarter-hour would have allowed (c,) and the step that the rule of two allows (c,); messages spent;
+    unusual_count: for how many quarter-hours more something that past nights do not know is taken to be on."""
 
     flow_veh_h: FloatArray
     still: IntArray
     allowed: IntArray
     step: IntArray
     spent: Spent
+    unusual_count: int
 
 
 @dataclass(frozen=True)
@@ -70,7 +73,7 @@ def start(layout: Layout) -> Memory:
     counters, cells = len(layout.sites.counter), len(layout.cell_asset)
     zero = np.zeros(cells, dtype=np.int64)
     spent = downlink.nothing_spent(len(layout.segments.design), cells)
-    return Memory(np.full(counters, -1.0), np.zeros(counters, dtype=np.int64), zero, zero, spent)
+    return Memory(np.full(counters, -1.0), np.zeros(counters, dtype=np.int64), zero, zero, spent, 0)
 
 
 def lit_soon(now_s: float, layout: Layout) -> bool:
@@ -98,9 +101,10 @@ def cell_steps(given: IntArray, layout: Layout) -> IntArray:
 
 
 def _furthest(needed: Need, now_s: float, layout: Layout) -> IntArray:
-    """Return (s,) how far each segment may go down now: one that no counter tells of stays where its timetable puts it (at its
-    design class without one), and holds nobody back."""
-    unknown = layout.segments.by_traffic & ~needed.known
+    """Return (s,) how far each segment may go down now: one that no counter of its own tells of stays where its timetable puts it
+    (without a timetable: where the counters around put it, else at its design class), and holds nobody back."""
+    stored = layout.timetables.stored[layout.segments.cell]
+    unknown = layout.segments.by_traffic & ~(needed.known & (needed.own | ~stored))
     return np.where(unknown, np.minimum(layout.relax_most, calendar_lower(now_s, layout)), layout.relax_most).astype(np.int64)
 
 
@@ -180,10 +184,12 @@ def _chosen(wanted: Wanted, raised: BoolArray, spent: Spent, now_s: float, layou
     most = np.zeros(cells, dtype=np.int64)
     np.maximum.at(most, segments.cell, spent.sent)
     left = layout.downlink_max - most
-    kept = np.where(layout.timetables.stored, downlink.KEPT_FOR_LIGHT, downlink.KEPT_WITHOUT_TIMETABLE)
+    by_table = downlink.kept_for_light(layout.timetables.step[day_kind(now_s, layout.local)], spent.lit, clock)
+    kept = np.where(layout.timetables.stored, by_table, downlink.KEPT_WITHOUT_TIMETABLE)
     saving: IntArray = (left - kept).astype(np.int64)
     worthwhile = (worth > 1e-6) & (worth >= downlink.least_worth(spent, saving, clock) - 1e-9)
-    dimmed = layout.timetables.live & (saving > 0) & worthwhile
+    calm = layout.timetables.growth_ratio[day_kind(now_s, layout.local), clock] <= CALM_GROWTH_RATIO
+    dimmed = layout.timetables.live & (saving > 0) & worthwhile & calm
     send = (left > 0) & (raised | dimmed) & (layout.cell_lamps >= CELL_LAMPS_MIN)
     return send, downlink.learned(spent, worth, clock)
 
@@ -202,10 +208,18 @@ def _table(dimming_level: FloatArray, rows: IntArray, lease_s: float, snapshot: 
     )
 
 
-def _with_sent(memory: Memory, rows: IntArray) -> Memory:
+def _with_sent(memory: Memory, rows: IntArray, table: Proposals) -> Memory:
     sent = memory.spent.sent.copy()
-    sent[rows] += 1
+    sent[rows] += downlink.copies(table.values["ramp_s"])
     return replace(memory, spent=replace(memory.spent, sent=sent))
+
+
+def _at_once(table: Proposals, rows: IntArray, late: BoolArray, memory: Memory, layout: Layout) -> Proposals:
+    """Return the table with light that has been missing (late (s,)) brought up without a ramp, where messages are left for it."""
+    urgent = late[rows] & (memory.spent.sent[rows] + downlink.COPIES + downlink.KEPT_AFTER_COPIES <= layout.downlink_max)
+    ramp_s = table.values["ramp_s"]
+    urgent &= ramp_s == RAMP_UP_S
+    return replace(table, values={**table.values, "ramp_s": np.where(urgent, downlink.AT_ONCE_S, ramp_s)})
 
 
 def _said_again(snapshot: Snapshot, memory: Memory, layout: Layout) -> tuple[tuple[Proposals, ...], Memory]:
@@ -218,12 +232,15 @@ def _said_again(snapshot: Snapshot, memory: Memory, layout: Layout) -> tuple[tup
     seen, when_s = _reported(snapshot, layout)
     asked, left_s = force.values["dimming_level"][local], force.expires_s[local] - snapshot.now_s
     deaf = force.active[local] & (left_s >= CADENCE_S) & (when_s >= force.since_s[local] + CADENCE_S)
-    deaf &= (seen > 0.0) & (seen < asked - SAME) & (memory.spent.sent < layout.downlink_max)
+    cost = downlink.copies(force.values["ramp_s"][local])
+    most = layout.downlink_max - np.minimum(downlink.KEPT_FOR_CELL, layout.downlink_max // 2)
+    deaf &= (seen > 0.0) & (seen < asked - SAME) & (memory.spent.sent + cost <= most)
     if not deaf.any():
         return (), memory
     longest_s = float(left_s[deaf].max())  # one table has one lease: the newest commands first
     rows = np.flatnonzero(deaf & (left_s > longest_s - CADENCE_S))
-    return (_table(asked, rows, longest_s, snapshot, layout),), _with_sent(memory, rows)
+    table = _table(asked, rows, longest_s, snapshot, layout)
+    return (table,), _with_sent(memory, rows, table)
 
 
 def decide(snapshot: Snapshot, memory: Memory, layout: Layout) -> tuple[tuple[Proposals, ...], Memory]:
@@ -235,6 +252,8 @@ def decide(snapshot: Snapshot, memory: Memory, layout: Layout) -> tuple[tuple[Pr
     now_s = snapshot.now_s
     if not at_boundary(now_s):
         return _said_again(snapshot, memory, layout)
+    if quarter(now_s, layout.local) == downlink.NOON:
+        memory = replace(memory, spent=downlink.renewed(memory.spent))
     flow, fresh = counted(snapshot, layout)
     still = np.where(fresh & (flow == memory.flow_veh_h), memory.still + 1, 0)
     stuck = fresh & (still >= STUCK_AFTER)
@@ -245,14 +264,18 @@ def decide(snapshot: Snapshot, memory: Memory, layout: Layout) -> tuple[tuple[Pr
     needed = required.need(required.likely_most(found, growth, layout), found, move, now_s, layout)
     timed = bool(layout.timetables.stored.any())
     plain = required.need(required.plainly(found, layout), found, move, now_s, layout) if timed else needed
-    unusual = timed and required.unusual(plain, now_s, layout)
-    if unusual:
+    both = fresh & ~stuck & (memory.flow_veh_h >= 0.0)
+    sign = unusual.against_timetables(plain, now_s, layout) or unusual.rising(flow, memory.flow_veh_h, both, growth)
+    lasts = unusual.left(memory.unusual_count, sign and timed)
+    if lasts:
         needed, plain = required.without_estimates(needed, layout), required.without_estimates(plain, layout)
+    else:
+        needed = required.by_timetable(needed, plain, now_s, layout)
+        layout = replace(layout, relax_most=_furthest(needed, now_s, layout))
     needed, plain = outage.raised(needed, near), outage.raised(plain, near)
-    layout = replace(layout, relax_most=_furthest(needed, now_s, layout))
     allowed = cell_steps(needed.given, layout)
     step: IntArray = np.minimum(allowed, np.maximum(memory.step, np.minimum(allowed, memory.allowed)))
-    remembered = Memory(np.where(fresh, flow, memory.flow_veh_h), still.astype(np.int64), allowed, step, memory.spent)
+    remembered = Memory(np.where(fresh, flow, memory.flow_veh_h), still.astype(np.int64), allowed, step, memory.spent, lasts)
     if not lit_soon(now_s, layout):
         return (), replace(remembered, spent=downlink.by_day(memory.spent, quarter(now_s, layout.local)))
     # What an override asks must hold for most of what may come. A calendar has held on nearly every past day: only what is
@@ -264,16 +287,23 @@ def decide(snapshot: Snapshot, memory: Memory, layout: Layout) -> tuple[tuple[Pr
         # The interlock believes every counter that speaks, also those that the decider takes to be stuck.
         seen = estimate(flow, fresh, layout.sites)
         surely = required.need(required.surely(seen, layout), seen, move, now_s, layout)
-        surely = outage.raised(required.without_estimates(surely, layout) if unusual else surely, near)
+        surely = replace(surely, known=surely.known & needed.known)
+        surely = required.without_estimates(surely, layout) if lasts else required.by_timetable(surely, plain, now_s, layout)
+        surely = outage.raised(surely, near)
         most = cell_steps(surely.given, layout)
         by_calendar = np.bincount(layout.segments.cell, weights=~wanted.by_calendar, minlength=len(step)) == 0
+        # What rises goes on rising: to the design class at once, so that each half hour costs one message.
+        most = np.where(brighter & (lasts > 0), 0, most)
         step = np.where(brighter & by_calendar, most, np.minimum(step, most)).astype(np.int64)
         wanted = _wanted(snapshot, needed, step, layout)
     send, spent = _chosen(wanted, brighter, memory.spent, now_s, layout)
     rows = np.flatnonzero(send[layout.segments.cell])
-    remembered = _with_sent(replace(remembered, spent=spent), rows)
+    remembered = replace(remembered, spent=spent)
     if len(rows) == 0:
         return (), remembered
-    table = _table(wanted.target_share, rows, LEASE_S, snapshot, layout)
+    given = _reported(snapshot, layout)[0]
+    late = needed.own & needed.known & layout.segments.by_traffic & (given > 0.0) & (given < _outputs(plain.relax, layout) - SAME)
+    table = _at_once(_table(wanted.target_share, rows, LEASE_S, snapshot, layout), rows, late, remembered, layout)
     because = np.where(near, BESIDE_DARK, _because(needed, step, quiet(now_s, layout), layout))[rows]
-    return (replace(table, because=because, cites=_cites(rows, needed, snapshot, layout)),), remembered
+    table = replace(table, because=because, cites=_cites(rows, needed, snapshot, layout))
+    return (table,), _with_sent(remembered, rows, table)

@@ -12,9 +12,14 @@ import numpy as np
 
 from lamplighter.terms.columns import BoolArray, FloatArray, IntArray
 
-KEPT_FOR_LIGHT = 5
+KEPT_FOR_LIGHT = 12
+KEPT_FOR_CELL = 2  # of what is kept, for the cell's next commands: saying again to one segment may not use it up
+SAID_AGAIN_RATIO = 1.4  # messages per one that arrives, of a radio that loses three in ten
+AT_ONCE_S, COPIES = 0.0, 3  # light that has been missing comes up without a ramp, and is said three times: no time to ask back
+KEPT_AFTER_COPIES = 6
 KEPT_WITHOUT_TIMETABLE = 2  # without one every lapse ends in full light, so hardly any is needed
 QUARTERS = 96
+NOON = QUARTERS // 2
 LEARNED_SHARE = 0.2  # of a new night in what is remembered of past ones
 HALF_HOURS = 2  # quarter-hours for which a message holds
 
@@ -32,6 +37,21 @@ class Spent:
 def nothing_spent(segments: int, cells: int) -> Spent:
     """Return the books before the first night."""
     return Spent(np.zeros(segments, dtype=np.int64), np.zeros((cells, QUARTERS)), np.zeros(QUARTERS, dtype=np.bool_))
+
+
+def copies(ramp_s: FloatArray) -> IntArray:
+    """Return how often a command with this ramp is said."""
+    return np.where(ramp_s <= AT_ONCE_S, COPIES, 1).astype(np.int64)
+
+
+def kept_for_light(calendar_step: IntArray, lit: BoolArray, quarter: int) -> IntArray:
+    """Return (c,) the messages to keep back for light: as many as it takes to hold the design class for the rest of the
+    night, KEPT_FOR_LIGHT at most. calendar_step (c, QUARTERS): where the timetable stands at design nothing need be kept."""
+    ahead = remaining(lit, quarter)
+    if len(ahead) == 0:
+        return np.full(len(calendar_step), KEPT_FOR_LIGHT, dtype=np.int64)
+    below = (calendar_step[:, ahead] > 0).sum(axis=1)
+    return np.minimum(np.ceil(SAID_AGAIN_RATIO * below / HALF_HOURS), KEPT_FOR_LIGHT).astype(np.int64)
 
 
 def remaining(lit: BoolArray, quarter: int) -> IntArray:
@@ -61,6 +81,11 @@ def learned(spent: Spent, worth_kwh: FloatArray, quarter: int) -> Spent:
     lit = spent.lit.copy()
     lit[quarter] = True
     return Spent(spent.sent, kept, lit)
+
+
+def renewed(spent: Spent) -> Spent:
+    """Return the books at noon, from which messages are counted: where the sun does not rise no daylight parts the nights."""
+    return Spent(np.zeros_like(spent.sent), spent.worth_kwh, spent.lit)
 
 
 def by_day(spent: Spent, quarter: int) -> Spent:

@@ -20,8 +20,10 @@ SURROUNDINGS_AGE_MAX_S = 2700.0
 WET_SHARE = 0.01  # any rain in the quarter-hour leaves the road wet for the next
 SURE = 1.645  # one-sided 95 %
 SURE_OF_DRAW = 0.674  # one-sided 75 %, for the draw that the next quarter-hour's count is: what falls short is 15 minutes at most
-UNUSUAL_SEGMENTS = 3
-SURE_OF_STREET = 1.645  # the same for what nobody counts, of the estimate itself
+SURE_OF_STREET = 1.645  # of an estimate for what nobody counts, where light is brought up
+# The same where light goes down. An estimate is wrong in the same way night after night: of streets beyond their interval in one
+# case of twenty, one in twenty would be below class every night. Hence one in a hundred.
+SURE_OF_STREET_DOWN = 2.3
 
 
 @dataclass(frozen=True)
@@ -73,15 +75,16 @@ def likely_most(found: Estimate, growth_ratio: float, layout: Layout) -> FloatAr
     they are a draw, and because traffic grows at this time of day.
     """
     ahead = found.flow_veh_h * max(growth_ratio, 1.0)
-    sure = np.where(counted_now(found, layout), SURE_OF_DRAW, SURE_OF_STREET)
+    sure = np.where(counted_now(found, layout), SURE_OF_DRAW, SURE_OF_STREET_DOWN)
     spread = sure * found.deviation_veh_h * max(growth_ratio, 1.0)
     most = ahead + np.sqrt(spread**2 + SURE_OF_DRAW**2 * draw_variance(ahead))
     return np.where(gone_silent(found, layout), at_least(found), most)
 
 
-def surely(found: Estimate, layout: Layout) -> FloatArray:
-    """Return the flow (d,) of the past quarter-hour: as counted, and where estimated, the end of its interval."""
-    most = np.where(counted_now(found, layout), found.flow_veh_h, found.flow_veh_h + SURE_OF_STREET * found.deviation_veh_h)
+def surely(found: Estimate, layout: Layout, sure: float = SURE_OF_STREET) -> FloatArray:
+    """Return the flow (d,) of the past quarter-hour: as counted, and where estimated, the end of its interval: `sure` standard
+    deviations beyond it."""
+    most = np.where(counted_now(found, layout), found.flow_veh_h, found.flow_veh_h + sure * found.deviation_veh_h)
     return np.where(gone_silent(found, layout), at_least(found), most)
 
 
@@ -138,18 +141,18 @@ def need(flow_veh_h: FloatArray, counts: Estimate, move: IntArray, now_s: float,
     return Need(relax.astype(np.int64), given.astype(np.int64), moved, spoken, share, own, counts)
 
 
-def unusual(plain: Need, now_s: float, layout: Layout) -> bool:
-    """Tell whether counts speak against the timetables in several places at once: something is on that few past days knew.
-
-    What streets that nobody counts usually carry says nothing then.
-    """
-    stored = layout.timetables.stored[layout.segments.cell]
-    return int((plain.known & stored & (plain.relax < calendar_lower(now_s, layout))).sum()) >= UNUSUAL_SEGMENTS
+def by_timetable(needed: Need, plain: Need, now_s: float, layout: Layout) -> Need:
+    """Return the same with streets that nobody counts where their timetable puts them, unless the plain estimate asks for more:
+    the timetable allowed for how far the estimate may be off, quarter-hour by quarter-hour of past days."""
+    table = calendar_lower(now_s, layout)
+    stands = layout.segments.by_traffic & ~needed.own & (plain.relax >= table)
+    given = np.where(stands, np.maximum(needed.given, table), needed.given)
+    return replace(needed, relax=np.clip(given + needed.moved, 0, STEPS - 1).astype(np.int64), given=given.astype(np.int64))
 
 
 def without_estimates(needed: Need, layout: Layout) -> Need:
-    """Return the same with the design class on every segment that no counter of its own tells of."""
-    guessed = layout.segments.by_traffic & ~needed.own
+    """Return the same with the design class on every segment that no counter of its own tells of now."""
+    guessed = layout.segments.by_traffic & ~(needed.own & needed.known)
     return replace(needed, relax=np.where(guessed, 0, needed.relax), given=np.where(guessed, 0, needed.given))
 
 

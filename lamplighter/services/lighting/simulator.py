@@ -16,6 +16,7 @@ import numpy as np
 from lamplighter.services.lighting import lamps, required, sun, truth, wire
 from lamplighter.services.lighting.lamps import CLO_NEW_SHARE, Fleet
 from lamplighter.services.lighting.layout import DAY_S, Layout, calendar_output, local_hour, local_s
+from lamplighter.services.lighting.photometry.luminaires import GEAR_W
 from lamplighter.services.lighting.prepared import prepare
 from lamplighter.services.lighting.terms import BOUNDARY_S, CADENCE_S, FLOW, LEASE_S, LEVEL_MIN
 from lamplighter.terms.columns import AnyArray, BoolArray, FloatArray
@@ -71,8 +72,7 @@ class LightingField:
         self._meter: FloatArray = 1.0 + lamps.METER_DEVIATION_RATIO * dice.standard_normal(cabinets)
         self._ambient_lx: FloatArray = dice.uniform(*AMBIENT_LX, cells)
         self._cell_wh: FloatArray = np.zeros(cells)
-        self._cell_output: FloatArray = np.zeros(cells)
-        self._cell_minutes = 0
+        self._cell_light_wh: FloatArray = np.zeros(cells)
         self._size = len(start.city.assets)
         self._power_w: FloatArray = np.zeros(cabinets)
         self._reactive_var: FloatArray = np.zeros(cabinets)
@@ -164,10 +164,8 @@ class LightingField:
         self._day_wh = self._day_wh + self._power_w * self._meter / MINUTES_PER_HOUR
         self._registers = lamps.counted(self._registers, mean, supplied, 1.0 / MINUTES_PER_HOUR)
         self._cell_wh += np.bincount(segments.cell, weights=drawn_w, minlength=cells) / MINUTES_PER_HOUR
-        full_klm = segments.flux_klm * segments.lamps
-        given_klm = np.bincount(segments.cell, weights=mean * full_klm, minlength=cells)
-        self._cell_output += given_klm / np.maximum(np.bincount(segments.cell, weights=full_klm, minlength=cells), 1e-9)
-        self._cell_minutes += 1
+        rated_w = mean * (segments.power_w - GEAR_W) * segments.lamps
+        self._cell_light_wh += np.bincount(segments.cell, weights=rated_w, minlength=cells) / MINUTES_PER_HOUR
         self._account = truth.minute(self._account, mean, dark, drawn_w, layout)
 
     def _surroundings(self) -> tuple[FloatArray, FloatArray]:
@@ -218,9 +216,8 @@ class LightingField:
         rows = np.zeros(len(self._cell_wh), dtype=wire.CELL_ROW)
         rows["number"] = np.arange(len(rows))
         rows["energy_wh"] = np.rint(self._cell_wh)
-        rows["half_percent"] = np.rint(self._cell_output / max(self._cell_minutes, 1) * wire.HALF_PERCENT)
-        self._cell_wh, self._cell_output = np.zeros(len(rows)), np.zeros(len(rows))
-        self._cell_minutes = 0
+        rows["light_wh"] = np.rint(self._cell_light_wh)
+        self._cell_wh, self._cell_light_wh = np.zeros(len(rows)), np.zeros(len(rows))
         about = np.zeros(len(rows), dtype=wire.SURROUNDINGS_ROW)
         ambient_lx, wet_share = self._surroundings()
         about["number"], about["wet_percent"] = np.arange(len(rows)), np.rint(wet_share * 100.0)

@@ -172,7 +172,7 @@ def synthetic(scale: float, seed: int) -> Synthetic:
     segment, cabinet, cell = (np.flatnonzero(kind == name) for name in (SEGMENT, CABINET, CELL))
     parts = [(segment, "dimming_level", round(1.0 / LEVEL_STEP)), (cabinet, "p_kw", 1500), (cabinet, "q_kvar", -180)]
     minute = np.concatenate([_frames(asset, word(name), value) for asset, name, value in parts])
-    quarter = np.concatenate([_frames(cell, word("cell_energy_kwh"), 1200), _frames(cell, word("cell_dimming_level"), 200)])
+    quarter = np.concatenate([_frames(cell, word("cell_energy_kwh"), 1200), _frames(cell, word("cell_light_kwh"), 1100)])
 
     def frames(now_s: float) -> bytes:
         minute["window"] = int(now_s - 1) // CADENCE_S

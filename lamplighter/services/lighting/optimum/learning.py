@@ -22,9 +22,11 @@ from lamplighter.terms.table import Table
 
 QUARTERS = 96
 FROM_NOON = np.roll(np.arange(QUARTERS), QUARTERS // 2)
-PROGRAMME_STEPS = 5  # what a stand-alone driver and most calendars can hold
+PROGRAMME_STEPS = 8  # of a calendar in a lamp with a radio; a stand-alone driver holds five (`lighting night`)
 SURE_GROWTH_SHARE = 0.95
-TOLERATED_SHARE = 0.0005  # of field-minutes; a compliant way of lighting may reach 0.001
+TOLERATED_SHARE = 0.008  # of field-minutes in the worst quarter-hour of the day; over a night it comes to a tenth of that
+# Of the past days, for one segment in one quarter-hour: where its own counter would bring the light up, and where none can.
+DAYS_SHARE_COUNTED, DAYS_SHARE_UNCOUNTED = 0.10, 0.03
 LEAST_FLOW_VEH_H = 50.0  # over the whole city: fewer cars tell nothing of growth
 
 
@@ -44,7 +46,7 @@ def needs(past: Past, layout: Layout) -> IntArray:
     out = np.zeros((len(past.at_s), len(layout.segments.cell)), dtype=np.int64)
     for n, at_s in enumerate(past.at_s.tolist()):
         found = estimate(past.flow_veh_h[n], past.sound[n], layout.sites)
-        need = required.need(required.surely(found, layout), found, move, at_s - 1.0, layout)
+        need = required.need(required.surely(found, layout, required.SURE_OF_STREET_DOWN), found, move, at_s - 1.0, layout)
         out[n] = need.relax
     return out
 
@@ -58,17 +60,22 @@ def slots_of(past: Past, layout: Layout) -> IntArray:
 
 def compliant(slots: IntArray, relax: IntArray, most: IntArray, layout: Layout) -> IntArray:
     """Return (2, c, QUARTERS) the largest step at which, of all the past days of a kind, no more than TOLERATED_SHARE of a cell's
-    field-minutes would have been below class in that quarter-hour; 0 where no day is known."""
+    field-minutes would have been below class in that quarter-hour, and no segment on more days than it may; 0 where no day is
+    known."""
     segments, cells = layout.segments, len(layout.cell_asset)
+    own = np.repeat(np.arange(len(most)), np.diff(layout.sites.offsets))[layout.sites.counted]
+    may = np.full(len(most), DAYS_SHARE_UNCOUNTED)
+    may[own] = DAYS_SHARE_COUNTED
     fields = np.bincount(segments.cell, minlength=cells)
     days = np.bincount(slots, minlength=2 * QUARTERS)
     step = np.zeros((2 * QUARTERS, cells), dtype=np.int64)
     for k in range(1, STEPS):
         short = (relax < np.minimum(most, k)[None, :]) & segments.by_traffic
-        missed = np.zeros((2 * QUARTERS, cells))
-        for n, slot in enumerate(slots.tolist()):
-            missed[slot] += np.bincount(segments.cell, weights=short[n], minlength=cells)
-        fine = missed <= TOLERATED_SHARE * days[:, None] * fields[None, :]
+        missed = np.zeros((2 * QUARTERS, len(most)))
+        np.add.at(missed, slots, short)
+        of_cell = np.stack([np.bincount(segments.cell, weights=row, minlength=cells) for row in missed])
+        often = np.stack([np.bincount(segments.cell, weights=row, minlength=cells) for row in missed > may * days[:, None]])
+        fine = (of_cell <= TOLERATED_SHARE * days[:, None] * fields[None, :]) & (often == 0)
         step = np.where(fine & (step == k - 1), k, step)
     follows = np.bincount(segments.cell[segments.by_traffic], minlength=cells) > 0
     step = np.where((days > 0)[:, None] & follows, step, 0)

@@ -23,13 +23,14 @@ SCAN_S = 60.0
 @dataclass(frozen=True)
 class Quarters:
     """What the record keeps of groups of cells (a cell, or all of an area where the record keeps no finer): name and cells of
-    each; begin_s, window_s, group (n,): position; output_share (n,): mean of the window; metered_kwh (n,): its energy."""
+    each; begin_s, window_s, group (n,): position; light_kwh (n,): the window's light as energy at rated power, gear apart;
+    metered_kwh (n,): its energy. Both are sums, so that merged cells add up."""
 
     groups: tuple[tuple[str, IntArray], ...]
     begin_s: FloatArray
     window_s: FloatArray
     group: IntArray
-    output_share: FloatArray
+    light_kwh: FloatArray
     metered_kwh: FloatArray
 
 
@@ -62,7 +63,7 @@ def burning_h(begin_s: float, window_s: float, layout: Layout) -> float:
 def ledger(record: Quarters, layout: Layout) -> list[Row]:
     """Return the ledger's rows, by day and group."""
     segments, cells = layout.segments, len(layout.cell_asset)
-    light_w = (segments.power_w - GEAR_W) * segments.lamps * CLO_USUAL_RATIO
+    light_w = (segments.power_w - GEAR_W) * segments.lamps
     light_kw = np.bincount(segments.cell, weights=light_w, minlength=cells) / 1000.0
     begins = np.unique(record.begin_s)
     burnt = {b: burning_h(b, float(record.window_s[record.begin_s == b][0]), layout) for b in begins.tolist()}
@@ -76,10 +77,11 @@ def ledger(record: Quarters, layout: Layout) -> list[Row]:
             title, members = record.groups[number]
             hours = record.window_s[here] / 3600.0
             burn = float(sum(burnt[b] for b in record.begin_s[here].tolist()))
-            full = float((record.output_share[here] * hours).sum())
+            light_kwh = float(record.light_kwh[here].sum())
+            full = light_kwh / max(float(light_kw[members].sum()), 1e-9)
             lamps = int(layout.cell_lamps[members].sum())
             rest = float(hours.sum()) - burn
-            kwh = float(light_kw[members].sum()) * full + lamps * (GEAR_W * burn + STANDBY_W * rest) / 1000.0
+            kwh = light_kwh * CLO_USUAL_RATIO + lamps * (GEAR_W * burn + STANDBY_W * rest) / 1000.0
             rows.append(Row(name, title, lamps, burn, full, float(kwh), float(record.metered_kwh[here].sum())))
     return rows
 

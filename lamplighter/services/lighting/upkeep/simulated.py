@@ -1,16 +1,20 @@
 # SPDX-License-Identifier: Apache-2.0
 """A day of a simulated city's registers, read as the gateway sends them."""
 
+from collections.abc import Callable
+
 import numpy as np
 
 from lamplighter.services.lighting import wire
 from lamplighter.services.lighting.layout import DAY_S, Layout, local_s
 from lamplighter.services.lighting.simulator import LightingField
+from lamplighter.services.lighting.terms import BOUNDARY_S
 from lamplighter.services.lighting.upkeep.finding import Day
 from lamplighter.services.lighting.upkeep.reading import planned_h
 from lamplighter.terms.columns import FloatArray, IntArray
 from lamplighter.terms.measurement import FRAME, FrameArray
 
+Listener = Callable[[FrameArray], None]
 HOUR_S = 3600.0
 STEP_KWH, STEP_H = 0.001, 0.01
 
@@ -33,13 +37,17 @@ def _column(frames: FrameArray, name: str, asset: IntArray, step: float, layout:
     return out
 
 
-def day_of(field: LightingField, noon_s: float, layout: Layout) -> Day:
-    """Run the field to an hour past a noon, nobody commanding, and return the registers of the day that ended then."""
+def day_of(field: LightingField, noon_s: float, layout: Layout, listen: Listener | None = None) -> Day:
+    """Run the field to an hour past a noon, nobody commanding, and return the registers of the day that ended then; `listen` is
+    handed the frames of cells."""
     parts: list[bytes] = []
     night: list[bytes] = []
     while True:
-        at_s = min(field.now_s() + 10 * 60.0, noon_s + HOUR_S)
+        at_s = min((field.now_s() // BOUNDARY_S + 1) * BOUNDARY_S, noon_s + HOUR_S)
         readings = field.advance(at_s, (), {}).readings
+        if listen is not None:
+            cells = wire.decode([r for r in readings if r.topic == "cells"], layout)
+            listen(np.frombuffer(cells, dtype=FRAME))
         daily = [r for r in readings if r.topic in ("lamps", "registers")]
         parts.append(wire.decode(daily if at_s >= noon_s else [], layout))
         if noon_s - 14.0 * HOUR_S < at_s <= noon_s - 5.0 * HOUR_S:
