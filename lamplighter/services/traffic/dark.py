@@ -64,9 +64,7 @@ def let_out(network: Network, seen: Seen) -> FloatArray:
     return np.bincount(network.move_exit, weights=each, minlength=len(network.exit_length_m)).astype(np.float64)
 
 
-def hold_back(
-    network: Network, holding: Holding, dark: BoolArray, seen: Seen, second: int
-) -> tuple[FloatArray, Holding]:
+def hold_back(network: Network, holding: Holding, dark: BoolArray, seen: Seen, second: int) -> tuple[FloatArray, Holding]:
     """Return what each exit (e,) still takes, as seen and as dark boxes ahead allow, and the buckets for the next second."""
     exits = len(network.exit_length_m)
     room = seen.exit_room_veh if len(seen.exit_room_veh) else np.full(exits, UNLIMITED_VEH)

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from lamplighter.services.traffic.dark import dark_boxes
 from lamplighter.services.traffic.layout import CALL, FOOT, NEAR, Layout
 from lamplighter.services.traffic.terms import BOX_MODES, GREEN, GROUP_STATES, REASONS
 from lamplighter.terms.columns import IntArray
@@ -62,6 +63,10 @@ def explain(snapshot: Snapshot, prepared: Any, asset: int) -> tuple[str, ...]:
     if box is None:
         return ("It counts the vehicles of its street, over a quarter of an hour.",)
     name = str(layout.boxes.name[box])
+    if dark_boxes(snapshot, layout)[box]:
+        return (
+            f"{name}: the grid tells that it has no power. It shows nothing and its priority signs hold; nothing is asked of it.",
+        )
     here = int(layout.boxes.local[box])
     stage, elapsed_s, mode = (_value(snapshot, word, here) for word in ("running_stage", "stage_elapsed_s", "box_mode"))
     if stage is None or elapsed_s is None or mode is None:

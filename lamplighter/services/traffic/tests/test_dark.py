@@ -10,6 +10,7 @@ from lamplighter.services.traffic.dark import BUCKET_VEH, DARK_VEH_S, begin, dar
 from lamplighter.services.traffic.horizon.decide import decide, start
 from lamplighter.services.traffic.horizon.scheme import Network, Settings
 from lamplighter.services.traffic.prepared import prepare
+from lamplighter.services.traffic.telling import explain
 from lamplighter.services.traffic.tests.crossroads import BEGIN_S, make_city
 from lamplighter.services.traffic.tests.junctions import crossroads, seen
 from lamplighter.services.traffic.tests.scenes import snapshot
@@ -59,7 +60,7 @@ def test_what_is_seen_of_the_street_counts_too() -> None:
 
 
 def test_the_planner_serves_who_does_not_go_there() -> None:
-    """Six stand on each lane of the first box, the bucket is empty: lane 1 is served; with power lane 0, which runs already, is."""
+    """Six stand on each lane of the first box, the bucket is empty: lane 1 is served; with power lane 0, which runs already."""
     network, chosen = pair(), list[int]()
     for empty in (True, False):
         now = seen(network)
@@ -80,4 +81,5 @@ def test_dark_is_what_the_grid_says(tmp_path: Path) -> None:
         column = Column(np.full(many, value), np.full(many, BEGIN_S - age_s), np.full(many, present))
         now = replace(base, shared={"energised": (Shared(0, column),)})
         said.append(bool(dark_boxes(now, prepared.layout)[0]))
+        assert ("priority signs hold" in explain(now, prepared, city.span.start)[0]) == said[-1]
     assert said == [True, False, False, False]
