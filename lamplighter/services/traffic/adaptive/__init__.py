@@ -218,8 +218,8 @@ def _persons(snapshot: Snapshot, prepared: Plan, boxes: _Boxes, stands: BoolArra
     groups = len(layout.groups.box)
     now = waiting_now(snapshot, people, layout)
     foot = people.kind == ON_FOOT
-    walkers = np.bincount(people.group[foot], weights=now.persons[foot], minlength=groups)
-    announced = np.bincount(people.group[~foot], weights=now.persons[~foot], minlength=groups)
+    walkers = np.bincount(people.group[foot], weights=now.persons[foot], minlength=groups).astype(np.float64)
+    announced = np.bincount(people.group[~foot], weights=now.persons[~foot], minlength=groups).astype(np.float64)
     due_s = np.full(groups, np.inf)
     np.minimum.at(due_s, people.group, np.where(now.persons > 0, now.due_s, np.inf))
     red, unseen = boxes.state != GREEN, prepared.survey.unwatched
@@ -234,7 +234,7 @@ def _by_group(prepared: Plan, areas: FloatArray) -> FloatArray:
     """Return the sum over areas before each group (g,)."""
     seen = prepared.survey.areas
     row = np.repeat(np.arange(len(areas)), np.diff(seen.group_offsets))
-    return np.bincount(seen.group, weights=areas[row], minlength=len(prepared.layout.groups.box))
+    return np.bincount(seen.group, weights=areas[row], minlength=len(prepared.layout.groups.box)).astype(np.float64)
 
 
 def _seen(prepared: Plan, memory: Memory, boxes: _Boxes, streets: _Streets, persons: _Persons) -> Seen:

@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -127,12 +128,12 @@ def test_a_bus_that_is_announced_is_let_go_before_a_longer_queue(one: One) -> No
 
 
 def test_a_hold_says_what_is_so(one: One) -> None:
-    def reason(changed: dict[str, dict[str, float]]) -> str:
+    def reason(changed: Mapping[str, Mapping[str, float]]) -> str:
         return REASONS[decide(one, snapshot(one[0], changed))[1].because[0]]
 
     assert reason({}) == REASONS[5], "nobody else waits"
     assert reason({"area_veh": {"d2": 6, "d3": 2}, "queue_veh": {"d2": 5, "d3": 2}}) == REASONS[3]
-    fresh = {"group_elapsed_s": {"J.g0": 2, "J.g2": 2}, "stage_elapsed_s": {"J": 2}}
+    fresh: Mapping[str, Mapping[str, float]] = {"group_elapsed_s": {"J.g0": 2, "J.g2": 2}, "stage_elapsed_s": {"J": 2}}
     assert reason({**fresh, "area_veh": {"d3": 2}, "queue_veh": {"d3": 2}}) == REASONS[9]
 
 
