@@ -224,7 +224,7 @@ def _persons(snapshot: Snapshot, prepared: Plan, boxes: _Boxes, stands: BoolArra
     np.minimum.at(due_s, people.group, np.where(now.persons > 0, now.due_s, np.inf))
     red, unseen = boxes.state != GREEN, prepared.survey.unwatched
     every = np.maximum(walkers + announced, np.where(unseen & red, UNSEEN_PERSONS, 0.0))
-    due_s = np.where(np.isfinite(due_s) & ~(unseen & red), due_s, 0.0)
+    due_s = np.where(np.isfinite(due_s), due_s, 0.0)
     told_s, told = _column(snapshot, "group_waited_s", layout.groups.local)
     waited_s = np.maximum(np.where(told, np.minimum(told_s, boxes.elapsed_s), boxes.elapsed_s), 1.0)
     return _Persons(walkers, announced, every, due_s, np.where(red & (stands | (walkers > 0) | unseen), waited_s, 0.0))
