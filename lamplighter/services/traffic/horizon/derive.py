@@ -6,9 +6,10 @@ from typing import NamedTuple
 import numpy as np
 from numba import njit
 
-from lamplighter.services.traffic.horizon.scheme import Network
+from lamplighter.services.traffic.horizon.scheme import RED, Network
 from lamplighter.terms.columns import FloatArray, IntArray
 
+STAGES_MOST = 12  # a box with more stages is not looked at for its shortest round
 HISTORY_S = 64  # seconds of passed vehicles that are remembered, the longest way between signals that is looked along
 
 
@@ -31,6 +32,60 @@ class Derived(NamedTuple):
     cross_haver: IntArray
     widest_lanes: int
     widest_stages: int
+
+
+@njit(cache=True)
+def _needs(network: Network, box: int, masks: IntArray) -> int:
+    """Fill for every movement and crossing of a box that some stages serve which of them do; return how many."""
+    many, row0 = 0, network.stage_offsets[box]
+    stages = network.stage_offsets[box + 1] - row0
+    moves = network.move_first[box + 1] - network.move_first[box]
+    for item in range(moves + network.foot_offsets[box + 1] - network.foot_offsets[box]):
+        mask = 0
+        for m in range(stages):
+            served = network.serve[row0 + m, item] != RED if item < moves else network.foot_serve[row0 + m, item - moves]
+            mask |= int(served) << m
+        if mask > 0:
+            masks[many] = mask
+            many += 1
+    return many
+
+
+@njit(cache=True)
+def shortest_round_s(network: Network) -> FloatArray:
+    """Return (b,) the least seconds in which a box can serve everybody once, each stage as short as may be, and come back; 0
+    where it has too many stages to be looked at. Exact, by sets of stages (M. Held, R. Karp, J. SIAM 10 (1962) 196-210)."""
+    boxes, never_s = len(network.stage_offsets) - 1, 1e9
+    found_s = np.zeros(boxes)
+    masks = np.zeros(network.serve.shape[1] + network.foot_serve.shape[1], np.int64)
+    for box in range(boxes):
+        row0 = network.stage_offsets[box]
+        stages = network.stage_offsets[box + 1] - row0
+        if stages > STAGES_MOST:
+            continue
+        many, least_s = _needs(network, box, masks), never_s
+        spent_s = np.full((1 << stages, stages), never_s)
+        for m in range(stages):
+            spent_s[1 << m, m] = network.green_min_s[row0 + m]
+        for visited in range(1, 1 << stages):
+            first = 0
+            while not visited >> first & 1:
+                first += 1
+            whole = True
+            for n in range(many):
+                whole = whole and (masks[n] & visited) != 0
+            for last in range(stages):
+                here_s = spent_s[visited, last]
+                if here_s >= never_s:
+                    continue
+                if whole:
+                    least_s = min(least_s, here_s + network.change_s[row0 + last, first])
+                for m in range(first + 1, stages):
+                    if not visited >> m & 1:
+                        then_s = here_s + network.change_s[row0 + last, m] + network.green_min_s[row0 + m]
+                        spent_s[visited | 1 << m, m] = min(spent_s[visited | 1 << m, m], then_s)
+        found_s[box] = least_s
+    return found_s
 
 
 @njit(cache=True)

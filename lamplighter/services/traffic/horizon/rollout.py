@@ -32,9 +32,10 @@ class Work(NamedTuple):
     arrive_veh (n, H), until_veh (n, H+1): arrivals in each second, and before it. rate_veh_s (m, n): discharge, 0 where red.
     weight (n): persons per vehicle. room_veh, room_veh_s (n): what the streets that a lane feeds still take, and how much more
     each second. store_veh (n): beyond so many waiting the queue stands in the way of others. change_s (m, m), green_min_s (m):
-    whole seconds. clock_s (k, CLOCK_COLUMNS), clock_mask (k, MASK_COLUMNS): reds that are bounded. out_veh (n, H): what the
-    chosen plan lets out. queue_veh, space_veh (PLAYED, n): state of plans that are played. served (m, n), served_lanes (m): the
-    lanes that each stage serves, and how many.
+    whole seconds. lost_s (m, m): what of a change is lost to the lanes of both stages; keeps_s, begins_s (m + 1, m, n): until
+    when and from when in a change a lane of the old and of the new stage is green. clock_s (k, CLOCK_COLUMNS), clock_mask (k,
+    MASK_COLUMNS): reds that are bounded. out_veh (n, H): what the chosen plan lets out. queue_veh, space_veh (PLAYED, n): state
+    of plans that are played. served (m, n), served_lanes (m): the lanes that each stage serves, and how many.
     """
 
     arrive_veh: FloatArray
@@ -47,6 +48,9 @@ class Work(NamedTuple):
     queue_veh: FloatArray
     space_veh: FloatArray
     change_s: IntArray
+    lost_s: FloatArray
+    keeps_s: IntArray
+    begins_s: IntArray
     green_min_s: IntArray
     clock_s: FloatArray
     clock_mask: IntArray
@@ -79,7 +83,7 @@ class Situation(NamedTuple):
 @njit(cache=True, fastmath=True, inline="always")
 def _following(
     until_veh: FloatArray, rate: FloatArray, weight: FloatArray, queue: FloatArray, space: FloatArray, change: IntArray,
-    least: IntArray, served: IntArray, served_lanes: IntArray, here: Situation, row: int, stage: int, t: int,
+    lost: FloatArray, least: IntArray, served: IntArray, served_lanes: IntArray, here: Situation, row: int, stage: int, t: int,
 ) -> int:  # fmt: skip
     """Return the stage that the base policy runs from second t on: the running one while it lets out most."""
     soon = min(t + SOON_S, here.horizon)
@@ -98,7 +102,7 @@ def _following(
             many += weight[n] * near
             clear_s = max(clear_s, near / rate[p, n])
         if many > NOBODY_VEH:
-            index = many / (here.back_ratio * change[stage, p] + max(clear_s, least[p]))
+            index = many / (here.back_ratio * lost[stage, p] + max(clear_s, least[p]))
             if index > most:
                 chosen, most = p, index
     return chosen
@@ -107,14 +111,23 @@ def _following(
 @njit(cache=True, fastmath=True, inline="always")
 def _second(
     arrive_veh: FloatArray, rate: FloatArray, weight: FloatArray, queue: FloatArray, space: FloatArray, more_veh_s: FloatArray,
-    store: FloatArray, out_veh: FloatArray, here: Situation, row: int, rows: tuple[int, int], t: int, record: bool,
+    store: FloatArray, keeps: IntArray, begins: IntArray, out_veh: FloatArray, here: Situation, row: int,
+    rows: tuple[int, int, int], t: int, record: bool,
 ) -> float:  # fmt: skip
-    """Play second t and return its cost. rows: the stage before and the stage after a change, equal in green."""
-    before, after, cost = rows[0], rows[1], 0.0
+    """Play second t and return its cost. rows: the stage before and the stage after a change, equal in green, and for how many
+    seconds the change runs."""
+    before, after, into, cost = rows[0], rows[1], rows[2], 0.0
     for n in range(here.lanes):
         waiting, out = queue[row, n] + arrive_veh[n, t], 0.0
         if waiting > 0.0:
-            out = max(min(rate[before, n], rate[after, n], waiting, space[row, n]), 0.0)
+            green = rate[after, n]
+            if before != after:
+                green = min(rate[before, n], green)
+                if into < keeps[before, after, n]:
+                    green = max(green, rate[before, n])
+                if into >= begins[before, after, n]:
+                    green = max(green, rate[after, n])
+            out = max(min(green, waiting, space[row, n]), 0.0)
             waiting -= out
             cost += weight[n] * (waiting + here.spill_ratio * max(waiting - store[n], 0.0))
         space[row, n] += more_veh_s[n] - out
@@ -127,20 +140,25 @@ def _second(
 @njit(cache=True, fastmath=True)
 def stretch(
     arrive_veh: FloatArray, rate: FloatArray, weight: FloatArray, queue: FloatArray, space: FloatArray, more_veh_s: FloatArray,
-    store: FloatArray, out_veh: FloatArray, here: Situation, row: int, rows: tuple[int, int], span: tuple[int, int], record: bool,
+    store: FloatArray, keeps: IntArray, begins: IntArray, out_veh: FloatArray, here: Situation, row: int, rows: tuple[int, int],
+    span: tuple[int, int], record: bool,
 ) -> float:  # fmt: skip
-    """Play from one second to another and return the cost; nothing changes on the way."""
+    """Play from one second to another and return the cost; where the two stages differ the change begins with the first one."""
     cost = 0.0
     for t in range(span[0], min(span[1], here.horizon)):
-        cost += _second(arrive_veh, rate, weight, queue, space, more_veh_s, store, out_veh, here, row, rows, t, record)
+        cost += _second(
+            arrive_veh, rate, weight, queue, space, more_veh_s, store, keeps, begins, out_veh, here, row,
+            (rows[0], rows[1], t - span[0]), t, record,
+        )  # fmt: skip
     return cost
 
 
 @njit(cache=True, fastmath=True)
 def remainder(
     arrive_veh: FloatArray, until_veh: FloatArray, rate: FloatArray, weight: FloatArray, queue: FloatArray, space: FloatArray,
-    more_veh_s: FloatArray, store: FloatArray, out_veh: FloatArray, change: IntArray, least: IntArray, served: IntArray,
-    served_lanes: IntArray, here: Situation, row: int, at: tuple[int, int, int], cost: float, enough: float, record: bool,
+    more_veh_s: FloatArray, store: FloatArray, keeps: IntArray, begins: IntArray, out_veh: FloatArray, change: IntArray,
+    lost: FloatArray, least: IntArray, served: IntArray, served_lanes: IntArray, here: Situation, row: int,
+    at: tuple[int, int, int], cost: float, enough: float, record: bool,
 ) -> tuple[float, int]:  # fmt: skip
     """Play the base policy to the end; return the whole cost, or something above `enough` as soon as it exceeds that, and when
     the policy first leaves the stage. at: second to begin with, stage, seconds since that is green; cost: what was before."""
@@ -149,12 +167,15 @@ def remainder(
     for t in range(begin, here.horizon):
         if left == 0 and since >= least[stage] and (here.grid == 1 or (t - here.grid_first) % here.grid == 0):
             following = _following(
-                until_veh, rate, weight, queue, space, change, least, served, served_lanes, here, row, stage, t
+                until_veh, rate, weight, queue, space, change, lost, least, served, served_lanes, here, row, stage, t
             )
             if following != stage:
                 before, stage, left, since = stage, following, change[stage, following], 0
                 before, leaves = before if left > 0 else stage, min(leaves, t)
-        cost += _second(arrive_veh, rate, weight, queue, space, more_veh_s, store, out_veh, here, row, (before, stage), t, record)
+        cost += _second(
+            arrive_veh, rate, weight, queue, space, more_veh_s, store, keeps, begins, out_veh, here, row,
+            (before, stage, change[before, stage] - left), t, record,
+        )  # fmt: skip
         if left > 0:
             left -= 1
             before = before if left > 0 else stage
@@ -171,7 +192,27 @@ def remainder(
 def cost_of(work: Work, here: Situation, plan: tuple[int, int, int], enough: float, record: bool) -> float:
     """Return the cost of a plan, or something above `enough` if it exceeds that. plan: seconds to hold the running stage, the
     stage after it, and the seconds of that one; it stays with the running stage where that is the stage after it."""
-    (arrive, until, rate, weight, room, more, store, queue, space, change, least, _, _, out, served, served_lanes) = work
+    (
+        arrive,
+        until,
+        rate,
+        weight,
+        room,
+        more,
+        store,
+        queue,
+        space,
+        change,
+        lost,
+        keeps,
+        begins,
+        least,
+        _,
+        _,
+        out,
+        served,
+        lanes,
+    ) = work
     hold, then, serve = plan
     run, cost = here.stage, 0.0
     for n in range(here.lanes):
@@ -180,18 +221,22 @@ def cost_of(work: Work, here: Situation, plan: tuple[int, int, int], enough: flo
     go = min(here.grid_first + (go - here.grid_first + here.grid - 1) // here.grid * here.grid, here.horizon)
     nobody, ran = (here.stages, run), (run, run)  # nothing is green before the change is over
     green = min(here.change_left, here.horizon)
-    cost += stretch(arrive, rate, weight, queue, space, more, store, out, here, 0, nobody, (0, green), record)
-    cost += stretch(arrive, rate, weight, queue, space, more, store, out, here, 0, ran, (green, go), record)
+    cost += stretch(arrive, rate, weight, queue, space, more, store, keeps, begins, out, here, 0, nobody, (0, green), record)
+    cost += stretch(arrive, rate, weight, queue, space, more, store, keeps, begins, out, here, 0, ran, (green, go), record)
     begin, since = go + max(serve, 1), here.elapsed - here.change_left
     if then != run:
         begin, since = go + change[run, then] + serve, -go - change[run, then]
         green = min(go + change[run, then], here.horizon)
-        cost += stretch(arrive, rate, weight, queue, space, more, store, out, here, 0, (run, then), (go, green), record)
+        cost += stretch(
+            arrive, rate, weight, queue, space, more, store, keeps, begins, out, here, 0, (run, then), (go, green), record
+        )
         go = green
     begin = min(begin, here.horizon)
-    cost += stretch(arrive, rate, weight, queue, space, more, store, out, here, 0, (then, then), (go, begin), record)
+    cost += stretch(
+        arrive, rate, weight, queue, space, more, store, keeps, begins, out, here, 0, (then, then), (go, begin), record
+    )
     at = (begin, then, since + begin)
     return remainder(
-        arrive, until, rate, weight, queue, space, more, store, out, change, least, served, served_lanes, here, 0, at, cost,
-        enough, record,
+        arrive, until, rate, weight, queue, space, more, store, keeps, begins, out, change, lost, least, served, lanes,
+        here, 0, at, cost, enough, record,
     )[0]  # fmt: skip

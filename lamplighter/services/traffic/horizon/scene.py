@@ -59,6 +59,9 @@ def workspace(network: Network, derived: Derived, horizon: int) -> Work:
         queue_veh=np.zeros((PLAYED, n)),
         space_veh=np.zeros((PLAYED, n)),
         change_s=np.zeros((m, m), np.int64),
+        lost_s=np.zeros((m, m)),
+        keeps_s=np.zeros((m + 1, m, n), np.int64),
+        begins_s=np.zeros((m + 1, m, n), np.int64),
         green_min_s=np.zeros(m, np.int64),
         clock_s=np.zeros((clocks, CLOCK_COLUMNS)),
         clock_mask=np.zeros((clocks, MASK_COLUMNS), np.int64),
@@ -218,6 +221,29 @@ def serves(work: Work, stages: int, lanes: int) -> None:
 
 
 @njit(cache=True)
+def _courses(network: Network, work: Work, first: int, stages: int, lanes: int) -> None:
+    """Fill which lanes are green in the midst of each change, and what a change costs the lanes of both stages on average."""
+    work.keeps_s[stages, :stages, :lanes] = 0
+    for m in range(stages):
+        for other in range(stages):
+            change_s = work.change_s[m, other]
+            work.begins_s[stages, other, :lanes] = HISTORY_S
+            work.keeps_s[m, other, :lanes], work.begins_s[m, other, :lanes] = 0, change_s
+            work.lost_s[m, other] = change_s
+            if len(network.keeps_s) == 0 or m == other:
+                continue
+            keeps_s, begins_s = 0.0, 0.0
+            for n in range(lanes):
+                work.keeps_s[m, other, n] = min(int(network.keeps_s[first + m, other, n]), change_s)
+                work.begins_s[m, other, n] = min(int(np.ceil(network.begins_s[first + m, other, n])), change_s)
+            for i in range(work.served_lanes[m]):
+                keeps_s += work.keeps_s[m, other, work.served[m, i]] / work.served_lanes[m]
+            for i in range(work.served_lanes[other]):
+                begins_s += work.begins_s[m, other, work.served[other, i]] / work.served_lanes[other]
+            work.lost_s[m, other] = min(max(begins_s - keeps_s, 0.0), change_s)
+
+
+@njit(cache=True)
 def compose(network: Network, derived: Derived, learned: Discharge, state: State, seen: Seen, settings: Settings, work: Work,
             at: tuple[int, int, int, int]) -> Situation:  # fmt: skip
     """Make box ready and return where it stands. at: box, horizon, second of the clock, row of depart_veh of the last second."""
@@ -241,6 +267,7 @@ def compose(network: Network, derived: Derived, learned: Discharge, state: State
         work.green_min_s[m] = int(np.ceil(network.green_min_s[first + m]))
         for other in range(stages):
             work.change_s[m, other] = int(np.ceil(network.change_s[first + m, other]))
+    _courses(network, work, first, stages, lanes + feet)
     step = max(int(settings.step_s), 1)
     return Situation(
         lanes + feet, stages, _clocks(network, seen, work, box), horizon, seen.stage[box], int(np.ceil(seen.change_left_s[box])),

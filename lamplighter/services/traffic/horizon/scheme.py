@@ -18,6 +18,7 @@ RED, GIVES_WAY, GREEN = 0, 1, 2  # what a stage shows to a movement
 
 
 NO_OWN = np.zeros(0)
+NO_COURSE = np.zeros((0, 0, 0))
 
 
 class Network(NamedTuple):
@@ -42,6 +43,9 @@ class Network(NamedTuple):
     clearance; foot_red_max_s (f). foot_flow_s (f): persons who come per second, from which follows how many stand behind a call;
     nobody is expected besides. lane_persons (l): persons per vehicle; foot_persons (f): what a person there counts.
     own_share (s): share of the own programme's cycle for which a stage is green, empty where the own programme is not known.
+    keeps_s, begins_s (s, n, k): in a change between a stage row and a stage number, the seconds from its beginning for which a
+    lane of the old stage (by its number within the box, crossings after them) is still green, and after which one of the new
+    stage is green already; empty where lanes that are not green in both are red throughout.
     """
 
     stage_offsets: IntArray
@@ -74,6 +78,8 @@ class Network(NamedTuple):
     lane_persons: FloatArray
     foot_persons: FloatArray
     own_share: FloatArray = NO_OWN
+    keeps_s: FloatArray = NO_COURSE
+    begins_s: FloatArray = NO_COURSE
 
 
 class Seen(NamedTuple):

@@ -35,7 +35,7 @@ def _spare(work: Work, here: Situation, begin: int) -> float:
     if begin != here.stage:
         after_s = work.change_s[here.stage, begin]
     for turn in range(here.clocks + 1):
-        most, least_s, best = -1, 1e9, begin
+        most, least_s, best, reach_s = -1, 1e9, begin, after_s
         for k in range(here.clocks):
             waits = work.until_veh[work.clock_mask[k, CLOCK_LANE], min(WAITS_S, here.horizon)] >= WAITS_VEH
             left_s = work.clock_s[k, CLOCK_MAX] - work.clock_s[k, CLOCK_NOW]
@@ -49,9 +49,10 @@ def _spare(work: Work, here: Situation, begin: int) -> float:
             for p in range(here.stages):
                 if work.clock_mask[most, MASK] >> p & 1 and (best < 0 or work.change_s[at, p] < work.change_s[at, best]):
                     best = p
+            reach_s = after_s + work.begins_s[at, best, work.clock_mask[most, CLOCK_LANE]]
             after_s += work.change_s[at, best]
             visited |= 1 << best
-        spare_s = min(spare_s, least_s - after_s)
+        spare_s = min(spare_s, least_s - reach_s)
         if turn > 0 or begin != here.stage:
             after_s += (work.green_min_s[best] + here.grid) // here.grid * here.grid  # a choice takes a second to show
         at = best
@@ -84,7 +85,7 @@ def best(work: Work, here: Situation) -> tuple[int, int, int]:
     Plans that share their beginning are played together so far. Where the base policy stays with the next stage, serving
     that for longer is the same plan.
     """
-    (arrive, _, rate, weight, room, more, store, queue, space, change, _, _, _, out, _, _) = work
+    (arrive, _, rate, weight, room, more, store, queue, space, change, _, keeps, begins, _, _, _, out, _, _) = work
     run, grid = here.stage, here.grid
     chosen = (EVER_S, run, 0)
     least = cost_of(work, here, chosen, ENOUGH, False)
@@ -96,7 +97,7 @@ def best(work: Work, here: Situation) -> tuple[int, int, int]:
         if hold_s == held_s:
             continue
         span = (max(held_s, 0), hold_s)
-        held += stretch(arrive, rate, weight, queue, space, more, store, out, here, HELD, (run, run), span, False)
+        held += stretch(arrive, rate, weight, queue, space, more, store, keeps, begins, out, here, HELD, (run, run), span, False)
         held_s = hold_s
         if held > least or hold_s >= here.horizon:
             break
@@ -105,7 +106,9 @@ def best(work: Work, here: Situation) -> tuple[int, int, int]:
                 continue
             _copy(HELD, SERVED, work, here.lanes)
             at = (hold_s, hold_s + change[run, p])
-            cost = held + stretch(arrive, rate, weight, queue, space, more, store, out, here, SERVED, (run, p), at, False)
+            cost = held + stretch(
+                arrive, rate, weight, queue, space, more, store, keeps, begins, out, here, SERVED, (run, p), at, False
+            )
             service_s, least = _served(work, here, p, hold_s, cost, least)
             if service_s > 0:
                 chosen = (hold_s, p, service_s)
@@ -116,7 +119,9 @@ def best(work: Work, here: Situation) -> tuple[int, int, int]:
 def _served(work: Work, here: Situation, p: int, hold_s: int, cost: float, least: float) -> tuple[int, float]:
     """Try how long stage p is served after the running one was held and the change is over, which came to `cost`; return the
     seconds of the best that is below `least` (0 for none), and what the best costs."""
-    (arrive, until, rate, weight, _, more, store, queue, space, change, green, _, _, out, served, lanes) = work
+    (arrive, until, rate, weight, _, more, store, queue, space, change, lost, keeps, begins, green, _, _, out, served, lanes) = (
+        work
+    )
     change_s, grid = change[here.stage, p], here.grid
     done_s, leaves, found_s, at = -1, -1, 0, min(hold_s + change_s, here.horizon)
     for service in SERVICES:
@@ -125,7 +130,9 @@ def _served(work: Work, here: Situation, p: int, hold_s: int, cost: float, least
         if service_s < green[p] or service_s == done_s:
             continue
         done_s, ends = service_s, min(hold_s + ends_s, here.horizon)
-        cost += stretch(arrive, rate, weight, queue, space, more, store, out, here, SERVED, (p, p), (at, ends), False)
+        cost += stretch(
+            arrive, rate, weight, queue, space, more, store, keeps, begins, out, here, SERVED, (p, p), (at, ends), False
+        )
         at = ends
         if cost > least:
             break
@@ -133,8 +140,8 @@ def _served(work: Work, here: Situation, p: int, hold_s: int, cost: float, least
             continue
         _copy(SERVED, GOES_ON, work, here.lanes)
         whole, leaves = remainder(
-            arrive, until, rate, weight, queue, space, more, store, out, change, green, served, lanes, here, GOES_ON,
-            (ends, p, service_s), cost, least, False,
+            arrive, until, rate, weight, queue, space, more, store, keeps, begins, out, change, lost, green, served, lanes,
+            here, GOES_ON, (ends, p, service_s), cost, least, False,
         )  # fmt: skip
         if whole < least:
             found_s, least = service_s, whole

@@ -25,6 +25,9 @@ class Junction:
     frees: list[float]
     store: list[float]
     change_s: list[list[int]]
+    lost_s: list[list[float]]
+    keeps_s: list[list[list[int]]]
+    begins_s: list[list[list[int]]]
     least_s: list[int]
 
 
@@ -40,6 +43,9 @@ def junction(work: Work, here: Situation) -> Junction:
         [float(work.room_veh_s[n]) for n in lanes],
         [float(work.store_veh[n]) for n in lanes],
         [[int(work.change_s[a, b]) for b in stages] for a in stages],
+        [[float(work.lost_s[a, b]) for b in stages] for a in stages],
+        [[[int(work.keeps_s[a, b, n]) for n in lanes] for b in stages] for a in stages],
+        [[[int(work.begins_s[a, b, n]) for n in lanes] for b in stages] for a in stages],
         [int(work.green_min_s[m]) for m in stages],
     )
 
@@ -57,10 +63,20 @@ def policy(j: Junction, stage: int, t: int, queue: list[float], room: list[float
         near = {n: min(near[n], room[n], 20.0 * j.rate[other][n]) for n in served}
         many = sum(j.weight[n] * near[n] for n in served)
         takes_s = max([near[n] / j.rate[other][n] for n in served] + [float(j.least_s[other])])
-        index = many / (here.back_ratio * change_s + takes_s)
+        index = many / (here.back_ratio * j.lost_s[stage][other] + takes_s)
         if other != stage and many > 0.01 and index > greatest:
             chosen, greatest = other, index
     return chosen
+
+
+def green(j: Junction, shows: tuple[int, ...], lane: int, into_s: int) -> float:
+    """Return what a lane can discharge: under one stage, in a change between two, or while nothing is green."""
+    rates = [j.rate[m][lane] for m in shows]
+    if len(shows) < 2:
+        return sum(rates)
+    old = rates[0] if into_s < j.keeps_s[shows[0]][shows[1]][lane] else 0.0
+    new = rates[1] if into_s >= j.begins_s[shows[0]][shows[1]][lane] else 0.0
+    return max(min(rates), old, new)
 
 
 def played(j: Junction, plan: Plan) -> tuple[float, list[list[float]]]:
@@ -70,12 +86,12 @@ def played(j: Junction, plan: Plan) -> tuple[float, list[list[float]]]:
     queue, room, cost = [0.0] * len(j.weight), list(j.room), 0.0
     left: list[list[float]] = [[] for _ in lanes]
     stage, clear_at = here.stage, here.change_left
-    shows: set[int] = {stage} if clear_at == 0 else set()
+    shows: tuple[int, ...] = (stage,) if clear_at == 0 else ()
     free_at = clear_at + j.least_s[stage] - here.elapsed
     part, ends = "hold", hold_s
     for t in range(here.horizon):
         if clear_at == t:
-            shows = {stage}
+            shows = (stage,)
         if t >= clear_at and t >= free_at and t >= here.grid_first and (t - here.grid_first) % here.grid == 0:
             target = stage
             if part == "hold" and t >= ends:
@@ -86,12 +102,12 @@ def played(j: Junction, plan: Plan) -> tuple[float, list[list[float]]]:
                 target = policy(j, stage, t, queue, room)
             if target != stage:
                 clear_at = t + j.change_s[stage][target]
-                shows = {stage, target} if clear_at > t else {target}
+                shows = (stage, target) if clear_at > t else (target,)
                 stage, free_at = target, clear_at + j.least_s[target]
         for n in lanes:
-            green = min((j.rate[m][n] for m in shows), default=0.0)
             there = queue[n] + j.comes[n][t]
-            out = max(min(green, there, room[n]), 0.0)
+            into_s = t - clear_at + (j.change_s[shows[0]][shows[1]] if len(shows) > 1 else 0)
+            out = max(min(green(j, shows, n, into_s), there, room[n]), 0.0)
             left[n].append(out)
             queue[n], room[n] = there - out, room[n] + j.frees[n] - out
             cost += j.weight[n] * (queue[n] + here.spill_ratio * max(queue[n] - j.store[n], 0.0))

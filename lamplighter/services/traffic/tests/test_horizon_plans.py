@@ -44,6 +44,10 @@ def a_box(seed: int, grid_s: int = 1) -> tuple[Work, Situation]:
     work.rate_veh_s[:stages, :lanes] = np.where(served, rng.uniform(0.1, 0.6, (stages, lanes)), 0.0)
     serves(work, stages, lanes)
     work.change_s[:stages, :stages] = rng.integers(0, 7, (stages, stages)) * (1 - np.eye(stages, dtype=np.int64))
+    change_s = np.broadcast_to(work.change_s[:stages, :stages, None], (stages, stages, lanes))
+    work.keeps_s[:stages, :stages, :lanes] = rng.integers(0, change_s + 1)
+    work.begins_s[:stages, :stages, :lanes] = rng.integers(0, change_s + 1)
+    work.lost_s[:stages, :stages] = rng.uniform(0.0, 1.0, (stages, stages)) * work.change_s[:stages, :stages]
     work.weight[:lanes] = rng.choice([1.0, 1.3], lanes)
     if rng.random() < 0.5:
         work.room_veh[:lanes], work.room_veh_s[:lanes] = rng.uniform(0.0, 8.0, lanes), 0.3

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the planner promises whatever comes: bounded reds, flat memory, names that do not matter, and boxes given back."""
 
+from itertools import permutations
 from pathlib import Path
 
 import numpy as np
@@ -8,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lamplighter.services.traffic.horizon.decide import decide, start
+from lamplighter.services.traffic.horizon.derive import shortest_round_s
 from lamplighter.services.traffic.horizon.scheme import CELLS, RED, Network, Seen, Settings
 from lamplighter.services.traffic.tests.junctions import crossroads, seen
 from lamplighter.terms.columns import FloatArray, IntArray
@@ -109,6 +111,37 @@ def test_memory_is_flat_over_ten_thousand_decisions() -> None:
     arrays = [value for part in (memory.state, memory.discharge, memory.watch, memory.work) for value in part]
     assert sum(a.nbytes for a in arrays) < 200 * KILOBYTES
     assert all(np.isfinite(a).all() for a in arrays if a.dtype == np.float64)
+
+
+def _round_s(network: Network, box: int) -> float:
+    """Return the shortest round that serves everybody, by trying every order of every set of stages."""
+    rows = range(int(network.stage_offsets[box]), int(network.stage_offsets[box + 1]))
+    stages, first = range(len(rows)), rows[0]
+    served = [{m for m in stages if network.serve[first + m, v] != RED} for v in range(network.serve.shape[1])]
+    shortest_s = np.inf
+    for many in range(1, len(rows) + 1):
+        for order in permutations(stages, many):
+            if all(not able or able & set(order) for able in served):
+                changes = zip(order, (*order[1:], order[0]), strict=True)
+                green_s = sum(float(network.green_min_s[first + m]) for m in order)
+                shortest_s = min(shortest_s, green_s + sum(float(network.change_s[first + a, b]) for a, b in changes))
+    return float(shortest_s)
+
+
+def test_the_shortest_round_is_the_shortest_of_all_orders() -> None:
+    rng = np.random.default_rng(6)
+    for _ in range(10):
+        network = crossroads(boxes=2, lanes=5, stages=5)
+        serve = np.where(rng.random((10, 5)) < 0.4, 2, RED)
+        change_s = np.where(network.change_s > 0, rng.integers(2, 20, (10, 5)), 0.0)
+        network = network._replace(serve=serve, change_s=change_s, green_min_s=rng.integers(4, 12, 10).astype(np.float64))
+        assert shortest_round_s(network).tolist() == [_round_s(network, 0), _round_s(network, 1)]
+
+
+def test_a_bound_that_no_order_could_keep_is_not_chased() -> None:
+    network = crossroads(lanes=4, stages=4, red_max_s=40.0)  # four greens of 5 s and four changes of 3 s leave 8 s to spare
+    assert start(network, PLAIN).network.red_max_s.tolist() == [96.0] * 4
+    assert start(network._replace(red_max_s=np.full(4, 42.0)), PLAIN).network.red_max_s.tolist() == [42.0] * 4
 
 
 def test_the_order_of_boxes_does_not_matter() -> None:

@@ -165,6 +165,7 @@ def _network(ways: Ways, rows: _Rows, lane_of: dict[str, int], strands: Sequence
         lane_persons=np.ones(len(lanes)),
         foot_persons=np.ones(len(feet)),
         own_share=np.concatenate([_own_share(box) for box in boxes]) if boxes else np.zeros(0),
+        **_courses(rows, lane_of, rules),
     )
 
 
@@ -231,6 +232,42 @@ def _changes_s(boxes: Sequence[Box]) -> FloatArray:
             change_s[row, : len(box.stages.states)] = [len(box.changes[a][b]) for b in range(len(box.stages.states))]
             row += 1
     return change_s
+
+
+def _courses(rows: _Rows, lane_of: dict[str, int], rules: Rules) -> dict[str, FloatArray]:
+    """Return when lanes and crossings are green within each change; nothing where all that ends is red throughout."""
+    if rules.yellow_alone:
+        return {}
+    boxes, moves, move_box, feet = rows
+    links: list[list[set[int]]] = []
+    for number in range(len(boxes)):
+        mine = {_lane(c): set[int]() for c, b in zip(moves, move_box, strict=True) if b == number}
+        for connection, b in zip(moves, move_box, strict=True):
+            if b == number:
+                mine[_lane(connection)].add(connection.link)
+        walks = [{c.link} for n, c in feet if n == number]
+        links.append([mine[lane] for lane in sorted(mine, key=lane_of.__getitem__)] + walks)
+    total, most = sum(len(b.stages.states) for b in boxes), max((len(b.stages.states) for b in boxes), default=1)
+    shape = (total, most, max((len(groups) for groups in links), default=0))
+    keeps_s, begins_s = np.zeros(shape), np.zeros(shape)
+    row = 0
+    for box, groups in zip(boxes, links, strict=True):
+        for a, before in enumerate(box.stages.states):
+            for b, after in enumerate(box.stages.states):
+                for n, group in enumerate(groups):
+                    keeps_s[row, b, n] = _lasting(group, before, box.changes[a][b])
+                    begins_s[row, b, n] = len(box.changes[a][b]) - _lasting(group, after, box.changes[a][b][::-1])
+            row += 1
+    return {"keeps_s": keeps_s, "begins_s": begins_s}
+
+
+def _lasting(group: set[int], state: str, seconds: Sequence[str]) -> int:
+    """Return for how many of these seconds all links of a group that are green in a state stay green."""
+    green = [link for link in group if state[link] in staging.GOES]
+    for n, shown in enumerate(seconds):
+        if not green or any(shown[link] not in staging.GOES for link in green):
+            return n
+    return len(seconds)
 
 
 def _least_s(boxes: Sequence[Box]) -> FloatArray:
