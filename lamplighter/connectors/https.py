@@ -199,12 +199,12 @@ class HttpServer:
                 body = _plain(408, "the request did not come in time")
             refused = body if isinstance(body, Answered) else None
             if isinstance(body, bytes):
-                raw = scope.get("raw_path") or scope["path"].encode()
-                path = raw.decode("latin-1")[len(self._door.path.rstrip("/")) :]
-                if not raw.decode("latin-1").startswith(self._door.path.rstrip("/")):
+                raw: bytes = scope.get("raw_path") or scope["path"].encode()
+                path, base = raw.decode("latin-1"), self._door.path.rstrip("/")
+                if path != base and not path.startswith(base + "/"):
                     refused = _plain(404, "no such resource")
                 else:
-                    asked = Asked(str(scope["method"]), path, scope["query_string"].decode("latin-1"), headers, body)
+                    asked = Asked(str(scope["method"]), path[len(base) :], scope["query_string"].decode("latin-1"), headers, body)
                     await _sent(send, await asyncio.to_thread(self._answered, asked), str(scope["method"]))
                     return
         self.refused += 1

@@ -165,7 +165,8 @@ def _known(direction_known: BoolArray, layout: Layout) -> BoolArray:
 
 def _needed_class(snapshot: Snapshot, layout: Layout) -> IntArray:
     """Return the class (s,) that counts, surroundings and clock ask for now; that of the timetable where no count says anything,
-    the design class where there is no timetable. Weights: `layout`, from the table that the city chose."""
+    the design class where there is no timetable. A street that nobody counts may stand where its timetable puts it: without a
+    command it would. Weights: `layout`, from the table that the city chose."""
     flow, direction_known = _flows(snapshot, layout)
     segments, known = layout.segments, _known(direction_known, layout)
     busiest = np.zeros(len(segments.cell))
@@ -174,7 +175,9 @@ def _needed_class(snapshot: Snapshot, layout: Layout) -> IntArray:
     passed = (busiest[:, None] >= segments.bound_share).sum(axis=1)
     below = segments.bound_relax[np.arange(len(busiest)), passed]
     spoken = _known(direction_known & ~_silent(snapshot, layout), layout)
-    below = np.where(known & spoken, below, calendar_lower(snapshot.now_s, layout))
+    timed = calendar_lower(snapshot.now_s, layout)
+    own = np.bincount(segment, weights=layout.sites.counted, minlength=len(busiest)) > 0
+    below = np.where(known & spoken, np.where(own, below, np.maximum(below, timed)), timed)
     paths = (segments.design >= classes.code("P1")) & ~segments.by_traffic
     resting = layout.surroundings.quiet_classes * int(quiet(snapshot.now_s, layout))
     below = np.where(segments.by_traffic, below, paths * resting)
@@ -296,8 +299,9 @@ def _judge(
 ) -> FloatArray:
     """Return (s,) how much of the most pressing requirement each segment meets: 1 or more is in class.
 
-    scale (s, 2): maintained and initial factor from coefficients to full output. A segment at full output that misses its
-    class passes (nothing is brighter), and so does a path whose ceiling its own darkest point forbids to keep.
+    scale (s, 3): maintained and initial factor from coefficients to full output, and the step of commanded output. A segment at
+    full output that misses its class passes (nothing is brighter), and so does a path whose ceiling its own darkest point
+    forbids to keep.
     """
     met = np.ones(len(dimming_level))
     for s in range(len(dimming_level)):
@@ -307,7 +311,7 @@ def _judge(
         if need[0] > 0.0:
             share = _luminance_share(row, factor, scale[s, 1] * dimming_level[s], need)
         if need[5] > 0.0:
-            darker = scale[s, 0] * (dimming_level[s] - LEVEL_STEP)
+            darker = scale[s, 0] * (dimming_level[s] - scale[s, 2])
             share = min(share, row[3] * factor / need[5])
             forced = row[3] * darker < need[5]
             if need[6] > 0.0:
@@ -328,11 +332,12 @@ def in_class(snapshot: Snapshot, tables: tuple[Proposals, ...], layout: Layout) 
     segments, points = layout.segments, layout.points
     rows = np.flatnonzero(held & np.isin(segments.cell, np.unique(group)))
     seen = (points.luminance_at, points.luminance_cd_m2, points.veil_at, points.veil_cd_m2)
+    steps = np.full(len(segments.cell), layout.output_step_share)
     met = _judge(
         dimming_level[rows],
         _needed_class(snapshot, layout)[rows],
         segments.field[rows],
-        np.stack([segments.flux_klm * segments.maintenance_ratio, segments.flux_klm], axis=1)[rows],
+        np.stack([segments.flux_klm * segments.maintenance_ratio, segments.flux_klm, steps], axis=1)[rows],
         _sum_fields(points.shape, seen, points.illuminance_at, points.illuminance_lx, points.strips_lx),
         classes.REQUIRED,
     )

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What of a city's street lights does not change, as arrays: made once by `prepare`, read by everything else."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -112,10 +112,12 @@ class Surroundings:
 
 @dataclass(frozen=True)
 class Local:
-    """Local time without files or libraries: from each begin_s (z,) on, local time is UTC plus offset_s (z,)."""
+    """Local time without files or libraries: from each begin_s (z,) on, local time is UTC plus offset_s (z,); holiday (h,): local
+    dates, as days since 1970, on which timetables go as on Sundays."""
 
     begin_s: FloatArray
     offset_s: FloatArray
+    holiday: IntArray
 
 
 @dataclass(frozen=True)
@@ -125,7 +127,7 @@ class Layout:
 
     cell_asset (c,), cabinet_asset (b,), lamp_asset (l,): city positions; lamp_segment (l,): positions in `segments`;
     cell_lamps (c,); cell_area (c,), cabinet_area (b,), cabinet_cell (b,); start: first city position of the service;
-    downlink_max: messages that each lamp may be sent in a night.
+    downlink_max: messages that each lamp may be sent in a night; output_step_share: step of what lamps are commanded.
     """
 
     segments: Segments
@@ -154,6 +156,7 @@ class Layout:
     quiet_from_h: float
     quiet_to_h: float
     downlink_max: int
+    output_step_share: float
 
 
 def local_s(now_s: float, local: Local) -> float:
@@ -168,9 +171,10 @@ def local_hour(now_s: float, local: Local) -> float:
 
 
 def day_kind(now_s: float, local: Local) -> int:
-    """Return WORK from Monday to Friday, REST on Saturday and Sunday, by the local date."""
-    weekday = (int(local_s(now_s, local) // DAY_S) + 3) % 7  # the first day of 1970 was a Thursday
-    return REST if weekday >= 5 else WORK
+    """Return WORK from Monday to Friday, REST on Saturdays, Sundays and the city's holidays, by the local date."""
+    date = int(local_s(now_s, local) // DAY_S)
+    weekday = (date + 3) % 7  # the first day of 1970 was a Thursday
+    return REST if weekday >= 5 or bool((local.holiday == date).any()) else WORK
 
 
 def quarter(now_s: float, local: Local) -> int:
@@ -212,6 +216,7 @@ def calendar_output(now_s: float, layout: Layout) -> FloatArray:
 def day_outputs(layout: Layout) -> FloatArray:
     """Return (2, s, 96) the output that the calendars stored in the lamps give in each local quarter-hour of a WORK and of a REST
     day, were it night; full without one."""
+    layout = replace(layout, local=replace(layout.local, holiday=np.zeros(0, dtype=np.int64)))
     out = np.empty((2, len(layout.segments.design), QUARTERS))
     for kind, day_s in ((WORK, A_WORKDAY_S), (REST, A_RESTDAY_S)):
         midnight_s = day_s - (local_s(day_s, layout.local) - day_s)

@@ -44,13 +44,13 @@ def shaped(figures: FloatArray, lighting_class: IntArray) -> BoolArray:
     )
 
 
-def rounded_up(dimming_level: FloatArray) -> FloatArray:
-    """Return levels as the next multiple of LEVEL_STEP from LEVEL_MIN to 1."""
-    return np.clip(np.ceil(dimming_level / LEVEL_STEP - 1e-9) * LEVEL_STEP, LEVEL_MIN, 1.0)
+def rounded_up(dimming_level: FloatArray, step: float = LEVEL_STEP) -> FloatArray:
+    """Return levels as the next multiple of a step from LEVEL_MIN to 1."""
+    return np.clip(np.ceil(dimming_level / step - 1e-9) * step, LEVEL_MIN, 1.0)
 
 
-def planned_share(figures: FloatArray, design: IntArray) -> FloatArray:
-    """Return (s, STEPS) the dimming of each segment for its design class and the classes below it, in order.
+def planned_share(figures: FloatArray, design: IntArray, step: float = LEVEL_STEP) -> FloatArray:
+    """Return (s, STEPS) the dimming of each segment for its design class and the classes below it, in order, in whole steps.
 
     A lower class asks never for more than the one above it. A segment whose road is not lit evenly enough for a class at full
     output stays at full output.
@@ -58,5 +58,5 @@ def planned_share(figures: FloatArray, design: IntArray) -> FloatArray:
     shares: list[FloatArray] = []
     for k in range(STEPS):
         lower = classes.lowered(design, np.full(len(design), k))
-        shares.append(np.where(shaped(figures, lower), rounded_up(least_output(figures, lower)), 1.0))
+        shares.append(np.where(shaped(figures, lower), rounded_up(least_output(figures, lower), step), 1.0))
     return np.minimum.accumulate(np.stack(shares, axis=1), axis=1)

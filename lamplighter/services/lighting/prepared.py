@@ -74,8 +74,8 @@ def points_of(fields: list[tuple[RoadField, str, str]]) -> tuple[Points, FloatAr
     return points, np.array(figures).reshape(-1, 7)
 
 
-def local_time(timezone: str) -> Local:
-    """Return the offsets of local time as a table, exact to the hour in which they change."""
+def local_time(timezone: str, holidays: tuple[str, ...] = ()) -> Local:
+    """Return the offsets of local time as a table, exact to the hour in which they change, and the holidays (ISO dates)."""
     zone = ZoneInfo(timezone)
     begin = datetime(FROM_YEAR, 1, 1, tzinfo=UTC).timestamp()
     end = datetime(TO_YEAR, 1, 1, tzinfo=UTC).timestamp()
@@ -92,7 +92,8 @@ def local_time(timezone: str) -> Local:
         first = next(at_s for at_s in hours.tolist() if offset(at_s) != offsets[-1])
         begins.append(first)
         offsets.append(offset(first))
-    return Local(np.array(begins), np.array(offsets))
+    dates = np.array(sorted(holidays), dtype="datetime64[D]").astype(np.int64)
+    return Local(np.array(begins), np.array(offsets), dates)
 
 
 def _sites(city: CityData, table: Table, settings: Settings) -> Sites:
@@ -250,8 +251,8 @@ def prepare(city: CityData) -> Layout:
         sites=_sites(city, table, settings),
         timetables=_timetables(city, cells["id"]),
         surroundings=_surroundings(settings),
-        local=local_time(city.place.timezone),
-        class_share=plan.planned_share(segments.figures, segments.design),
+        local=local_time(city.place.timezone, settings.holidays),
+        class_share=plan.planned_share(segments.figures, segments.design, settings.output_step_share),
         relax_most=_relax_most(segments, city.tables["steady"], table["id"]),
         cell_asset=cell_asset,
         cell_lamps=np.bincount(segments.cell, weights=segments.lamps, minlength=len(cell_asset)).astype(np.int64),
@@ -271,4 +272,5 @@ def prepare(city: CityData) -> Layout:
         quiet_from_h=settings.quiet_from_h,
         quiet_to_h=settings.quiet_to_h,
         downlink_max=settings.downlink_max,
+        output_step_share=settings.output_step_share,
     )

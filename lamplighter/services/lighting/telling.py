@@ -140,20 +140,34 @@ def _of_segment(segment: int, snapshot: Snapshot, layout: Layout) -> list[str]:
 
 
 def _upkeep(asset: int, snapshot: Snapshot, layout: Layout) -> list[str]:
-    """Say what the registers of the last day tell of a lamp or cabinet; nothing before they are read, or where all is fine."""
-    day = reading.day_of(snapshot, layout)
-    if day is None:
-        return []
-    found = finding.find(day, layout)
+    """Say what the registers of the last day tell of a lamp or cabinet, nothing before they are read or where all is fine; and
+    what a cabinet and its lamps report of themselves."""
     lamp, cabinet = np.flatnonzero(layout.lamp_asset == asset), np.flatnonzero(layout.cabinet_asset == asset)
+    said = _reported(int(cabinet[0]), snapshot, layout) if len(cabinet) else []
+    day = reading.day_of(snapshot, layout) if len(lamp) or len(cabinet) else None
+    if day is None:
+        return said
+    found = finding.find(day, layout)
     if len(lamp) and found.lamp[lamp[0]] != finding.FINE:
         return [f"By the registers of the last day it {PLAIN[int(found.lamp[lamp[0]])]}."]
     if len(cabinet):
         here = layout.segments.cabinet[layout.lamp_segment] == cabinet[0]
         broken = int((here & np.isin(found.lamp, finding.TO_MEND)).sum()) + int(found.among[cabinet[0]])
         state = PLAIN[int(found.cabinet[cabinet[0]])] if found.cabinet[cabinet[0]] != finding.FINE else ""
-        return [*([f"By the registers of the last day it {state}."] if state else []), f"{broken} of its lamps are to be mended."]
-    return []
+        by_register = [f"By the registers of the last day it {state}."] if state else []
+        return [*by_register, f"{broken} of its lamps are to be mended.", *said]
+    return said
+
+
+def _reported(cabinet: int, snapshot: Snapshot, layout: Layout) -> list[str]:
+    """Say what a cabinet, its lamps and their gateway report themselves; nothing where all is well."""
+    told = reading.reported(snapshot, layout)
+    if told is None:
+        return []
+    failed, unreached = int(told.failed[cabinet]), int(told.unreached[cabinet])
+    said = ["It reports that its supply is lost."] if told.lost[cabinet] else []
+    said += [f"{failed} of its lamps report a failure themselves; the gateway names them."] if failed else []
+    return [*said, *([f"{unreached} of its lamps are not reached; that is the radio's, not the lamp's."] if unreached else [])]
 
 
 def explain(snapshot: Snapshot, layout: Layout, asset: int) -> Sequence[str]:

@@ -2,6 +2,7 @@
 """The nouns and actions of street lighting: asset kinds, quantities, actions, reasons, tables, outcomes and settings."""
 
 from dataclasses import dataclass, field
+from datetime import date
 
 from lamplighter.services.lighting.photometry.classes import CLASSES
 from lamplighter.services.lighting.photometry.field import ARRANGEMENTS
@@ -35,7 +36,9 @@ DAYS = ("all", "work", "rest")
 
 KINDS = (
     AssetKind(CELL, "64 or more lamps that change together"),
-    AssetKind(CABINET, "a pillar that feeds and meters some tens of lamps", needs_power=True, power_p90_kw=2.0),
+    AssetKind(
+        CABINET, "a pillar that feeds and meters some tens of lamps", needs_power=True, power_p90_kw=2.0, supplied="walking light"
+    ),
     AssetKind(SEGMENT, "a stretch of street or path with one lighting class and one row pattern of lamps"),
     AssetKind(LUMINAIRE, "one lamp on its column"),
 )
@@ -50,19 +53,26 @@ QUANTITIES = (
         "cell_energy_kwh", "kWh", 0.001, 0.0, 1000.0, "total", BOUNDARY_S, CELL, "energy of the cell's lamps in a quarter-hour"
     ),
     Quantity(
-        "cell_dimming_level", "1", LEVEL_STEP, 0.0, 1.0, "mean", BOUNDARY_S, CELL, "share of full output of all the cell's lamps"
+        "cell_light_kwh", "kWh", 0.001, 0.0, 1000.0, "total", BOUNDARY_S, CELL, "its light as energy at rated power, gear apart"
     ),
     Quantity("wet_share", "1", 0.01, 0.0, 1.0, "mean", BOUNDARY_S, CELL, "share of the quarter-hour in which its roads were wet"),
     Quantity("ambient_lx", "lx", 0.1, 0.0, 1000.0, "mean", BOUNDARY_S, CELL, "light of shops and signs beside its streets"),
     Quantity("lamp_energy_kwh", "kWh", 0.001, 0.0, 60.0, "total", DAY_S, LUMINAIRE, "energy of the day that ended at noon"),
     Quantity("lamp_burn_h", "h", 0.01, 0.0, 25.0, "total", DAY_S, LUMINAIRE, "hours alight in the day that ended at noon"),
     Quantity("lamp_light_h", "h", 0.01, 0.0, 25.0, "total", DAY_S, LUMINAIRE, "the same in hours at full output"),
+    Quantity(
+        "failed_lamps", "lamps", 1.0, 0.0, 10_000.0, "instant", CADENCE_S, CABINET, "lamps whose own gear reports a failure"
+    ),
+    Quantity(
+        "unreached_lamps", "lamps", 1.0, 0.0, 10_000.0, "instant", CADENCE_S, CABINET, "lamps that their gateway does not reach"
+    ),
+    Quantity("supply_lost", "1", 1.0, 0.0, 1.0, "instant", CADENCE_S, CABINET, "1 where loss of supply is reported"),
     Quantity("cabinet_energy_kwh", "kWh", 0.001, 0.0, 9000.0, "total", DAY_S, CABINET, "metered in the day that ended at noon"),
 )
 
 RECORD = (
     Record("cell_energy_kwh", "asset", BOUNDARY_S, "sum"),
-    Record("cell_dimming_level", "asset", BOUNDARY_S, "mean"),
+    Record("cell_light_kwh", "asset", BOUNDARY_S, "sum"),
 )
 
 DIM = "dim"
@@ -162,7 +172,7 @@ TIMETABLE_ROWS = TableSpec(
     "The calendar stored in the lamps of each cell: from a local time on, so many classes below design. None: full output.",
     (
         ColumnSpec("cell", "text", "the cell", refers_to="cells.id"),
-        ColumnSpec("days", "text", "work: Monday to Friday; rest: Saturday and Sunday; by the local date", one_of=DAYS),
+        ColumnSpec("days", "text", "work: Monday to Friday; rest: Saturday, Sunday, holidays; by the local date", one_of=DAYS),
         ColumnSpec("from_h", "float", "local time, a quarter-hour", low=0.0, high=23.75),
         ColumnSpec("step", "int", "classes below design, for segments whose traffic allows it", low=0, high=STEPS - 1),
     ),
@@ -215,8 +225,8 @@ OUTCOMES = (
         "dark_street_km_h",
         "sum",
         "lower",
-        "kilometres of lit streets on which no lamp burned while it was dark, times hours. Measured: streets of cabinets that the "
-        "grid believes to be without power",
+        "kilometres of lit streets on which no lamp burned while it was dark, times hours. Measured: streets of cabinets that "
+        "the grid believes to be without power",
     ),
 )
 
@@ -242,8 +252,10 @@ class Settings:
     """What a city may set for its street lights.
 
     weights: the table by which classes are selected; quiet_from_h to quiet_to_h: local hours in which paths are quiet (one
-    class less); downlink_max: messages that a lamp may be sent in a night. Simulated cities only: lamp_fault_share of the
-    lamps is dead from the start, and lost_command_share of what is sent to a segment never arrives.
+    class less); downlink_max: messages that a lamp may be sent in a night; holidays: dates as in "2026-12-25" on which timetables
+    go as on Sundays; output_step_share: the step of what lamps are commanded (0.01 where they take whole percents, as behind
+    TALQ). Simulated cities only: lamp_fault_share of the lamps is dead from the start, and lost_command_share of what is sent to
+    a segment never arrives.
     """
 
     surface: str = "R3"
@@ -253,12 +265,22 @@ class Settings:
     dusk_elevation_deg: float = field(default=-3.0, metadata={"low": -8.0, "high": 3.0})
     quiet_from_h: float = field(default=23.0, metadata={"low": 18.0, "high": 24.0})
     quiet_to_h: float = field(default=5.0, metadata={"low": 0.0, "high": 8.0})
+    holidays: tuple[str, ...] = ()
     downlink_max: int = field(default=DOWNLINK_MAX, metadata={"low": 0, "high": 1000})
+    output_step_share: float = field(default=LEVEL_STEP, metadata={"low": LEVEL_STEP, "high": 0.05})
     lamp_fault_share: float = field(default=0.005, metadata={"low": 0.0, "high": 0.2})
     lost_command_share: float = field(default=0.0, metadata={"low": 0.0, "high": 1.0})
 
     def __post_init__(self) -> None:
+        for day in self.holidays:
+            try:
+                date.fromisoformat(day)
+            except ValueError as error:
+                raise ValueError(f"holidays has {day!r}; dates as in 2026-12-25 are needed") from error
         if self.weights not in WEIGHTS:
             raise ValueError(f"weights is {self.weights!r}, known are {', '.join(WEIGHTS)}")
         if self.surface not in SURFACES:
             raise ValueError(f"surface is {self.surface!r}, known are {', '.join(SURFACES)}")
+        steps = self.output_step_share / LEVEL_STEP
+        if abs(steps - round(steps)) > 1e-9:
+            raise ValueError(f"output_step_share is {self.output_step_share:g}; a multiple of {LEVEL_STEP:g} is needed")

@@ -2,7 +2,8 @@
 """Messages of the lighting gateway turned into canonical frames, and permits into group commands with an expiry.
 
 All numbers are little-endian. A report: magic LLR1, kind (1 segments, 2 cabinets, 3 cells; 4 surroundings of cells; once a day
-5 lamps, 6 the cabinets' energy registers), a spare byte, count, time in POSIX seconds, then rows. Levels travel in half per
+5 lamps, 6 the cabinets' energy registers; from gateways of others 7 conditions that cabinets and lamps report, 8 ambient light
+alone, 9 wet roads alone), a spare byte, count, time in POSIX seconds, then rows. Levels travel in half per
 cent, power in W and var, energy in Wh, hours in hundredths, ambient light in tenths of a lux. Numbers of segments, cabinets,
 cells and lamps are their places in the city's tables. A command: magic LLD1, kind (1 dim, 2 hand back), ramp in s, count,
 expiry in POSIX seconds, then rows of segment and dimming_level.
@@ -14,6 +15,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from lamplighter.services.lighting import downlink
 from lamplighter.services.lighting.layout import Layout
 from lamplighter.services.lighting.terms import BOUNDARY_S, CADENCE_S, DAY_S, DIM
 from lamplighter.terms.columns import FloatArray, IntArray
@@ -23,18 +25,21 @@ from lamplighter.terms.reading import Message, Reading
 
 HEADER = struct.Struct("<4sBBHQ")
 REPORT_MAGIC, COMMAND_MAGIC = b"LLR1", b"LLD1"
-SEGMENTS, CABINETS, CELLS, SURROUNDINGS, LAMPS, REGISTERS = 1, 2, 3, 4, 5, 6
+SEGMENTS, CABINETS, CELLS, SURROUNDINGS, LAMPS, REGISTERS, CONDITIONS, AMBIENT, WET = range(1, 10)
 COMMAND_DIM, COMMAND_BACK = 1, 2
 ROWS_MAX = 65_535
 SEGMENT_ROW = np.dtype([("number", "<u4"), ("half_percent", "u1"), ("count", "u1")])
 CABINET_ROW = np.dtype([("number", "<u4"), ("power_w", "<i4"), ("reactive_var", "<i4")])
-CELL_ROW = np.dtype([("number", "<u4"), ("energy_wh", "<i4"), ("half_percent", "u1"), ("spare", "u1")])
+CELL_ROW = np.dtype([("number", "<u4"), ("energy_wh", "<i4"), ("light_wh", "<u4")])
 COMMAND_ROW = np.dtype([("number", "<u4"), ("half_percent", "u1"), ("spare", "u1")])
 HALF_PERCENT = 200.0
 UNKNOWN_ASSET = 0xFFFF_FFFF  # what cannot be read becomes a frame of no asset: the privacy gate counts and refuses it
 SURROUNDINGS_ROW = np.dtype([("number", "<u4"), ("wet_percent", "u1"), ("spare", "u1"), ("ambient_dlx", "<u2")])
 LAMP_ROW = np.dtype([("number", "<u4"), ("energy_wh", "<u4"), ("burn_ch", "<u2"), ("light_ch", "<u2")])
 REGISTER_ROW = np.dtype([("number", "<u4"), ("energy_wh", "<u4")])
+CONDITION_ROW = np.dtype([("number", "<u4"), ("failed", "<u2"), ("unreached", "<u2"), ("lost", "u1"), ("spare", "u1")])
+AMBIENT_ROW = np.dtype([("number", "<u4"), ("ambient_dlx", "<u2")])
+WET_ROW = np.dtype([("number", "<u4"), ("wet_percent", "u1"), ("spare", "u1")])
 _ROWS = {
     SEGMENTS: SEGMENT_ROW,
     CABINETS: CABINET_ROW,
@@ -42,15 +47,25 @@ _ROWS = {
     SURROUNDINGS: SURROUNDINGS_ROW,
     LAMPS: LAMP_ROW,
     REGISTERS: REGISTER_ROW,
+    CONDITIONS: CONDITION_ROW,
+    AMBIENT: AMBIENT_ROW,
+    WET: WET_ROW,
 }
 # Per kind of report: the quantity, the field of the row that carries it, and over what it is taken.
 _SAID = {
     SEGMENTS: (("dimming_level", "half_percent", CADENCE_S),),
     CABINETS: (("p_kw", "power_w", CADENCE_S), ("q_kvar", "reactive_var", CADENCE_S)),
-    CELLS: (("cell_energy_kwh", "energy_wh", BOUNDARY_S), ("cell_dimming_level", "half_percent", BOUNDARY_S)),
+    CELLS: (("cell_energy_kwh", "energy_wh", BOUNDARY_S), ("cell_light_kwh", "light_wh", BOUNDARY_S)),
     SURROUNDINGS: (("wet_share", "wet_percent", BOUNDARY_S), ("ambient_lx", "ambient_dlx", BOUNDARY_S)),
     LAMPS: (("lamp_energy_kwh", "energy_wh", DAY_S), ("lamp_burn_h", "burn_ch", DAY_S), ("lamp_light_h", "light_ch", DAY_S)),
     REGISTERS: (("cabinet_energy_kwh", "energy_wh", DAY_S),),
+    CONDITIONS: (
+        ("failed_lamps", "failed", CADENCE_S),
+        ("unreached_lamps", "unreached", CADENCE_S),
+        ("supply_lost", "lost", CADENCE_S),
+    ),
+    AMBIENT: (("ambient_lx", "ambient_dlx", BOUNDARY_S),),
+    WET: (("wet_share", "wet_percent", BOUNDARY_S),),
 }
 
 
@@ -100,6 +115,7 @@ def _frames(payload: bytes, layout: Layout) -> list[FrameArray]:
         SEGMENTS: layout.segments.asset,
         CABINETS: layout.cabinet_asset,
         REGISTERS: layout.cabinet_asset,
+        CONDITIONS: layout.cabinet_asset,
         LAMPS: layout.lamp_asset,
     }
     asset = assets.get(kind, layout.cell_asset)
@@ -116,7 +132,8 @@ def decode(readings: Sequence[Reading], layout: Layout) -> bytes:
 
 
 def encode(permits: Permits, layout: Layout) -> Sequence[Message]:
-    """Return one group command per cell and ramp; permits to hand back free the segments of every asset named."""
+    """Return one group command per cell and ramp, as often as `downlink.copies` says; permits to hand back free the segments
+    of every asset named."""
     table = permits.proposals
     if table.action == HAND_BACK:
         rows = _segments_behind(table.asset[permits.row], layout)
@@ -160,9 +177,11 @@ def _per_cell(
     raw = body.tobytes()
     size = COMMAND_ROW.itemsize
     names = layout.asset_id[layout.cell_asset - layout.start]
+    again = downlink.copies((key[begin] % 256).astype(np.float64)) if kind == COMMAND_DIM else np.ones(len(begin), dtype=np.int64)
     return [
         Message(f"cell/{names[k // 256]}", HEADER.pack(COMMAND_MAGIC, kind, k % 256, b - a, expires_s) + raw[a * size : b * size])
-        for k, a, b in zip(key[begin].tolist(), begin.tolist(), ends.tolist(), strict=True)
+        for k, a, b, n in zip(key[begin].tolist(), begin.tolist(), ends.tolist(), again.tolist(), strict=True)
+        for _ in range(n)
     ]
 
 

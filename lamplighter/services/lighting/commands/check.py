@@ -117,6 +117,7 @@ def _answer(asked: Asked, given: dict[str, object]) -> Answer:
 def _print(asked: Asked, answer: Answer) -> None:
     console = Console()
     facing, road, met = asked.facing, asked.road, answer.met
+    upright_met = judgement.upright_classes_met(answer.standing.vertical_min_lx, answer.standing.semicylindrical_min_lx)
     table = Table(title=f"{facing.light.name}: {facing.light.flux_lm():.1f} lm, {facing.light.power_w:g} W")
     table.add_column("figure")
     table.add_column("value", justify="right")
@@ -127,6 +128,8 @@ def _print(asked: Asked, answer: Answer) -> None:
         ("Uow, overall uniformity when wet", "-" if answer.wet_ratio is None else f"{answer.wet_ratio:.4f}"),
         ("EV, least vertical illuminance at 1.5 m (lx)", f"{answer.standing.vertical_min_lx:.3f}"),
         ("ESC, least semi-cylindrical illuminance at 1.5 m (lx)", f"{answer.standing.semicylindrical_min_lx:.3f}"),
+        ("best P class by its EV alone", upright_met[0] or "none"),
+        ("best P class by its ESC alone", upright_met[1] or "none"),
         ("D_P, power density of the carriageway (mW/(lx m2))", f"{answer.density_w_lx_m2 * 1000.0:.2f}"),
         ("D_E, energy of a year (kWh/m2)", f"{answer.annual_kwh_m2:.3f}"),
         ("best M class", met.m_class or "none"),
@@ -160,6 +163,7 @@ def best_class(met: judgement.Met) -> str | None:
 def _plain(asked: Asked, answer: Answer) -> dict[str, object]:
     road, light, met = asked.road, asked.facing.light, answer.met
     values = [float(getattr(answer.found, key)) for key in FIGURE_KEYS]
+    standing = judgement.upright_classes_met(answer.standing.vertical_min_lx, answer.standing.semicylindrical_min_lx)
     density_mw = answer.density_w_lx_m2 * 1000.0
     wanted = {name: {"EV_min_lx": ev, "ESC_min_lx": esc} for name, ev, esc in classes.UPRIGHT_LX}
     return {
@@ -188,5 +192,6 @@ def _plain(asked: Asked, answer: Answer) -> dict[str, object]:
         "interval": dict(zip(FIGURE_KEYS, answer.span.tolist(), strict=True)),
         "upright_asked_of_p_classes": wanted,
         "classes": {"M": met.m_class, "C": met.c_class, "P": met.p_class},
+        "upright_classes": dict(zip(("EV", "ESC"), standing, strict=True)),
         "best_class": best_class(met),
     }

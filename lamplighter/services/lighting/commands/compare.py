@@ -13,8 +13,6 @@ from lamplighter.services.lighting.commands import group
 from lamplighter.services.lighting.photometry import field, inventory, measured
 from lamplighter.services.lighting.photometry.textfile import PhotometryError
 
-MEASURING_SHARE = 0.05  # a usual uncertainty of an illuminance or luminance meter in the field
-
 
 @click.command()
 @group.with_options((*group.LUMINAIRE_OPTIONS, *group.ROAD_OPTIONS, group.MAINTENANCE_OPTION))
@@ -25,13 +23,16 @@ MEASURING_SHARE = 0.05  # a usual uncertainty of an illuminance or luminance met
     type=click.Path(path_type=Path),
     help="CSV with x_m (from the field's first luminaire), y_m (from the right kerb) and illuminance_lx or luminance_cd_m2.",
 )
+@click.option("--uncertainty", "uncertainty_percent", default=5.0, show_default=True, help="Of the measured values, in per cent.")
 @click.option("--lane", default=1, show_default=True, help="Lane of the observer, from the right, for luminance.")
 @group.JSON_OPTION
-def compare(measured_file: Path, lane: int, json_file: Path | None, **given: object) -> None:
+def compare(measured_file: Path, lane: int, uncertainty_percent: float, json_file: Path | None, **given: object) -> None:
     """Set measured points beside computed ones. Give the maintenance factor of the day of measuring, not of the design."""
     asked = group.asked(given)
     if not 1 <= lane <= asked.road.lanes:
         raise click.UsageError(f"--lane {lane}: the road has lanes 1 to {asked.road.lanes}")
+    if not 0.0 <= uncertainty_percent < 50.0:
+        raise click.UsageError(f"--uncertainty {uncertainty_percent:g}: 0 to below 50 per cent is allowed")
     try:
         grid = measured.read_grid(measured_file)
     except PhotometryError as error:
@@ -41,11 +42,35 @@ def compare(measured_file: Path, lane: int, json_file: Path | None, **given: obj
     found = measured.compared(grid, asked.road, light, asked.surface, asked.maintenance_ratio, observer_y_m)
     span = inventory.interval(asked.road, light, asked.surface, asked.maintenance_ratio, inventory.Errors())
     row = span[5] if grid.quantity == measured.ILLUMINANCE else span[0]
-    slack = MEASURING_SHARE * float(grid.value.mean())
+    slack = uncertainty_percent / 100.0 * float(grid.value.mean())
     explained = bool(row[0] - slack <= grid.value.mean() <= row[1] + slack)
+    met = {
+        "as_measured": measured.classes_met(grid, 1.0),
+        "at_the_lower_end": measured.classes_met(grid, 1.0 - uncertainty_percent / 100.0),
+    }
     _print(grid, found, (cast("list[float]", row.tolist()), explained))
+    Console().print(_classes(met, grid.quantity, uncertainty_percent), highlight=False)
+    usual = measured.usual_points(asked.road, grid.quantity)
+    if len(grid.value) < usual:
+        Console().print(
+            f"{len(grid.value)} points were measured where the grid of the standard has {usual}: what lies between them is not "
+            "known.",
+            highlight=False,
+        )
     if json_file is not None:
-        group.write_json(json_file, _plain(grid, found, row.tolist(), explained))
+        more = {"uncertainty_percent": uncertainty_percent, "classes": met, "points_of_the_standard": usual}
+        group.write_json(json_file, {**_plain(grid, found, row.tolist(), explained), **more})
+
+
+def _classes(met: dict[str, dict[str, str | None]], quantity: str, uncertainty_percent: float) -> str:
+    """Say which classes the measured average and least value meet."""
+    families = " and ".join(f"{family} {name or 'none'}" for family, name in met["as_measured"].items())
+    lower = " and ".join(f"{family} {name or 'none'}" for family, name in met["at_the_lower_end"].items())
+    asked = "Lav and Uo alone" if quantity == measured.LUMINANCE else "average and least illuminance"
+    return (
+        f"Best classes by {asked}, as measured: {families}; with every value {uncertainty_percent:g} % lower: {lower}. What was "
+        "measured is of today; a class is kept to the end of the maintenance period."
+    )
 
 
 def _print(grid: measured.Grid, found: measured.Comparison, interval: tuple[list[float], bool]) -> None:

@@ -6,10 +6,8 @@ from pathlib import Path
 
 import click
 
-from lamplighter.city.directory import find_city
-from lamplighter.city.folder import load
-from lamplighter.services import discover
 from lamplighter.services.lighting import fiware
+from lamplighter.services.lighting.commands import group
 
 
 @click.command()
@@ -23,11 +21,7 @@ def export(city_name: str, fiware_file: Path) -> None:
 
     The register alone: places, heights, power, groups and cabinets. What lamps did when is not exported.
     """
-    folder = find_city(city_name)
-    cities = load(folder, discover())
-    if "lighting" not in cities:
-        raise click.ClickException(f"{folder}: the city has no street lights. Build it anew: lamplighter city build {city_name}")
-    city = cities["lighting"]
+    _, city = group.opened_city(city_name)
     written = 0
     try:
         with fiware_file.open("w", encoding="utf-8") as out:

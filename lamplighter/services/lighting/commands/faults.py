@@ -12,10 +12,8 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from lamplighter.city.directory import find_city
-from lamplighter.city.folder import load
-from lamplighter.services import discover
 from lamplighter.services.lighting.commands import group
+from lamplighter.services.lighting.commands.waiting import waiting
 from lamplighter.services.lighting.flows.network import USUAL_ELSE, USUAL_SHARE, road_kind
 from lamplighter.services.lighting.layout import Layout
 from lamplighter.services.lighting.prepared import prepare
@@ -46,7 +44,7 @@ def faults(
     A lamp that cannot be heard is not a broken lamp; a cabinet without supply is one fault. Without files the registers of a
     simulated city are read after a simulated night.
     """
-    city = load(find_city(city_name), discover())["lighting"]
+    _, city = group.opened_city(city_name)
     layout = prepare(city)
     try:
         noon_s = datetime.fromisoformat(day_text).replace(hour=12, tzinfo=ZoneInfo(city.place.timezone)).timestamp()
@@ -57,8 +55,9 @@ def faults(
     if lamp_file is not None and meter_file is not None:
         day = _from_files(lamp_file, meter_file, noon_s, layout)
     elif city.simulated:
-        field = open_simulator(SimulationStart(city, seed, noon_s - 86_400.0 - 600.0, 0.0))
-        day = simulated.day_of(field, noon_s, layout)
+        with waiting("a simulated night"):
+            field = open_simulator(SimulationStart(city, seed, noon_s - 86_400.0 - 600.0, 0.0))
+            day = simulated.day_of(field, noon_s, layout)
         click.echo("SIMULATED: the registers are those of a simulated night.")
     else:
         raise click.UsageError("give the registers of the day with --lamps and --meters")

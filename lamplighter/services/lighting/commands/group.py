@@ -9,11 +9,15 @@ from typing import Any, TypeVar, cast
 
 import click
 
+from lamplighter.city.directory import find_city
+from lamplighter.city.folder import load
+from lamplighter.services import discover
 from lamplighter.services.lighting.photometry import rtables
 from lamplighter.services.lighting.photometry.azimuth import Facing, halves_lm, open_photometry
 from lamplighter.services.lighting.photometry.field import ARRANGEMENTS, Arrangement, RoadField
 from lamplighter.services.lighting.photometry.luminaires import OPTICS, luminaire
 from lamplighter.services.lighting.photometry.textfile import PhotometryError
+from lamplighter.terms.city import CityData
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 
@@ -49,7 +53,7 @@ JSON_OPTION = click.option(
 )
 
 
-@click.group(help="Street lights: photometry of roads, measured beside computed.")
+@click.group(help="Street lights: compute and design roads, certify and time their dimming, find faults, speak TALQ.")
 def lighting() -> None:
     """Hold the subcommands."""
 
@@ -112,6 +116,15 @@ def asked(given: dict[str, object]) -> Asked:
     except ValueError as error:
         raise click.UsageError(str(error)) from error
     return Asked(facing, road, surface, maintenance_of(given))
+
+
+def opened_city(name: str) -> tuple[Path, CityData]:
+    """Return the folder of a built city and what the lighting service knows of it; ClickException where it has no lamps."""
+    folder = find_city(name)
+    cities = load(folder, discover())
+    if "lighting" not in cities:
+        raise click.ClickException(f"{folder}: the city has no street lights. Build it anew: lamplighter city build {name}")
+    return folder, cities["lighting"]
 
 
 def maintenance_of(given: dict[str, object]) -> float:

@@ -11,11 +11,14 @@ from rich.table import Table
 
 from lamplighter.services.lighting.commands import group
 from lamplighter.services.lighting.commands.curve import read_columns
+from lamplighter.services.lighting.commands.waiting import waiting
 from lamplighter.services.lighting.optimum import least as programme
 from lamplighter.services.lighting.optimum.least import Optimum, Task, Unreachable
 from lamplighter.services.lighting.photometry import classes, columns, rtables, streets, verdict
 from lamplighter.services.lighting.photometry.streets import Street
 from lamplighter.terms.columns import FloatArray, IntArray
+
+MISSED_SHOWN = 12
 
 
 @click.command()
@@ -41,7 +44,8 @@ from lamplighter.terms.columns import FloatArray, IntArray
 def least(json_file: Path | None, **given: object) -> None:
     """Find the least power that keeps every field of a street in a class: all lamps alike, and each its own."""
     street, task, maintenance = _task(given)
-    alike, each = programme.uniform(task), programme.per_lamp(task)
+    with waiting("searching the least power"):
+        alike, each = programme.uniform(task), programme.per_lamp(task)
     full_w = float(task.power_w.sum())
     console = Console()
     table = Table(title=f"{given['lighting_class']}, {len(street.x_m)} lamps, {full_w:.0f} W at full output")
@@ -56,10 +60,12 @@ def least(json_file: Path | None, **given: object) -> None:
     console.print(table)
     for label, found in (("All alike", alike), ("Each its own", each)):
         if isinstance(found, Unreachable):
-            for miss in found.missed[:12]:
+            for miss in found.missed[:MISSED_SHOWN]:
                 console.print(
                     f"{label}: field {miss.field + 1}, {miss.criterion} would be {miss.observed:.3g}, needs {miss.limit:.3g}."
                 )
+            if len(found.missed) > MISSED_SHOWN:
+                console.print(f"{label}: {len(found.missed) - MISSED_SHOWN} more; --json lists every one.")
     console.print(
         f"Computed for r-table {given['surface']} and maintenance factor {maintenance:g}; power without the gear's own."
     )

@@ -9,10 +9,9 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from lamplighter.city.directory import find_city, record_folder
-from lamplighter.city.folder import load
+from lamplighter.city.directory import record_folder
 from lamplighter.history import History, HistoryInUseError, HistoryUnreadableError
-from lamplighter.services import discover
+from lamplighter.services.lighting.commands import group
 from lamplighter.services.lighting.layout import Layout
 from lamplighter.services.lighting.prepared import prepare
 from lamplighter.services.lighting.upkeep import burning
@@ -33,8 +32,7 @@ SHOWN = 20
 )
 def ledger(city_name: str, record: Path | None, file: Path | None, verify: Path | None) -> None:
     """Compute the ledger of burn hours and energy from the record, day by day and cell by cell."""
-    folder = find_city(city_name)
-    city = load(folder, discover())["lighting"]
+    folder, city = group.opened_city(city_name)
     layout = prepare(city)
     history = record or record_folder(folder.name)
     history = history / "history" if (history / "history").is_dir() else history
@@ -77,8 +75,8 @@ def _quarters(folder: Path, layout: Layout, areas: tuple[str, ...]) -> Quarters:
     groups = _groups(layout, areas)
     number = {name: k for k, (name, _) in enumerate(groups)}
     energy = np.flatnonzero(ours & (told["quantity"] == "cell_energy_kwh"))
-    output = np.flatnonzero(ours & (told["quantity"] == "cell_dimming_level"))
-    at = {(str(told["group_name"][i]), int(told["window_start_s"][i])): float(told["value_mean"][i]) for i in output.tolist()}
+    output = np.flatnonzero(ours & (told["quantity"] == "cell_light_kwh"))
+    at = {(str(told["group_name"][i]), int(told["window_start_s"][i])): float(told["value_sum"][i]) for i in output.tolist()}
     kept = [i for i in energy.tolist() if str(told["group_name"][i]) in number]
     kept = [i for i in kept if (str(told["group_name"][i]), int(told["window_start_s"][i])) in at]
     rows = np.array(kept, dtype=np.int64)

@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """`lamplighter lighting night`: a city's certified minimum over a year, and the best timetables for lamps without a radio."""
 
-import csv
-from collections import defaultdict
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,13 +11,12 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from lamplighter.city.directory import find_city
-from lamplighter.city.folder import load
-from lamplighter.services import discover
-from lamplighter.services.lighting.commands import group
+from lamplighter.services.lighting.commands import group, programmes
+from lamplighter.services.lighting.commands.waiting import waiting
 from lamplighter.services.lighting.layout import Layout
 from lamplighter.services.lighting.optimum import night as minimum
 from lamplighter.services.lighting.optimum import timetable
+from lamplighter.services.lighting.optimum.least import Missed
 from lamplighter.services.lighting.optimum.night import Certified, Energy
 from lamplighter.services.lighting.optimum.timetable import DimmingTable, Nights, Timetable
 from lamplighter.services.lighting.photometry import classes
@@ -31,18 +28,21 @@ from lamplighter.terms.columns import FloatArray, IntArray
 DIMMING_STEP = 0.01  # drivers are programmed in whole per cent
 DAYS = 365
 WAYS = ("driver", "cabinet", "ripple")
+MISSED_SHOWN = 10
+_FILE = click.Path(dir_okay=False, path_type=Path)
 
 
 @dataclass(frozen=True)
 class Found:
-    """What `night` found: the certified shares, energies per cell, and a timetable per segment of every way of switching."""
+    """What `night` found: the certified shares, energies per cell, and the timetables of every way of switching: of drivers in
+    quarter-hours from the middle of the night, of clocks and ripple control in local ones from noon."""
 
     certified: Certified
     energy: Energy
     nights: Nights
     usual_kwh: float
     light_kw: float
-    by_way: dict[str, list[tuple[IntArray, Timetable]]]
+    by_way: dict[str, programmes.Timed]
 
 
 @click.command()
@@ -56,23 +56,30 @@ class Found:
 )
 @click.option("--steps", default=5, show_default=True, type=click.IntRange(1, 12), help="Steps that a driver can hold.")
 @click.option(
-    "--programme", type=click.Path(dir_okay=False, path_type=Path), help="Write the programming list of the drivers (CSV)."
+    "--programme",
+    type=_FILE,
+    help="Write the programming list of stand-alone drivers (CSV): programmes by luminaire type, and for which segments.",
+)
+@click.option(
+    "--timetables", type=_FILE, help="Write the timetables of cabinet clocks and of ripple control (CSV), in local time."
 )
 @group.JSON_OPTION
-def night(city_name: str, programme: Path | None, json_file: Path | None, **given: object) -> None:
+def night(city_name: str, programme: Path | None, timetables: Path | None, json_file: Path | None, **given: object) -> None:
     """Certify the least energy of a city's nights, and make the best timetables for lamps without a radio."""
-    folder = find_city(city_name)
-    cities = load(folder, discover())
-    if "lighting" not in cities:
-        raise click.ClickException(f"{folder}: the city has no street lights. Build it anew: lamplighter city build {city_name}")
-    city = cities["lighting"]
-    layout = prepare(city)
-    found = _found(city, layout, quarters(str(given["volume"])), cast("int", given["year"]), cast("int", given["steps"]))
+    volume = quarters(str(given["volume"]))
+    with waiting("certifying the least energy"):
+        _, city = group.opened_city(city_name)
+        layout = prepare(city)
+        found = _found(city, layout, volume, cast("int", given["year"]), cast("int", given["steps"]))
     _print(layout, found)
     if programme is not None:
-        _write(programme, city, layout, found)
+        rows = programmes.driver_rows(layout, city, found.by_way["driver"])
+        programmes.write(programme, "--programme", programmes.PROGRAMME_COLUMNS, rows)
+    if timetables is not None:
+        clocks = programmes.clock_rows(layout, city, found.by_way)
+        programmes.write(timetables, "--timetables", programmes.TIMETABLE_COLUMNS, clocks)
     if json_file is not None:
-        group.write_json(json_file, _plain(found))
+        group.write_json(json_file, {**_plain(found), "out_of_reach": [_miss(layout, *miss) for miss in found.certified.missed]})
 
 
 def quarters(text: str) -> IntArray:
@@ -102,9 +109,11 @@ def _found(city: CityData, layout: Layout, volume_weight: IntArray, year: int, s
     hours = np.bincount(nights.quarter.ravel(), weights=nights.burning_share.ravel(), minlength=96) / 4.0
     energy = minimum.energy(layout, certified, relax[:, order].transpose(), hours[order])
     alike = np.ceil(certified.alike / DIMMING_STEP - 1e-6) * DIMMING_STEP
-    asked = timetable.asked_by_night(np.take_along_axis(alike, relax, axis=1), nights)
+    by_clock = np.take_along_axis(alike, relax, axis=1)
     power_kw = _light_kw(layout)
-    by_way = {way: _timetables(_groups(layout, way), asked, power_kw, nights, steps) for way in WAYS}
+    asked = {way: (programmes.evening(by_clock * (hours > 0.0)), hours[order]) for way in WAYS}
+    asked["driver"] = (timetable.asked_by_night(by_clock, nights), nights.hours_h())
+    by_way: dict[str, programmes.Timed] = {way: _timetables(_groups(layout, way), asked[way], power_kw, steps) for way in WAYS}
     late = (np.arange(96) >= 92) | (np.arange(96) < 20)
     usual = float(energy.full_kwh.sum()) - 0.5 * float(power_kw.sum()) * float(hours[late].sum())
     return Found(certified, energy, nights, usual, float(power_kw.sum()), by_way)
@@ -124,9 +133,9 @@ def _groups(layout: Layout, way: str) -> list[IntArray]:
 
 
 def _timetables(
-    groups: list[IntArray], asked: DimmingTable, power_kw: FloatArray, nights: Nights, steps: int
+    groups: list[IntArray], needed: tuple[DimmingTable, FloatArray], power_kw: FloatArray, steps: int
 ) -> list[tuple[IntArray, Timetable]]:
-    hours = nights.hours_h()
+    asked, hours = needed
     known: dict[bytes, Timetable] = {}
     made: list[tuple[IntArray, Timetable]] = []
     for rows in groups:
@@ -170,44 +179,29 @@ def _print(layout: Layout, found: Found) -> None:
         f"Certified: the least shares of {len(layout.segments.design)} segments in {found.certified.share.shape[1]} steps lie at "
         f"most {found.certified.gap_ratio() * 100:.3f} % above a bound that weak duality proves."
     )
-    for segment, step, miss in found.certified.missed[:10]:
-        kind = classes.CLASSES[int(classes.lowered(layout.segments.design[[segment]], np.array([step]))[0])]
-        name = layout.segments.name[segment] or f"segment {segment}"
+    missed = found.certified.missed
+    for one in missed[:MISSED_SHOWN]:
+        row = _miss(layout, *one)
         console.print(
-            f"{name}: {kind} is out of reach: {miss.criterion} would be {miss.observed:.3g}, needs {miss.limit:.3g}; "
-            "full output stays."
+            f"{row['street'] or row['segment']}: {row['class']} is out of reach: {row['criterion']} would be "
+            f"{row['observed']:.3g}, needs {row['limit']:.3g}; full output stays."
         )
+    if len(missed) > MISSED_SHOWN:
+        console.print(f"{len(missed) - MISSED_SHOWN} more are out of reach; --json lists every one with its reason.")
 
 
-def _programmes(layout: Layout, city: CityData, found: Found) -> list[tuple[str, int, str]]:
-    """Return (luminaire type, lamps, programme) of the drivers, equal programmes of a type together."""
-    optic, flux = city.tables["segments"]["optic"], city.tables["segments"]["rated_flux_lm"]
-    count: dict[tuple[str, str], int] = defaultdict(int)
-    for rows, made in found.by_way["driver"]:
-        s = int(rows[0])
-        steps = [
-            f"{(b - timetable.SLOTS / 2) / 4:+.2f} h {share * 100:.0f} %"
-            for b, share in zip(made.begin.tolist(), made.dimming_level[0].tolist(), strict=True)
-        ]
-        count[f"{optic[s]} {flux[s]:.0f} lm", "; ".join(steps)] += int(layout.segments.lamps[s])
-    return sorted((kind, lamps, text) for (kind, text), lamps in count.items())
-
-
-def _write(file: Path, city: CityData, layout: Layout, found: Found) -> None:
-    try:
-        with file.open("w", encoding="utf-8", newline="") as out:
-            writer = csv.writer(out)
-            writer.writerow(["luminaire", "lamps", "programme_from_middle_of_night"])
-            writer.writerows(_programmes(layout, city, found))
-    except OSError as error:
-        raise click.UsageError(f"--programme {file}: cannot be written ({error.strerror}); choose another place") from error
+def _miss(layout: Layout, segment: int, step: int, miss: Missed) -> dict[str, object]:
+    """Return what keeps a segment from a class as plain values."""
+    kind = classes.CLASSES[int(classes.lowered(layout.segments.design[[segment]], np.array([step]))[0])]
+    name = str(layout.asset_id[int(layout.segments.asset[segment]) - layout.start])
+    why = {"criterion": miss.criterion, "observed": miss.observed, "limit": miss.limit}
+    return {"segment": name, "street": str(layout.segments.name[segment]), "class": kind, **why}
 
 
 def _plain(found: Found) -> dict[str, object]:
     return {
         "energy": {key: round(kwh, 3) for key, _, kwh in _sums(found)},
         "largest_gap_ratio": found.certified.gap_ratio(),
-        "out_of_reach": len(found.certified.missed),
         "cells": {"least_kwh": found.energy.cells_kwh.tolist(), "bound_kwh": found.energy.bound_kwh.tolist()},
         "hours_h": float(found.nights.hours_h().sum()),
     }

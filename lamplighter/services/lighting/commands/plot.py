@@ -8,9 +8,6 @@ from typing import Any, cast
 import click
 from rich.console import Console
 
-from lamplighter.city.directory import find_city
-from lamplighter.city.folder import load
-from lamplighter.services import discover
 from lamplighter.services.lighting.commands import group
 from lamplighter.services.lighting.obtrusive.facades import BEYOND_EDGE_M, Facades
 from lamplighter.services.lighting.photometry import luminaires, quality
@@ -88,14 +85,8 @@ def _share(given: dict[str, object]) -> float:
 def _of_city(given: dict[str, object]) -> tuple[Scene, str]:
     if given["photometry"] is not None:
         raise click.UsageError("--city and --photometry: give a city's street or a luminaire and a road, not both")
-    name = str(given["city_name"])
-    folder = find_city(name)
-    cities = load(folder, discover())
-    if "lighting" not in cities:
-        raise click.ClickException(f"{folder}: the city has no street lights. Build it anew: lamplighter city build {name}")
-    return of_segment(
-        cities["lighting"], cast("str | None", given["street"]), cast("str | None", given["segment"]), _share(given)
-    )
+    _, city = group.opened_city(str(given["city_name"]))
+    return of_segment(city, cast("str | None", given["street"]), cast("str | None", given["segment"]), _share(given))
 
 
 def of_segment(city: CityData, street: str | None, segment: str | None, share: float) -> tuple[Scene, str]:

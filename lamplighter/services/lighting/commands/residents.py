@@ -13,11 +13,9 @@ from rich.box import SIMPLE
 from rich.console import Console
 from rich.table import Table
 
-from lamplighter.city.directory import find_city
-from lamplighter.city.folder import load
-from lamplighter.services import discover
 from lamplighter.services.lighting.commands import group
 from lamplighter.services.lighting.commands.night import DAYS, quarters
+from lamplighter.services.lighting.commands.waiting import waiting
 from lamplighter.services.lighting.layout import QUARTERS, day_outputs
 from lamplighter.services.lighting.obtrusive import nights
 from lamplighter.services.lighting.obtrusive.facades import BEYOND_EDGE_M, WINDOWS_M, Facades
@@ -64,11 +62,8 @@ class Report:
 @group.JSON_OPTION
 def residents(city_name: str, csv_file: Path | None, json_file: Path | None, **given: object) -> None:
     """Tell what a city's street lights mean to residents: facades, sky, glare, energy and money per street."""
-    folder = find_city(city_name)
-    cities = load(folder, discover())
-    if "lighting" not in cities:
-        raise click.ClickException(f"{folder}: the city has no street lights. Build it anew: lamplighter city build {city_name}")
-    made = report(cities["lighting"], given)
+    with waiting("computing the light on facades"):
+        made = report(group.opened_city(city_name)[1], given)
     show(made, cast("int", given["rows"]))
     if csv_file is not None:
         write_csv(csv_file, made)

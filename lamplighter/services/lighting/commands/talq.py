@@ -13,9 +13,7 @@ import click
 from rich.console import Console
 from rich.table import Table
 
-from lamplighter.city.directory import find_city
-from lamplighter.city.folder import load
-from lamplighter.services import discover
+from lamplighter.services.lighting.commands import group
 from lamplighter.services.lighting.prepared import prepare
 from lamplighter.services.lighting.talq import announced
 from lamplighter.services.lighting.talq.protocol import RefusedError, read
@@ -80,11 +78,7 @@ def _document(file: Path) -> Any:
 
 
 def _city(name: str) -> CityData:
-    folder = find_city(name)
-    cities = load(folder, discover())
-    if "lighting" not in cities:
-        raise click.ClickException(f"{folder}: the city has no street lights. Build it anew: lamplighter city build {name}")
-    return cities["lighting"]
+    return group.opened_city(name)[1]
 
 
 @talq.command(epilog=_BOTH)

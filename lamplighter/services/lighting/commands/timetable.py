@@ -10,10 +10,9 @@ import click
 import numpy as np
 
 from lamplighter.city.csvfile import write_table
-from lamplighter.city.directory import find_city
-from lamplighter.city.folder import load
-from lamplighter.services import discover
 from lamplighter.services.lighting import adaptive
+from lamplighter.services.lighting.commands import group
+from lamplighter.services.lighting.commands.waiting import waiting
 from lamplighter.services.lighting.layout import Layout
 from lamplighter.services.lighting.optimum import learning, replay
 from lamplighter.services.lighting.optimum.learning import Past
@@ -39,13 +38,14 @@ QUARTERS_PER_DAY = 96
 def timetable(city_name: str, counts: Path, steps: int) -> None:
     """Learn from past counts the best compliant timetable of every cell, how far streets go down with their cell, and where live
     commands are worth more; write them into the city folder, for the lamps' calendars."""
-    folder = find_city(city_name)
-    city = load(folder, discover())["lighting"]
+    folder, city = group.opened_city(city_name)
     layout = prepare(city)
     past = _past(counts, city, layout)
-    found = learning.learn(past, layout, steps)
-    tables = learning.rows_of(found, city.tables["cells"]["id"], city.tables["segments"]["id"], layout)
-    tables["live"] = live_rows(past, tables, city)
+    with waiting("learning from past counts") as tell:
+        found = learning.learn(past, layout, steps)
+        tables = learning.rows_of(found, city.tables["cells"]["id"], city.tables["segments"]["id"], layout)
+        tell(0.5)
+        tables["live"] = live_rows(past, tables, city)
     for spec in TABLES:
         if spec.name in tables:
             write_table(folder / "lighting" / f"{spec.name}.csv", tables[spec.name], [c.name for c in spec.columns])

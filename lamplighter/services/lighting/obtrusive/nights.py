@@ -89,8 +89,9 @@ def hours_of(nights: Nights, local: Local) -> FloatArray:
     """Return (2, 96) the hours burnt in each local quarter-hour of WORK and of REST days, by the date on which it lies."""
     begin_s = nights.middle_s[:, None] + (np.arange(nights.quarter.shape[1]) - nights.quarter.shape[1] / 2) * QUARTER_S
     zone = np.clip(np.searchsorted(local.begin_s, begin_s, side="right") - 1, 0, None)
-    weekday = ((begin_s + local.offset_s[zone]) // DAY_S + 3) % 7  # the first day of 1970 was a Thursday
-    kind = np.where(weekday >= 5, REST, WORK)
+    date = (begin_s + local.offset_s[zone]) // DAY_S
+    resting = ((date + 3) % 7 >= 5) | np.isin(date, local.holiday)  # the first day of 1970 was a Thursday
+    kind = np.where(resting, REST, WORK)
     place = (kind * QUARTERS + nights.quarter).ravel()
     hours = np.bincount(place, weights=nights.burning_share.ravel(), minlength=2 * QUARTERS) * QUARTER_S / 3600.0
     return hours.reshape(2, QUARTERS)

@@ -51,6 +51,13 @@ def classes_met(found: Quality, wet_ratio: float | None = None) -> Met:
     return Met(best["M"], best["C"], best["P"])
 
 
+def upright_classes_met(vertical_lx: float, semicylindrical_lx: float) -> tuple[str | None, str | None]:
+    """Return the best P class whose additional vertical, and whose semi-cylindrical, illuminance is met: where faces must be made
+    out (EN 13201-2:2015, table 3; these values are known figures, to be checked against a bought copy)."""
+    vertical = next((name for name, least, _ in classes.UPRIGHT_LX if vertical_lx >= least), None)
+    return vertical, next((name for name, _, least in classes.UPRIGHT_LX if semicylindrical_lx >= least), None)
+
+
 def illuminance_classes_met(mean_lx: float, least_lx: float) -> Met:
     """Return the best C and P class that illuminance alone meets; luminance is not known, hence no M class."""
     best = {

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from lamplighter.services.lighting.photometry import field, kernels, rtables
+from lamplighter.services.lighting.photometry import classes, field, judgement, kernels, rtables
 from lamplighter.services.lighting.photometry.distribution import Distribution
 from lamplighter.services.lighting.photometry.field import RoadField
 from lamplighter.services.lighting.photometry.textfile import PhotometryError, lines_of
@@ -71,6 +71,23 @@ def read_grid(path: Path) -> Grid:
     if not table[:, 2].any():
         raise PhotometryError(f"{path}: every measured value is 0; nothing can be compared with darkness")
     return Grid(asked[0], table[:, 0], table[:, 1], table[:, 2])
+
+
+def usual_points(road: RoadField, quantity: str) -> int:
+    """Return how many points the grid of EN 13201-3 has on a road, which EN 13201-4 measures at."""
+    across = field.luminance_y(road) if quantity == LUMINANCE else field.illuminance_y(road)
+    return len(field.grid_x(road)) * len(across)
+
+
+def classes_met(grid: Grid, factor: float) -> dict[str, str | None]:
+    """Return by family the best class that the measured average and least value meet, each value times a factor: C and P by
+    illuminance, M by Lav and Uo alone (a grid holds neither glare nor the other criteria)."""
+    mean, least = float(grid.value.mean()) * factor, float(grid.value.min()) * factor
+    if grid.quantity == ILLUMINANCE:
+        met = judgement.illuminance_classes_met(mean, least)
+        return {"C": met.c_class, "P": met.p_class}
+    fine = (classes.LUMINANCE_CD_M2 > 0) & (mean >= classes.LUMINANCE_CD_M2) & (least >= classes.UNIFORMITY * mean)
+    return {"M": next((name for name, good in zip(classes.CLASSES, fine.tolist(), strict=True) if good), None)}
 
 
 def compared(

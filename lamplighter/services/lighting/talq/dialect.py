@@ -97,7 +97,17 @@ class TalqCms:
         lamps = int(sum(pairs.weight.values()))
         return (
             f"connected: {len(held.members)} devices announced; {lamps} lamps and {len(pairs.meter_cabinet)} meters are the "
-            f"city's, {len(pairs.strange)} are not; {len(self.collector.events)} conditions reported"
+            f"city's, {len(pairs.strange)} are not; {len(self.collector.conditions())} conditions reported" + self._rounding()
+        )
+
+    def _rounding(self) -> str:
+        """Say that levels are rounded where the city's own step is no whole percent."""
+        percent = self._layout.output_step_share * 100.0
+        if abs(percent - round(percent)) < 1e-9:
+            return ""
+        return (
+            f"; levels are permitted in steps of {percent:g} % and go out rounded up to whole ones: with output_step_share = "
+            "0.01 under [lighting] in city.toml both are the same"
         )
 
     def members(self) -> Mapping[str, Any]:
@@ -107,7 +117,7 @@ class TalqCms:
     def open_events(self) -> Mapping[str, int]:
         """Return how many members report each condition."""
         out: dict[str, int] = {}
-        for _, name in self.collector.events:
+        for _, name in self.collector.conditions():
             out[name] = out.get(name, 0) + 1
         return out
 

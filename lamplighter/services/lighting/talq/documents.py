@@ -205,7 +205,7 @@ TYPES: Mapping[str, str] = {
     "reactivePower": "AttributeFloat", "activeEnergy": "AttributeFloat", "operatingHours": "AttributeFloat",
     "numberOfLamps": "AttributeInteger", "lampFailure": "AttributeBoolean", "actuatorReference": "AttributeString",
     "totalPower": "AttributeFloat", "totalVAR": "AttributeFloat", "totalActiveEnergy": "AttributeFloat",
-    "supplyLoss": "AttributeBoolean",
+    "supplyLoss": "AttributeBoolean", "lightLevel": "AttributeFloat", "precipitationRate": "AttributeInteger",
 }  # fmt: skip
 
 

@@ -13,13 +13,18 @@ from lamplighter.services.lighting.talq import vocabulary as words
 from lamplighter.services.lighting.talq.shape import Record, Wrong, faults, moment_s, record_of, rows_of
 
 AHEAD_MAX_S = 300.0  # a value from further in the future than this is not believed
+# Attributes that are taken: of which function, their unit here in units of the standard's, and the most that is believed.
 MEASURED = {
-    "actualLightState": ("LampActuatorFunction", 1.0),
-    "activePower": ("LampMonitorFunction", 1.0),  # W
-    "reactivePower": ("LampMonitorFunction", 1.0),  # var
-    "totalPower": ("ElectricalMeterFunction", 1000.0),  # kW to W
-    "totalVAR": ("ElectricalMeterFunction", 1000.0),  # kvar to var
-    "totalActiveEnergy": ("ElectricalMeterFunction", 1000.0),  # kWh to Wh
+    "actualLightState": ("LampActuatorFunction", 1.0, 100.0),
+    "activePower": ("LampMonitorFunction", 1.0, 1e5),  # W
+    "reactivePower": ("LampMonitorFunction", 1.0, 1e5),  # var
+    "activeEnergy": ("LampMonitorFunction", 1000.0, 1e12),  # kWh to Wh
+    "operatingHours": ("LampMonitorFunction", 1.0, 1e6),  # h
+    "totalPower": ("ElectricalMeterFunction", 1000.0, 1e7),  # kW to W
+    "totalVAR": ("ElectricalMeterFunction", 1000.0, 1e7),  # kvar to var
+    "totalActiveEnergy": ("ElectricalMeterFunction", 1000.0, 1e15),  # kWh to Wh
+    "lightLevel": ("LightSensorFunction", 1.0, 2e5),  # lx
+    "precipitationRate": ("PrecipitationSensorFunction", 1.0, 1e4),  # mm/h
 }
 EVENT_ATTRIBUTES = frozenset(("lampFailure", "supplyLoss", "communicationFailure"))
 _VALUE = Record(("attributeName", "attributeValue"), {"attributeName": docs.TEXT, "attributeValue": docs.ATTRIBUTE})
@@ -28,7 +33,8 @@ _EVENT = Record(("eventType",), {"eventType": docs.EVENT, "startEndFlag": docs.F
 
 @dataclass(frozen=True)
 class Taken:
-    """One value of one function. name: the attribute; value: percent, W, var or Wh as it is named; at_s: when it was so."""
+    """One value of one function. name: the attribute; value: percent, W, var, Wh, h, lx or mm/h as it is named; at_s: when it
+    was so."""
 
     address: str
     function: str
@@ -114,7 +120,8 @@ def value_of(address: str, function: str, name: str, attribute: Mapping[str, Any
     if name == "actualLightState":
         value = record_of(value).get("value")
     if name in MEASURED and isinstance(value, int | float) and not isinstance(value, bool):
-        return Taken(address, function, name, float(value) * MEASURED[name][1], at_s)
+        _, unit, most = MEASURED[name]
+        return Taken(address, function, name, float(value) * unit, at_s) if abs(value) * unit <= most else None
     return None
 
 

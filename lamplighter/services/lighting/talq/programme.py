@@ -60,12 +60,13 @@ def programme_of(name: str, owner: str, points: Sequence[tuple[int, int]]) -> di
     }
 
 
-def calendar_of(name: str, owner: str, work: str, rest: str) -> dict[str, Any]:
-    """Return a calendar that runs one programme from Monday to Friday and another on Saturday and Sunday."""
+def calendar_of(name: str, owner: str, work: str, rest: str, holidays: Sequence[str] = ()) -> dict[str, Any]:
+    """Return a calendar that runs one programme from Monday to Friday and another on Saturdays, Sundays and holidays (dates)."""
     if work == rest:
         return {"id": name, "ownerCMS": owner, "rules": [], "defaultProgram": work}
-    weekend = {"condition": {"type": "ccDay", "days": [{"start": 6, "end": 7}]}, "program": rest}
-    return {"id": name, "ownerCMS": owner, "rules": [weekend], "defaultProgram": work}
+    rules: list[dict[str, Any]] = [{"startDate": day, "endDate": day, "program": rest} for day in holidays]
+    rules.append({"condition": {"type": "ccDay", "days": [{"start": 6, "end": 7}]}, "program": rest})
+    return {"id": name, "ownerCMS": owner, "rules": rules, "defaultProgram": work}
 
 
 def _clock(at_s: int) -> str:

@@ -18,6 +18,7 @@ from lamplighter.services.lighting.talq.shape import Shape, Text, Wrong, faults,
 from lamplighter.terms.exchange import Answered, Asked
 
 BODY_MAX_BYTES = 16 << 20  # after unpacking
+DIGITS_MOST = 300  # of a whole number: a longer one is no number that can be reckoned with
 _VERSION = re.compile(r"2\.\d{1,3}\.\d{1,3}")
 _UUID = Text("uuid")
 _ORIGIN = ("talqOriginRequestId",)
@@ -201,10 +202,16 @@ def _finite(text: str) -> float:
     return value
 
 
+def _whole(text: str) -> int:
+    if len(text) > DIGITS_MOST:
+        _never(text)
+    return int(text)
+
+
 def read(body: bytes) -> Any:
     """Return a JSON document; RefusedError where the bytes are none."""
     try:
-        return json.loads(body.decode("utf-8"), parse_constant=_never, parse_float=_finite)
+        return json.loads(body.decode("utf-8"), parse_constant=_never, parse_float=_finite, parse_int=_whole)
     except (ValueError, RecursionError) as error:
         refuse(400, "payloadError", f"the content is no JSON in UTF-8: {type(error).__name__} ({str(error)[:80]})")
 

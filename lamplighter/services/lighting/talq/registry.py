@@ -89,3 +89,22 @@ def twice(names: Sequence[str]) -> list[str]:
     """Return the names that stand there more than once."""
     seen: set[str] = set()
     return [name for name in names if name in seen or seen.add(name)]
+
+
+def attributes_of(registration: Registration) -> set[tuple[str, str]]:
+    """Return which attributes of which functions (type, name) the announced classes name."""
+    return {
+        (str(record_of(row).get("type")), str(record_of(a).get("name")))
+        for one in registration.classes.values()
+        for row in rows_of(record_of(one).get("functions"))
+        for a in rows_of(record_of(row).get("attributes"))
+    }
+
+
+def gateway_function(registration: Registration) -> str:
+    """Return the id of the gateway's own function, as its class names it."""
+    for one in registration.classes.values():
+        for row in rows_of(record_of(one).get("functions")):
+            if record_of(row).get("type") == "GatewayFunction":
+                return str(record_of(row)["functionId"])
+    return "gateway"

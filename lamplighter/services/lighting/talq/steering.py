@@ -40,6 +40,11 @@ _LOGGED = {
     "LampMonitorFunction": ("activePower", "reactivePower"),
     "ElectricalMeterFunction": ("totalPower", "totalVAR", "totalActiveEnergy"),
 }
+_LOGGED_WHERE_ANNOUNCED = {
+    "LampMonitorFunction": ("activeEnergy", "operatingHours"),
+    "LightSensorFunction": ("lightLevel",),
+    "PrecipitationSensorFunction": ("precipitationRate",),
+}
 _WATCHED = """lampFailure dimmingFailure relayFailure controlGearCommFailure cyclingFailure lampUnexpectedOn lampPowerTooLow
     lampPowerTooHigh powerFactorTooLow highTemperature leakageDetected supplyLoss communicationFailure invalidCalendar
     invalidProgram""".split()
@@ -140,7 +145,7 @@ class Steering:
 
     def _introduce(self, held: Registration) -> None:
         """Tell the gateway who we are (TALQ 2.7.1, 5.1, end of step 1)."""
-        function = {"id": _gateway_function(held), "type": "GatewayFunction"}
+        function = {"id": registry.gateway_function(held), "type": "GatewayFunction"}
         function_of_ours: dict[str, Any] = {
             **function,
             "cmsAddress": {"type": "AttributeString", "value": self._announced.address},
@@ -162,9 +167,10 @@ class Steering:
                     names[points] = f"lamplighter-{len(names)}"
                     document = programme.programme_of(names[points], owner, points)
                     self._put_or_post("control-programs", [document], names[points], f"control programme {names[points]}")
+        holidays = timetable.holidays_ahead(self._layout, now_s)
         for k, (work, rest) in enumerate(self._tables.days):
             name = _calendar(k)
-            calendar = programme.calendar_of(name, owner, names[work], names[rest])
+            calendar = programme.calendar_of(name, owner, names[work], names[rest], holidays)
             self._put_or_post("calendars", [calendar], name, f"calendar {name}")
         by_calendar: dict[str, list[str]] = defaultdict(list)
         for segment, addresses in self._members_of.items():
@@ -182,6 +188,12 @@ class Steering:
         content = [
             {"function": {"functionType": kind, "attributes": [{"name": name} for name in names]}}
             for kind, names in _LOGGED.items()
+        ]
+        told = registry.attributes_of(held)
+        content += [
+            {"function": {"functionType": kind, "attributes": [{"name": name} for name in names if (kind, name) in told]}}
+            for kind, names in _LOGGED_WHERE_ANNOUNCED.items()
+            if any((kind, name) in told for name in names)
         ]
         mode: dict[str, Any] = {"type": "VendorRecordingMode", "content": content}
         if registry.supports(held, "DataCollectService", "supportedModes", "PeriodicRecordingMode"):
@@ -375,15 +387,6 @@ def _gathered(segment_of: Mapping[str, int]) -> dict[int, list[str]]:
 
 def _calendar(number: int) -> str:
     return f"lamplighter-{number}"
-
-
-def _gateway_function(held: Registration) -> str:
-    """Return the id of the gateway's own function, as its class names it."""
-    for one in held.classes.values():
-        for row in rows_of(record_of(one).get("functions")):
-            if record_of(row).get("type") == "GatewayFunction":
-                return str(record_of(row)["functionId"])
-    return "gateway"
 
 
 def _inner_faults(member: Mapping[str, Any]) -> list[object]:

@@ -7,14 +7,16 @@ up to whole percents, and where a gateway holds fewer points or programmes, what
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import date, timedelta
 from typing import Any
 
 import numpy as np
 
-from lamplighter.services.lighting.layout import QUARTERS, REST, WORK, Layout, day_outputs
+from lamplighter.services.lighting.layout import DAY_S, QUARTERS, REST, WORK, Layout, day_outputs, local_s
 
 Points = tuple[tuple[int, int], ...]  # (local second of the day, percent of full output), in order of time
 QUARTER_S = 900
+HOLIDAYS_MOST = 40
 FULL: Points = ((0, 100),)
 
 
@@ -34,6 +36,13 @@ class Programmes:
 
     of_segment: tuple[int, ...]
     days: tuple[tuple[Points, Points], ...]
+
+
+def holidays_ahead(layout: Layout, now_s: float) -> list[str]:
+    """Return the city's next holidays as dates, as many as a calendar is given rules for."""
+    today = int(local_s(now_s, layout.local) // DAY_S)
+    ahead = np.unique(layout.local.holiday[layout.local.holiday >= today - 1])[:HOLIDAYS_MOST]
+    return [(date(1970, 1, 1) + timedelta(days=int(day))).isoformat() for day in ahead.tolist()]
 
 
 def limits_of(services: Mapping[str, Any]) -> Limits:

@@ -81,9 +81,11 @@ KEPT = {
         ("defaultLightState", "targetLightCommand", "feedbackLightCommand", "actualLightState", "calendarID", "cloEnabled")
     ),
     "LampMonitorFunction": frozenset(
-        ("activePower", "reactivePower", "activeEnergy", "operatingHours", "numberOfLamps", "lampFailure", "actuatorReference")
+        "activePower reactivePower activeEnergy operatingHours numberOfLamps lampFailure supplyLoss actuatorReference".split()
     ),
     "ElectricalMeterFunction": frozenset(("totalPower", "totalVAR", "totalActiveEnergy", "supplyLoss")),
+    "LightSensorFunction": frozenset(("lightLevel",)),
+    "PrecipitationSensorFunction": frozenset(("precipitationRate",)),
 }
 
 # Functions that tell of somebody at a place and a time, however few: they are refused where they are announced.

@@ -19,6 +19,8 @@ def test_check_prints_the_figures_and_writes_them(tmp_path: Path) -> None:
     assert found["classes"]["M"] == "M3"
     assert found["luminaire"]["flux_lm"] == pytest.approx(6000.0)
     assert found["figures"]["luminance_cd_m2"] > 1.0
+    assert set(found["upright_classes"]) == {"EV", "ESC"}
+    assert "best P class by its EV alone" in done.output
 
 
 @pytest.mark.parametrize(
@@ -54,10 +56,29 @@ def test_compare_sets_a_measured_grid_beside_the_computed(tmp_path: Path) -> Non
     assert done.exit_code == 0, done.output
     found = json.loads(out.read_text())
     assert found["points"] == 6
+    assert found["points_of_the_standard"] == 50
+    assert "6 points were measured where the grid of the standard has 50" in " ".join(done.output.split())
+    # 10 lx everywhere: C4 asks for 10 and an even tenth; P2 asks for 10 with 2 at least, and P1 for 15.
+    assert found["classes"] == {"as_measured": {"C": "C4", "P": "P2"}, "at_the_lower_end": {"C": "C5", "P": "P3"}}
     assert found["mean_ratio"] == pytest.approx(found["computed"]["mean"] / 10.0)
     wrong = CliRunner().invoke(lighting, [*asked[:-2], "--lane", "3"])
     assert wrong.exit_code == 2
     assert "lanes 1 to 2" in wrong.output
+
+
+def test_a_measured_luminance_grid_is_judged_by_what_it_holds(tmp_path: Path) -> None:
+    grid, out = tmp_path / "grid.csv", tmp_path / "out.json"
+    rows = [f"{x},{y},{0.8 if x == 15 else 1.1}" for x in (3, 15, 27) for y in (1, 6)]
+    grid.write_text("x_m,y_m,luminance_cd_m2\n" + "\n".join(rows))
+    asked = ["compare", "--photometry", "street:6000", *ROAD, "--measured", str(grid), "--json", str(out), "--uncertainty", "3"]
+    done = CliRunner().invoke(lighting, asked)
+    assert done.exit_code == 0, done.output
+    found = json.loads(out.read_text())
+    assert found["classes"] == {"as_measured": {"M": "M3"}, "at_the_lower_end": {"M": "M4"}}
+    assert "Lav and Uo alone" in " ".join(done.output.split())
+    wrong = CliRunner().invoke(lighting, [*asked[:-1], "90"])
+    assert wrong.exit_code == 2
+    assert "0 to below 50" in wrong.output
 
 
 def test_curve_lights_a_bend_and_names_what_is_wrong(tmp_path: Path) -> None:

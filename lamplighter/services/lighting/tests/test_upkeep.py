@@ -78,7 +78,7 @@ def test_two_dead_lamps_in_a_row_come_before_one_alone(dimmed: Small) -> None:
     lamp = np.zeros(len(layout.lamp_segment), dtype=np.int64)
     lamp[rows[[0, 2, 3]]] = finding.DARK
     cabinets = np.zeros(len(layout.cabinet_asset), dtype=np.int64)
-    made = orders.ranked(Found(lamp, cabinets, cabinets), np.zeros(len(layout.segments.design)), layout)
+    made = orders.ranked(Found(lamp, cabinets, cabinets, cabinets), np.zeros(len(layout.segments.design)), layout)
     alone = str(layout.asset_id[int(layout.lamp_asset[rows[0]]) - layout.start])
     assert made[-1].asset == alone
 
@@ -107,7 +107,7 @@ def test_the_ledger_is_within_one_per_cent_of_the_meters_and_can_be_computed_aga
                 rows = np.frombuffer(reading.payload, dtype=wire.CELL_ROW, offset=wire.HEADER.size)
                 begin += [at_s - 900.0] * len(rows)
                 cell += rows["number"].tolist()
-                output += (rows["half_percent"] / 200.0).tolist()
+                output += (rows["light_wh"] / 1000.0).tolist()
                 energy += (rows["energy_wh"] / 1000.0).tolist()
     groups = tuple((f"cell {k}", np.array([k])) for k in range(len(layout.cell_asset)))
     record = burning.Quarters(
@@ -116,6 +116,14 @@ def test_the_ledger_is_within_one_per_cent_of_the_meters_and_can_be_computed_aga
     rows = burning.ledger(record, layout)
     computed, metered = sum(r.computed_kwh for r in rows), sum(r.metered_kwh for r in rows)
     assert computed == pytest.approx(metered, rel=0.01)
+    # Where the record merges cells it keeps their sums: the ledger of all cells in one row is the sum of the cells' ledgers.
+    merged, place = np.unique(record.begin_s, return_inverse=True)
+    sums = [np.bincount(place.reshape(-1), weights=column) for column in (record.light_kwh, record.metered_kwh)]
+    everything = (("all", np.arange(len(layout.cell_asset))),)
+    nought = np.zeros(len(merged), dtype=np.int64)
+    one = burning.ledger(burning.Quarters(everything, merged, np.full(len(merged), 900.0), nought, sums[0], sums[1]), layout)
+    assert sum(r.computed_kwh for r in one) == pytest.approx(computed)
+    assert sum(r.metered_kwh for r in one) == pytest.approx(metered)
     cells = [row.cells() for row in rows]
     assert burning.differing([list(c) for c in cells], cells) == []
     forged = [list(c) for c in cells]

@@ -41,10 +41,20 @@ AGE_RATIO = 0.08  # how far constant light output moves what a lamp of unknown a
 
 
 @dataclass(frozen=True)
+class Reported:
+    """What gear, gateway and cabinets say themselves, by cabinet (b,): lamps that report a failure, lamps that are not reached
+    (which says nothing about the lamp), and whether supply is lost."""
+
+    failed: IntArray
+    unreached: IntArray
+    lost: BoolArray
+
+
+@dataclass(frozen=True)
 class Day:
     """Registers of the day that ended at noon. energy_kwh, burn_h, light_h (l,) of lamps, heard (l,); metered_kwh, metered (b,)
     of cabinets; spoke (b,): whether any segment of a cabinet reported in the night; planned_h (s,): hours at full output that the
-    timetable asks of each segment."""
+    timetable asks of each segment; reported: where the field tells of failures itself."""
 
     energy_kwh: FloatArray
     burn_h: FloatArray
@@ -54,15 +64,18 @@ class Day:
     metered: BoolArray
     spoke: BoolArray
     planned_h: FloatArray
+    reported: Reported | None = None
 
 
 @dataclass(frozen=True)
 class Found:
-    """lamp (l,), cabinet (b,): codes as in NAMES; among (b,): how many of its lamps with code ONE_OF are without power."""
+    """lamp (l,), cabinet (b,): codes as in NAMES; among (b,): how many of its lamps with code ONE_OF are without power; told
+    (b,): how many more of its lamps report a failure themselves than were found by registers."""
 
     lamp: IntArray
     cabinet: IntArray
     among: IntArray
+    told: IntArray
 
 
 def expected_kwh(burn_h: FloatArray, light_h: FloatArray, layout: Layout) -> FloatArray:
@@ -101,6 +114,7 @@ def find(day: Day, layout: Layout) -> Found:
     cabinets = len(layout.cabinet_asset)
     silent = np.bincount(cabinet_of, weights=~day.heard, minlength=cabinets) == np.bincount(cabinet_of, minlength=cabinets)
     dark = silent & ~day.metered & ~day.spoke
+    dark |= np.zeros(cabinets, dtype=np.bool_) if day.reported is None else day.reported.lost
     cabinet = np.where(dark, DARK_CABINET, np.where(day.metered, FINE, UNHEARD_METER))
     burn, light = _usual(day, layout)
     lamp = _spoken(day, burn, layout)
@@ -108,7 +122,11 @@ def find(day: Day, layout: Layout) -> Found:
     lamp[dark[cabinet_of]] = FINE  # one fault, and it is the cabinet's
     silent_lamp, among = _missing_power(day, expected_kwh(burn, light, layout), layout)
     lamp = np.where(day.heard | dark[cabinet_of], lamp, silent_lamp)
-    return Found(lamp.astype(np.int64), cabinet.astype(np.int64), np.where(dark, 0, among).astype(np.int64))
+    among = np.where(dark, 0, among).astype(np.int64)
+    broken = np.bincount(cabinet_of, weights=np.isin(lamp, TO_MEND), minlength=cabinets).astype(np.int64) + among
+    failed = np.zeros(cabinets, dtype=np.int64) if day.reported is None else day.reported.failed
+    told = np.where(dark, 0, np.maximum(failed - broken, 0)).astype(np.int64)
+    return Found(lamp.astype(np.int64), cabinet.astype(np.int64), among, told)
 
 
 def _spoken(day: Day, burn_h: FloatArray, layout: Layout) -> IntArray:

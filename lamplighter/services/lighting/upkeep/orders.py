@@ -78,6 +78,13 @@ def ranked(found: Found, traffic_share: FloatArray, layout: Layout) -> list[Orde
         made.append(
             Order(name, str(segments.name[s]), what, classes.CLASSES[int(segments.design[s])], float(weight[s]), len(rows))
         )
+    for cabinet in np.flatnonzero(found.told > 0).tolist():
+        rows = np.flatnonzero(segments.cabinet == cabinet)
+        s, many = int(rows[np.argmax(weight[rows])]), int(found.told[cabinet])
+        name = str(layout.asset_id[int(layout.cabinet_asset[cabinet]) - layout.start])
+        what = f"{many} of its lamps report a failure themselves; the gateway names them"
+        kind = classes.CLASSES[int(segments.design[s])]
+        made.append(Order(name, str(segments.name[s]), what, kind, float(weight[rows].mean()) * many, many))
     for lamp in np.flatnonzero(np.isin(found.lamp, TO_MEND)).tolist():
         s, code = int(layout.lamp_segment[lamp]), int(found.lamp[lamp])
         urgent = float(weight[s] * together[lamp]) * (1.0 if code in (DARK, WITHOUT_POWER) else BURNS_FOR_NOTHING)

@@ -5,11 +5,12 @@ import numpy as np
 
 from lamplighter.services.lighting.layout import DAY_S, Layout, calendar_output, local_s
 from lamplighter.services.lighting.sun import elevation_deg
-from lamplighter.services.lighting.upkeep.finding import Day
+from lamplighter.services.lighting.upkeep.finding import Day, Reported
 from lamplighter.terms.columns import BoolArray, FloatArray, IntArray
 from lamplighter.terms.snapshot import Snapshot
 
 SCAN_S = 300.0
+REPORTED_AGE_MAX_S = 600.0
 DAY_AGE_MAX_S = 90_000.0  # registers are read once a day, within an hour of noon
 
 
@@ -21,6 +22,19 @@ def _told(snapshot: Snapshot, quantity: str, asset: IntArray, layout: Layout) ->
     return column.value[local], column.fresh(snapshot.now_s, DAY_AGE_MAX_S)[local]
 
 
+def reported(snapshot: Snapshot, layout: Layout) -> Reported | None:
+    """Return what gear and cabinets say of themselves now; None where the field tells of nothing itself."""
+    at = layout.cabinet_asset - layout.start
+    said: list[IntArray] = []
+    for name in ("failed_lamps", "unreached_lamps", "supply_lost"):
+        column = snapshot.latest.get(name)
+        if column is None or not column.present[at].any():
+            return None
+        fresh = column.fresh(snapshot.now_s, REPORTED_AGE_MAX_S)[at]
+        said.append(np.where(fresh, np.rint(column.value[at]), 0.0).astype(np.int64))
+    return Reported(said[0], said[1], said[2] > 0)
+
+
 def planned_h(noon_s: float, layout: Layout) -> FloatArray:
     """Return (s,) the hours at full output that the stored calendars ask of each segment in the day that ends at a noon."""
     at_s: FloatArray = noon_s - DAY_S + SCAN_S * (np.arange(int(DAY_S / SCAN_S), dtype=np.float64) + 0.5)
@@ -29,6 +43,12 @@ def planned_h(noon_s: float, layout: Layout) -> FloatArray:
     for moment in at_s[burning].tolist():
         out += calendar_output(moment, layout) * SCAN_S / 3600.0
     return out
+
+
+def burnt_h(noon_s: float, layout: Layout) -> float:
+    """Return the hours of darkness in the day that ends at a noon."""
+    at_s: FloatArray = noon_s - DAY_S + SCAN_S * (np.arange(int(DAY_S / SCAN_S), dtype=np.float64) + 0.5)
+    return float((elevation_deg(at_s, layout.lon_deg, layout.lat_deg) < layout.dusk_elevation_deg).sum()) * SCAN_S / 3600.0
 
 
 def day_of(snapshot: Snapshot, layout: Layout) -> Day | None:
@@ -46,4 +66,4 @@ def day_of(snapshot: Snapshot, layout: Layout) -> Day | None:
         fresh = column.fresh(snapshot.now_s, 600.0)[layout.segments.asset - layout.start] & spoke
         lately[layout.segments.cabinet[fresh]] = True
     noon_s = snapshot.now_s - (local_s(snapshot.now_s, layout.local) - DAY_S / 2.0) % DAY_S
-    return Day(energy, burn, light, heard, metered_kwh, metered, lately, planned_h(noon_s, layout))
+    return Day(energy, burn, light, heard, metered_kwh, metered, lately, planned_h(noon_s, layout), reported(snapshot, layout))
