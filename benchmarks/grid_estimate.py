@@ -32,7 +32,7 @@ def errors(code: str, which: str, steps: int) -> dict[str, Any]:
     dice = np.random.default_rng(1)
     readings = read_meters(trial.fit.plan, trial.engine.network, truth_of(trial, step, dice), dice)
     began_s = time.perf_counter()
-    pseudo = expected(trial.fit.weights, trial.feeders, trial.fit.plan, readings, moments_of(step))
+    pseudo = expected(trial.fit.weights, trial.feeders, trial.fit.plan, readings, moments_of(step), trial.fit.drops)
     estimate_states(trial.fit, readings, pseudo)
     return {"grid": code, "sensors": which, "estimate_s_step": (time.perf_counter() - began_s) / len(step), **found}
 

@@ -108,7 +108,7 @@ def lasting_covariance(response: FloatArray, area: Area) -> FloatArray:
 def areas_of(
     network: Network, feeders: Feeders, readings: ThreePhaseReadings, factors: FloatArray, weights: Weights
 ) -> list[Area]:
-    """Return stations' areas with what their meters see beyond the model. factors (t, s, 4): as `prior` finds them."""
+    """Return stations' areas with what their meters see beyond the model. factors (t, s, c): as `prior` finds them."""
     way = reach(network)
     found: list[Area] = []
     for station in range(len(feeders.station_busbar)):
@@ -145,7 +145,7 @@ def _area(
     response = responses(network, nodes, root, branch, np.ones(len(branch)))
     even = np.repeat(classes[:, 1:, None] / 3.0, 3, axis=2)  # businesses, heat pumps and the sun: on all three line phases
     expected = home_kw[:, None] * seen_by_meters(response, ends, homes)
-    for k in range(3):
+    for k in range(even.shape[1]):
         expected = expected + factor[:, k + 1][:, None] * seen_by_meters(response, ends, even[:, k])
     drop = readings.u_pu[:, [at_busbar]] - readings.u_pu[:, metered]
     said = np.concatenate([readings.p_kw[:, own].sum(axis=1), *(drop[:, :, line_phase] for line_phase in range(3))], axis=1)

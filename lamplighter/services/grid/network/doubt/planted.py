@@ -28,6 +28,8 @@ from lamplighter.services.grid.network.estimation.meters import MeterPlan, Readi
 from lamplighter.services.grid.network.estimation.prior import (
     Moments,
     Weights,
+    CLASSES,
+    SUN,
     factors_of,
     moments_of,
     usual_kw,
@@ -194,7 +196,7 @@ def demand_drawn(network: Network, seed: int) -> Callable[[IntArray], tuple[Floa
 
 
 def factors_seen(weights: Weights, tree: Feeders, plan: MeterPlan, readings: ThreePhaseReadings, when: Moments) -> FloatArray:
-    """Return the classes' factors (t, s, 4) from the sums over line phases."""
+    """Return the classes' factors (t, s, c) from the sums over line phases."""
     steps, many = len(readings.p_kw), len(tree.supply_transformer)
     column = np.full((steps, len(plan.p_transformer)), 0.0)
     place = np.searchsorted(plan.p_transformer, tree.supply_transformer)
@@ -204,7 +206,7 @@ def factors_seen(weights: Weights, tree: Feeders, plan: MeterPlan, readings: Thr
     whole = Readings(
         none, none.astype(np.bool_), p, q, np.ones((steps, len(plan.p_transformer)), np.bool_), none, none, none.astype(np.bool_)
     )
-    return factors_of(weights, tree, plan, whole, when) if many else np.zeros((steps, 0, 4))
+    return factors_of(weights, tree, plan, whole, when) if many else np.zeros((steps, 0, len(CLASSES)))
 
 
 def doubts_after(network: Network, year: Year | None, days: int, seed: int, planted: bool = True) -> Trial:
@@ -219,7 +221,7 @@ def doubts_after(network: Network, year: Year | None, days: int, seed: int, plan
     step = np.arange(first, first + 96 * days, dtype=np.int64)
     demand = demand_of_year(truth, year) if year is not None else demand_drawn(truth, seed)
     readings = weeks(truth, tree, plan, demand, (step, seed))
-    still = replace(weights, classes_kw=np.concatenate([weights.classes_kw[:3], np.zeros_like(weights.classes_kw[3:])]))
+    still = replace(weights, classes_kw=np.concatenate([weights.classes_kw[:SUN], np.zeros_like(weights.classes_kw[SUN:])]))
     factors = factors_seen(still, tree, plan, readings, moments_of(step))
     areas = areas_of(model, tree, readings, factors, still)
     return Trial(model, tree, areas, doubts_of(model, tree, areas), faults)

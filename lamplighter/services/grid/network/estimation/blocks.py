@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from lamplighter.services.grid.network.estimation.meters import MeterPlan
-from lamplighter.services.grid.network.estimation.prior import Weights
+from lamplighter.services.grid.network.estimation.prior import Q_SIGMA_SHARE, TAN, Drops, Weights
 from lamplighter.services.grid.network.model import ABSENT
 from lamplighter.services.grid.network.tables import Network
 from lamplighter.services.grid.network.topology import Feeders, ends_closed, reach
@@ -120,3 +120,30 @@ def _block(
         node_of_meter=np.searchsorted(nodes, plan.u_node[u_meter]), p_meter=p_meter,
         branch_of_meter=np.searchsorted(branch, p_branch[p_meter]), sign_of_meter_ratio=p_sign[p_meter],
     )  # fmt: skip
+
+
+def drops_of(feeders: Feeders, plan: MeterPlan, weights: Weights, blocks: list[Block]) -> Drops:
+    """Return how voltage meters below the stations' busbars answer to the classes' factors, where a busbar has a meter too."""
+    at = {int(node): place for place, node in enumerate(plan.u_node.tolist())}
+    end: list[int] = []
+    busbar: list[int] = []
+    rows: list[FloatArray] = []
+    own: list[tuple[float, float]] = []
+    for block in blocks:
+        root = at.get(int(feeders.station_busbar[block.station])) if block.station >= 0 else None
+        if root is None:
+            continue
+        for meter, node in zip(block.u_meter.tolist(), block.node_of_meter.tolist(), strict=True):
+            r, x = block.r_pu[node], block.x_pu[node]
+            end.append(meter)
+            busbar.append(root)
+            # The sun's inverters give active power alone.
+            consumed = weights.classes_kw[:, block.demand] @ (r + TAN * x)
+            consumed[-1] = weights.classes_kw[-1, block.demand] @ r
+            rows.append(consumed)
+            per_kw2 = r**2 + (Q_SIGMA_SHARE * x) ** 2
+            dark, sun = weights.sigma_kw[block.demand] ** 2, weights.sun_sigma_kw[block.demand] ** 2
+            own.append((float(per_kw2 @ dark), float(per_kw2 @ sun)))
+    table = np.array(rows) if rows else np.zeros((0, len(weights.classes_kw)))
+    variance = np.array(own, np.float64).reshape(-1, 2)
+    return Drops(np.array(end, np.int64), np.array(busbar, np.int64), table, variance[:, 0], variance[:, 1])

@@ -12,7 +12,7 @@ import power_grid_model as pgm
 from power_grid_model.errors import PowerGridBatchError  # pyright: ignore[reportPrivateImportUsage] - its documented place
 
 from lamplighter.services.grid.network.estimation.meters import MeterPlan, Readings
-from lamplighter.services.grid.network.estimation.prior import Pseudo, Weights
+from lamplighter.services.grid.network.estimation.prior import Drops, Pseudo, Weights
 from lamplighter.services.grid.network.flow import parts_of, rows_of
 from lamplighter.services.grid.network.tables import Network
 from lamplighter.terms.columns import BoolArray, FloatArray, IntArray
@@ -22,7 +22,7 @@ SILENT_SHARE = 1e4  # a silent meter's spread over its usual one: it weighs noth
 
 @dataclass(frozen=True)
 class Fit:
-    """A model with meters, and the ids under which their values are updated."""
+    """A model with meters, and the ids under which their values are updated; drops: how street ends answer to the classes."""
 
     model: Any
     network: Network
@@ -30,6 +30,7 @@ class Fit:
     weights: Weights
     u_id: IntArray
     p_id: IntArray
+    drops: Drops | None = None
 
 
 @dataclass(frozen=True)
@@ -46,7 +47,7 @@ class Estimated:
         return Estimated(self.u_pu[steps], self.loading[steps], self.p_from_kw[steps], self.found[steps])
 
 
-def open_fit(network: Network, plan: MeterPlan, weights: Weights) -> Fit:
+def open_fit(network: Network, plan: MeterPlan, weights: Weights, drops: Drops | None = None) -> Fit:
     """Return an estimator for a fused network with these meters and pseudo-loads."""
     parts, next_id = parts_of(network)
     demand = rows_of(pgm.ComponentType.sym_load, len(weights.node), next_id)
@@ -70,7 +71,7 @@ def open_fit(network: Network, plan: MeterPlan, weights: Weights) -> Fit:
     parts[pgm.ComponentType.sym_voltage_sensor] = volts
     parts[pgm.ComponentType.sym_power_sensor] = power
     model = pgm.PowerGridModel(parts)
-    return Fit(model, network, plan, weights, np.asarray(volts["id"], np.int64), np.asarray(power["id"], np.int64))
+    return Fit(model, network, plan, weights, np.asarray(volts["id"], np.int64), np.asarray(power["id"], np.int64), drops)
 
 
 def _updates(fit: Fit, readings: Readings, pseudo: Pseudo, u_sigma_pu: FloatArray | None) -> Any:

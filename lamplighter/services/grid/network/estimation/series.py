@@ -62,7 +62,7 @@ def estimate_series(
 
     level_sigma_pu: standard deviation of a source's voltage as estimated from one step alone (`spread.Spread.u_pu` there).
     """
-    pseudo = expected(fit.weights, feeders, fit.plan, readings, when)
+    pseudo = expected(fit.weights, feeders, fit.plan, readings, when, fit.drops)
     first = estimate_states(fit, readings, pseudo)
     start = np.concatenate([[True], np.diff(step) != 1])
     if start.all():

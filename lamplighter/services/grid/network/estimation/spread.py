@@ -16,6 +16,7 @@ from lamplighter.services.grid.network.estimation.meters import MeterPlan
 from lamplighter.services.grid.network.estimation.prior import (
     CLASS_SPREAD,
     Q_SIGMA_SHARE,
+    SUN,
     SUN_SPREAD,
     TAN,
     TAN_SPREAD,
@@ -58,8 +59,8 @@ class Spread:
 
 
 def _prior(weights: Weights, block: Block, sky: float, stations: int) -> tuple[FloatArray, FloatArray]:
-    """Return variance (d,) of each demand of the block by itself, and the loadings (d, 4) of the classes' common factors."""
-    spread = np.array([*CLASS_SPREAD[:3], SUN_SPREAD * sky + 0.01])
+    """Return variance (d,) of each demand of the block by itself, and the loadings (d, c) of the classes' common factors."""
+    spread = np.array([*CLASS_SPREAD[:SUN], SUN_SPREAD * sky + 0.01])
     own: FloatArray = weights.sigma_kw**2 + (sky * weights.sun_sigma_kw) ** 2
     common = (weights.classes_kw * spread[:, None]).T
     if block.station >= 0:
@@ -72,15 +73,15 @@ def _prior(weights: Weights, block: Block, sky: float, stations: int) -> tuple[F
 
 
 def _conditioned(own: FloatArray, common: FloatArray, sigma_kw: float) -> FloatArray:
-    """Return the common factors' covariance (4, 4) once a station's P and Q have been read, as `prior.expected` does."""
+    """Return the common factors' covariance (c, c) once a station's P and Q have been read, as `prior.expected` does."""
     consumed = common.copy()
-    consumed[:, 3] = 0.0
+    consumed[:, SUN] = 0.0
     rows = np.stack([common.sum(axis=0), TAN * consumed.sum(axis=0)])
     inner = rows @ rows.T
-    total = float(np.abs(consumed[:, :3]).sum()) / CLASS_SPREAD[0]
+    total = float(np.abs(consumed[:, :SUN]).sum()) / CLASS_SPREAD[0]
     inner[0, 0] += own.sum() + sigma_kw**2
     inner[1, 1] += TAN**2 * own.sum() + sigma_kw**2 + (TAN_SPREAD * total) ** 2
-    return np.eye(4) - rows.T @ np.linalg.solve(inner, rows)
+    return np.eye(len(CLASS_SPREAD)) - rows.T @ np.linalg.solve(inner, rows)
 
 
 def measured(
@@ -106,7 +107,7 @@ def measured(
             row[many * reactive : many * reactive + many] = block.flow_share[branch]
             rows.append(row)
             variance.append(float(sigma[meter]) ** 2)
-    factors = np.eye(4)
+    factors = np.eye(len(CLASS_SPREAD))
     if block.station >= 0 and np.isfinite(station_sigma_kw[block.station]):
         factors = _conditioned(own, common, float(station_sigma_kw[block.station])) if told else factors
         for reactive in (False, True):
@@ -117,7 +118,7 @@ def measured(
     fitted = np.concatenate([own, Q_SIGMA_SHARE**2 * own, [root_sigma_pu**2]])
     whole = np.diag(fitted)
     consumed = common.copy()
-    consumed[:, 3] = 0.0
+    consumed[:, SUN] = 0.0
     shared = np.concatenate([common, TAN * consumed])
     whole[: 2 * many, : 2 * many] += shared @ factors @ shared.T
     if not len(rows):
@@ -180,7 +181,7 @@ def spread_in(network: Network, feeders: Feeders, plan: MeterPlan, weights: Weig
 
 
 def _usual(weights: Weights, block: Block, stations: int) -> FloatArray:
-    demand = weights.classes_kw[:3].sum(axis=0)
+    demand = weights.classes_kw[:SUN].sum(axis=0)
     below = weights.station != ABSENT
     if block.station < 0:
         demand = np.concatenate([demand, np.bincount(weights.station[below], weights=demand[below], minlength=stations)])

@@ -8,6 +8,7 @@ import numpy as np
 
 from lamplighter.services.grid.network.demand import POWER_FACTOR_TAN, commerce, household
 from lamplighter.services.grid.network.engine import Flow
+from lamplighter.services.grid.network.estimation.blocks import drops_of
 from lamplighter.services.grid.network.estimation.fit import Estimated, Fit, open_fit
 from lamplighter.services.grid.network.estimation.meters import plan_of, read_meters
 from lamplighter.services.grid.network.estimation.prior import Moments, moments_of, sky_of, usual_kw, weights_of
@@ -67,7 +68,8 @@ def open_trial(network: Network, year: Year | None, which: str) -> Trial:
     plan = plan_of(small, tree, which, usual_kw(weights, len(small.nodes.id)))
     night = spread_of(small, tree, plan, weights, SKIES[0])
     more = tuple(spread_in(small, tree, plan, weights, (night.blocks, sky)) for sky in SKIES[1:])
-    return Trial(network, year, engine, tree, open_fit(small, plan, weights), (night, *more))
+    fit = open_fit(small, plan, weights, drops_of(tree, plan, weights, night.blocks))
+    return Trial(network, year, engine, tree, fit, (night, *more))
 
 
 def drawn_steps(trial: Trial, count: int, seed: int) -> list[tuple[IntArray, int]]:
