@@ -67,7 +67,7 @@ def observed(world: World, end_s: FloatArray, count_veh_h: FloatArray, rows: Int
         usual = hours[local.hour :: HOURS].mean(axis=0)
         weighed = known / (4.0 * np.maximum(count, 4.0))[:, None]
         system = known.T @ weighed + np.eye(len(usual)) / PROFILE_DEVIATION**2
-        share = usual + np.linalg.solve(system, weighed.T @ (count - known @ usual))
+        share: FloatArray = usual + np.asarray(np.linalg.solve(system, weighed.T @ (count - known @ usual)), dtype=np.float64)
         out.append(np.maximum(world.usual_veh_h @ share, 0.0))
     return np.stack(out)
 

@@ -118,7 +118,9 @@ def test_the_ledger_is_within_one_per_cent_of_the_meters_and_can_be_computed_aga
     assert computed == pytest.approx(metered, rel=0.01)
     # Where the record merges cells it keeps their sums: the ledger of all cells in one row is the sum of the cells' ledgers.
     merged, place = np.unique(record.begin_s, return_inverse=True)
-    sums = [np.bincount(place.reshape(-1), weights=column) for column in (record.light_kwh, record.metered_kwh)]
+    sums = [
+        np.bincount(place.reshape(-1), weights=column).astype(np.float64) for column in (record.light_kwh, record.metered_kwh)
+    ]
     everything = (("all", np.arange(len(layout.cell_asset))),)
     nought = np.zeros(len(merged), dtype=np.int64)
     one = burning.ledger(burning.Quarters(everything, merged, np.full(len(merged), 900.0), nought, sums[0], sums[1]), layout)
