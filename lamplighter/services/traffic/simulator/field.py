@@ -136,8 +136,9 @@ class Field:
         self._now_s += 1
         green = self._boxes.group == GREEN
         self._detection.read(green, self._now_s)
-        waits = self._waits.step(*self._detection.demand(len(green)), ~green)
-        self._told_waits.step(*self._detection.told(len(green)), ~green)
+        red = ~green & ~self._dark[self._layout.groups.box]  # a dark signal shows no red: its signs hold
+        waits = self._waits.step(*self._detection.demand(len(green)), red)
+        self._told_waits.step(*self._detection.told(len(green)), red)
         self._account.waited(self._group_area, self._group_wait, waits)
         records = self._engine.trip_records()
         if records:
