@@ -7,6 +7,7 @@ Writes benchmarks/results/grid_hosting.json: per grid and seed the cars hosted, 
 
 import argparse
 import json
+import time
 from pathlib import Path
 from statistics import mean
 
@@ -50,6 +51,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true", help="two seeds of the two small grids")
     parser.add_argument("--seeds", type=int, default=20)
+    parser.add_argument("--from-seed", type=int, default=1, help="first of them; with --into, a campaign can be run in parts")
     parser.add_argument("--grids", default=",".join(GRIDS))
     parser.add_argument("--ways", default=",".join(WAYS))
     parser.add_argument("--truth", action="store_true", help="adaptive and cap in disordered three-phase fields too")
@@ -62,12 +64,13 @@ def main() -> None:
             print(grid, year(grid, asked.share, 1), flush=True)
         return
     grids = ("urban6", "semiurb4") if asked.quick else tuple(asked.grids.split(","))
-    seeds = range(1, (2 if asked.quick else asked.seeds) + 1)
+    seeds = range(asked.from_seed, asked.from_seed + (2 if asked.quick else asked.seeds))
     found: dict[str, list[dict[str, object]]] = {}
     for grid in grids:
         night = read_night(grid)
         found[grid] = []
         for seed in seeds:
+            began_s = time.perf_counter()
             row: dict[str, object] = {"seed": seed}
             for way in asked.ways.split(","):
                 result = hosted(night, way, seed)
@@ -88,6 +91,7 @@ def main() -> None:
                     true, broken = hosted_true(grid, way, seed, seed)
                     row[f"true_{way}"], row[f"true_{way}_nights_with_violation"] = true.cars, broken
                     row[f"true_{way}_doubts"] = len(true.doubts)
+            row["seconds"] = round(time.perf_counter() - began_s, 1)
             found[grid].append(row)
             print(grid, row, flush=True)
             asked.into.parent.mkdir(exist_ok=True)

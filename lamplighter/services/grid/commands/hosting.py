@@ -35,9 +35,13 @@ SHOWN = 8
     help="What the field is: as modelled, or three line phases in OpenDSS that differ from the model.",
 )
 @click.option("--disorder", default=1, show_default=True, help="Seed of how the field differs from the model (with --truth).")
+@click.option(
+    "--demand", default=1.0, show_default=True, type=click.FloatRange(0.0, 2.0, min_open=True),
+    help="Part of the file's powers that falls on the evening's peak at once, where GRID brings no year.",
+)  # fmt: skip
 @click.option("--gap", is_flag=True, help="Solve the bound too, and print how far the strategy stays below it.")
 @click.option("--json", "into", type=click.Path(path_type=Path), help="Write the result as JSON into this file too.")
-def hosting(grid: str, strategy: str, seed: int, truth: str, disorder: int, gap: bool, into: Path | None) -> None:
+def hosting(grid: str, strategy: str, seed: int, truth: str, disorder: int, demand: float, gap: bool, into: Path | None) -> None:
     """Find the most electric cars that GRID hosts on the noon-to-noon night of its year's highest demand.
 
     GRID is a SimBench code or short name (urban6), a file or a city. Cars charge with 11 kW, come N(18:00, 1.5 h), leave
@@ -50,7 +54,7 @@ def hosting(grid: str, strategy: str, seed: int, truth: str, disorder: int, gap:
         if truth != "model":
             _true(grid, strategy, (seed, disorder), into)
             return
-        night, network, row_node = read_case(grid)
+        night, network, row_node = read_case(grid, demand)
     except (GridError, CityError) as error:
         raise click.ClickException(str(error)) from error
     row = _bound_row(night, seed) if strategy == "bound" else _row((night, network, row_node), strategy, seed)
@@ -59,6 +63,12 @@ def hosting(grid: str, strategy: str, seed: int, truth: str, disorder: int, gap:
         row |= {"bound": most.cars, "share_of_bound": round(row["hosted"] / max(most.cars, 1), DIGITS)}
     row = {"grid": grid, "strategy": strategy, "seed": seed, **row}
     print_rows(f"{grid}: cars hosted", [row])
+    if row["hosted"] == 0:
+        click.echo(
+            f"{grid}: not one car is hosted. Without any the highest loading is {row['loading_max']:.1%} and the lowest voltage "
+            f"{row['voltage_lowest_pu']:.4f} pu; allowed are 100.5 % and 0.95 pu. Of a file without a year all powers count "
+            "at once on the evening's peak: --demand 0.3 takes three tenths of them."
+        )
     write_json(into, row)
 
 

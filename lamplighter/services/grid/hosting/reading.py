@@ -87,14 +87,17 @@ def read_days(asked: str) -> Iterator[Night]:
         yield replace(worst, tree=tree, base_kva=base[begin : begin + STEPS], before_kw=before)
 
 
-def _course(asked: str) -> tuple[Network, AnyArray, FloatArray]:
-    """Return the network, the night's demand (t, nodes) in kVA, and the active demand of days before (d, t, nodes)."""
+def _course(asked: str, demand_share: float) -> tuple[Network, AnyArray, FloatArray]:
+    """Return the network, the night's demand (t, nodes) in kVA, and the active demand of days before (d, t, nodes).
+
+    demand_share: part of a file's powers that falls on the evening's peak at once, where the grid brings no year.
+    """
     if not SIMBENCH.fullmatch(asked):
         network = load_grid(asked)
         p, q = demands(network)
         hours = np.asarray((12.0 + STEP_H * np.arange(STEPS)) % 24.0, np.float64)
         curve = household(hours) / float(household(np.arange(0.0, 24.0, STEP_H)).max())
-        base = curve[:, None] * (p + 1j * q)[None, :]
+        base = demand_share * curve[:, None] * (p + 1j * q)[None, :]
         return network, base, np.repeat(np.real(base)[None], DAYS_BEFORE, axis=0)
     network, year = load_year(asked)
     begin = _peak_noon(network, year)
@@ -119,9 +122,9 @@ def read_night(asked: str) -> Night:
     return read_case(asked)[0]
 
 
-def read_case(asked: str) -> tuple[Night, Network, IntArray]:
+def read_case(asked: str, demand_share: float = 1.0) -> tuple[Night, Network, IntArray]:
     """Return the worst night of a grid, its network with closed couplers joined, and that network's node (n,) of each row."""
-    network, base, past = _course(asked)
+    network, base, past = _course(asked, demand_share)
     small, at = fused(network)
     tree, node = tree_of(small, reach(small))
     row = np.full(len(small.nodes.id), ABSENT, np.int64)

@@ -33,14 +33,21 @@ def run(night: Night, cars: Cars, way: Way) -> tuple[Result, np.ndarray]:
     return summed_up(cars.energy_kwh, cars.energy_kwh - left, loading, lowest, over), drawn
 
 
-def most(good: Callable[[int], bool], guess: int, highest: int) -> int:
-    """Return the most cars that are good: doubling and halving from a guess, then on while any of the next few is good."""
+def most(good: Callable[[int], bool], guess: int, highest: int, far: bool = False) -> int:
+    """Return the most cars that are good: doubling and halving from a guess, then on while any of the next few is good.
+
+    far: look up to half as far again, for ways in which one car that stands ill fails a night that more cars pass.
+    """
     low = _edge(good, guess, highest)
     while low < highest:
-        better = next((n for n in range(min(low + AHEAD_CARS, highest), low + 1, -1) if good(n)), low)
+        near = range(min(low + AHEAD_CARS, highest), low + 1, -1)
+        wide = [low + max(low // 16, 1) * k for k in range(AHEAD_CARS, 0, -1)] if far else []
+        better = next((n for n in (*(n for n in wide if low + AHEAD_CARS < n <= highest), *near) if good(n)), low)
         if better == low:
             return low
         low = better
+        while low < highest and good(low + 1):
+            low += 1
     return low
 
 

@@ -4,17 +4,19 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import numpy as np
+
 from lamplighter.services.grid.hosting import steered, ways
-from lamplighter.services.grid.hosting.bound import Relaxed, relaxed
-from lamplighter.services.grid.hosting.cars import Cars, draw
+from lamplighter.services.grid.hosting.bound import Relaxed, curves_of, relaxed
+from lamplighter.services.grid.hosting.cars import STEP_H, STEPS, Cars, draw
 from lamplighter.services.grid.hosting.field import Field, disordered
 from lamplighter.services.grid.hosting.night import Night
 from lamplighter.services.grid.hosting.reading import read_case
-from lamplighter.services.grid.hosting.result import UNSERVED_MAX, WORST_SERVED_MIN, Result
+from lamplighter.services.grid.hosting.result import LOADING_MAX, UNSERVED_MAX, WORST_SERVED_MIN, Result
 from lamplighter.services.grid.hosting.run import most, run
 from lamplighter.services.grid.hosting.truth import TrueNight, run_true
 from lamplighter.services.grid.hosting.ways import Way
-from lamplighter.terms.columns import FloatArray
+from lamplighter.terms.columns import AnyArray, FloatArray, IntArray
 
 CARS_MAX = 4000
 MARGIN = 1e-4  # share of energy; the relaxation is solved to half of that or better: less than this is no shortage
@@ -27,6 +29,7 @@ WAYS: dict[str, Callable[[Night, Cars], Way]] = {
     "share": lambda night, cars: ways.equal_share(night, cars, False),
     "adaptive": steered.adaptive,
 }
+FAR = ("uncontrolled", "timer", "cap", "droop", "transformer", "share")  # what bounds them depends on where a few cars stand
 PER_CONNECTION = {"uncontrolled": 1.3, "timer": 0.5, "cap": 1.0, "droop": 1.4, "transformer": 1.4, "share": 6.0, "adaptive": 7.0}
 
 
@@ -52,7 +55,7 @@ def hosted(night: Night, way: str, seed: int, guess: int | None = None) -> Hoste
         return seen[many][0].hosted
 
     first = guess or max(int(PER_CONNECTION[way] * len(night.connection_row)), 1)
-    many = most(good, first, highest)
+    many = most(good, first, highest, way in FAR) if good(0) else 0
     if many not in seen:
         seen[many] = run(night, everyone.head(many), WAYS[way](night, everyone.head(many)))
     return Hosted(many, *seen[many])
@@ -100,8 +103,11 @@ def bound(night: Night, seed: int, guess: int | None = None) -> Bound:
             seen[many] = relaxed(night, everyone.head(many))
         return seen[many].short_share
 
+    bare, _ = run(night, everyone.head(0), WAYS["uncontrolled"](night, everyone.head(0)))
+    if not bare.hosted:  # the grid breaks its bounds without any car
+        return Bound(0, Relaxed(0.0, np.zeros_like(night.before_kw[0]), bare.loading_max_ratio, bare.voltage_lowest_pu), True, 0)
     low, high = 0, highest + 1
-    at = guess or int(7.5 * len(night.connection_row))
+    at = guess or max(most_by_branch(night, everyone), 1)
     while high - low > 1:
         value = short(at)
         low, high = (low, at) if value > MARGIN else (at, high)
@@ -113,6 +119,48 @@ def bound(night: Night, seed: int, guess: int | None = None) -> Bound:
             at = _between(seen, low, high)
     everything = everyone.energy_kwh.cumsum()
     return Bound(low, seen.get(low) or relaxed(night, everyone.head(low)), _proven(everything, seen, short, high), len(seen))
+
+
+def most_by_branch(night: Night, everyone: Cars) -> int:
+    """Return about how many cars the bound will be: the most for which every branch by itself, losses and voltage left out, can
+    pass what cars below it want in the time that they are there. A guess to begin with; nothing is proved by it."""
+    tree = night.tree
+    through = np.stack([_below(tree.parent, row) for row in night.base_kva])
+    held = np.where(np.isfinite(tree.rating_kva), LOADING_MAX * tree.rating_kva, np.inf)
+    free = (np.sqrt(np.maximum(held**2 - np.imag(through) ** 2, 0.0)) - np.real(through)).T
+
+    def fits(many: int) -> bool:
+        curves = curves_of(everyone.head(many))
+
+        def summed(values: AnyArray) -> FloatArray:
+            own = np.zeros((len(tree.parent), values.shape[1]))
+            own[curves.row] = values
+            return np.asarray(_below(tree.parent, own), np.float64)
+
+        highest, after, most_kw = (summed(values) for values in (curves.highest_kwh, curves.after_kwh, curves.most_kw))
+        wanted = summed(curves.wanted_kwh[:, None])[:, 0]
+        drawn = np.zeros(len(wanted))
+        reach = after[:, 0].copy()
+        for step in range(STEPS):
+            room = np.maximum(np.minimum(most_kw[:, step], free[:, step]), 0.0)
+            drawn = np.minimum(drawn + room * STEP_H, highest[:, step + 1])
+            reach = np.minimum(reach, drawn + after[:, step + 1])
+        return bool((wanted - reach <= np.minimum(UNSERVED_MAX * wanted.max(), (1.0 - WORST_SERVED_MIN) * wanted) + 1e-6).all())
+
+    low, high = 0, len(everyone.row)
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (middle, high) if fits(middle) else (low, middle)
+    return low
+
+
+def _below(parent: IntArray, own: AnyArray) -> AnyArray:
+    """Return sums towards the source over rows (n, ...); parents stand before children."""
+    total = own.copy()
+    for row in range(len(parent) - 1, 0, -1):
+        if parent[row] >= 0:
+            total[parent[row]] += total[row]
+    return total
 
 
 def _between(seen: dict[int, Relaxed], low: int, high: int) -> int:

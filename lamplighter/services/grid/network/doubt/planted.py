@@ -26,10 +26,10 @@ from lamplighter.services.grid.network.doubt.threephase import (
 )
 from lamplighter.services.grid.network.estimation.meters import MeterPlan, Readings, plan_of
 from lamplighter.services.grid.network.estimation.prior import (
-    Moments,
-    Weights,
     CLASSES,
     SUN,
+    Moments,
+    Weights,
     factors_of,
     moments_of,
     usual_kw,

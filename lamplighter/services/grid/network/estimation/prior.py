@@ -316,7 +316,7 @@ def _factors(
     meter: tuple[FloatArray, FloatArray, FloatArray, FloatArray],
     prior: tuple[FloatArray, FloatArray],
 ) -> FloatArray:
-    """Return the classes' factors (t, s, c) given P and Q of each station: two linear measurements of as many factors as classes."""
+    """Return the classes' factors (t, s, c) given P and Q of each station: two linear measurements."""
     p, q, known, sigma = meter
     mean, spread = prior
     consumed = total.copy()
