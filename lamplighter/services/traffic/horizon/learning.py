@@ -26,7 +26,7 @@ THERE_VEH = 0.5
 TURN_PRIOR_VEH = 6.0
 TURN_FORGET = 0.9985  # per vehicle: a memory of some 700
 TURN_FLOOR = 0.002
-STARTS_S, DOUBT_S = 4.0, 2.0  # who has not left in so long a green hardly wants it; every so many seconds more halve the odds
+STARTS_S, DOUBT_S = 5.0, 2.0  # who has not left in so long a green hardly wants it; every so many seconds more halve the odds
 LEAST_ODDS, MOST_RATIO = 0.02, 3.0
 SPREAD_S = 3  # a vehicle may enter the seen stretch so much earlier or later than at free flow
 
