@@ -7,16 +7,15 @@ import numpy as np
 from numba import njit
 
 from lamplighter.services.traffic.horizon import loops, supervisor
-from lamplighter.services.traffic.horizon.derive import HISTORY_S, Derived, derive, shortest_round_s
+from lamplighter.services.traffic.horizon.derive import HISTORY_S, Derived, derive
 from lamplighter.services.traffic.horizon.learning import Discharge, begin, learn
 from lamplighter.services.traffic.horizon.radar import AGES, fold
 from lamplighter.services.traffic.horizon.rollout import Work
 from lamplighter.services.traffic.horizon.scene import State, compose, workspace
 from lamplighter.services.traffic.horizon.scheme import CELLS, Choice, Network, Seen, Settings
-from lamplighter.services.traffic.horizon.search import MARGIN_S, search
+from lamplighter.services.traffic.horizon.search import search
 from lamplighter.terms.columns import BoolArray, IntArray
 
-ROUNDS = 3.0  # of the shortest round, as a bound on red where a tighter one cannot be kept
 STANDS_S = 3  # who is so long in a cell stands
 TURN_PRIOR = np.array([1.0, 0.3, 0.3, 0.005])  # straight, left, right, u-turn, of vehicles on a lane from which all may be taken
 
@@ -38,7 +37,6 @@ def start(network: Network, settings: Settings) -> Memory:
     whole, horizon = network, int(settings.horizon_s)
     network = loops.narrow(whole) if settings.loops else whole
     derived = derive(network)
-    network = _kept_bounds(network, derived)
     lanes = len(network.lane_length_m)
     likely = TURN_PRIOR[network.move_turn]
     total = np.bincount(derived.move_lane, weights=likely, minlength=lanes)[derived.move_lane]
@@ -57,18 +55,6 @@ def start(network: Network, settings: Settings) -> Memory:
         begin(network, derived, likely / total, settings),
         state,
         workspace(network, derived, horizon),
-    )
-
-
-def _kept_bounds(network: Network, derived: Derived) -> Network:
-    """Return the network with bounds on red that can be kept: where even the shortest round would leave less than one turn to
-    spare, the bound is several such rounds. Chasing one that cannot be kept would leave no time for anything else."""
-    round_s, boxes = shortest_round_s(network), np.arange(len(network.foot_offsets) - 1)
-    move_s = round_s[derived.lane_box[derived.move_lane]]
-    foot_s = round_s[np.repeat(boxes, np.diff(network.foot_offsets))]
-    return network._replace(
-        red_max_s=np.where(move_s + MARGIN_S > network.red_max_s, ROUNDS * move_s, network.red_max_s),
-        foot_red_max_s=np.where(foot_s + MARGIN_S > network.foot_red_max_s, ROUNDS * foot_s, network.foot_red_max_s),
     )
 
 

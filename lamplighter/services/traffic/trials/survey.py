@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from lamplighter.services.traffic.horizon.derive import shortest_round_s
 from lamplighter.services.traffic.horizon.scheme import CELL_M, CELLS, Network
 from lamplighter.services.traffic.planning import clearance
 from lamplighter.services.traffic.planning.network import FOOT, Connection, RoadNetwork, Signal
@@ -18,6 +19,7 @@ from lamplighter.terms.columns import BoolArray, FloatArray, IntArray
 
 TURNS = {"straight": 0, "left": 1, "right": 2, "u_turn": 3}
 RED_MAX_S, FOOT_RED_MAX_S = 120.0, 90.0
+ROUNDS, SPARE_S = 3.0, 10.0  # of the shortest round, where that leaves less to spare than a turn
 CYCLES = 4.0 / 3.0  # no bound on red is tighter than so many cycles of the programme that is replaced
 FOOT_FLOW_S = 0.02  # persons that come to a crossing each second, before any is counted
 SHOWS = {"G": 2, "g": 1}
@@ -72,7 +74,7 @@ def survey(roads: RoadNetwork, ways: Ways, rules: Rules) -> Survey:
     feet = [(number, c) for number, box in enumerate(boxes) for c in _crossings(box.signal)]
     lanes = tuple(lane_of)
     strands = tuple(ways.upstream(lane) for lane in lanes)
-    network = _network(ways, _Rows(boxes, moves, move_box, feet), lane_of, strands, rules)
+    network = kept_bounds(_network(ways, _Rows(boxes, moves, move_box, feet), lane_of, strands, rules))
     return Survey(
         network,
         boxes,
@@ -84,6 +86,18 @@ def survey(roads: RoadNetwork, ways: Ways, rules: Rules) -> Survey:
         tuple(c.to_edge for _, c in feet),
         np.asarray([number for number, _ in feet], np.int64),
         np.asarray([c.link for _, c in feet], np.int64),
+    )
+
+
+def kept_bounds(network: Network) -> Network:
+    """Return the network with bounds on red that can be kept: where even the shortest round would leave less than a turn to
+    spare, the bound is several such rounds. Chasing one that cannot be kept would leave no time for anything else."""
+    round_s, boxes = shortest_round_s(network), np.arange(len(network.foot_offsets) - 1)
+    move_s = round_s[np.repeat(boxes, np.diff(network.move_first))]
+    foot_s = round_s[np.repeat(boxes, np.diff(network.foot_offsets))]
+    return network._replace(
+        red_max_s=np.where(move_s + SPARE_S > network.red_max_s, ROUNDS * move_s, network.red_max_s),
+        foot_red_max_s=np.where(foot_s + SPARE_S > network.foot_red_max_s, ROUNDS * foot_s, network.foot_red_max_s),
     )
 
 
