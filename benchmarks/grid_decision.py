@@ -65,7 +65,7 @@ def main() -> int:
     headrooms(prepared, found, moment.room)
     stations, groups, rows = len(prepared.grid.station_id), len(prepared.installed_kw), len(prepared.grid.tree.node)
     none = np.zeros((groups, len(BLOCK_ENDS_H)))
-    needs = needs_of(snapshot, prepared, wish, (BLOCK_ENDS_H, moment.hour, none), np.arange(groups))
+    needs = needs_of(snapshot, prepared, wish, (BLOCK_ENDS_H, moment.local_h, none), np.arange(groups))
     today = today_of(prepared, found, wish, moment.room, (np.full(stations, WIDE_KW), np.zeros(stations)))
     times = -(-asked.transformers // stations)
     city = many(prepared.stations, groups, rows, times)

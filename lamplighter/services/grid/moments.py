@@ -26,8 +26,8 @@ class Local(NamedTuple):
 class Usual(NamedTuple):
     """By slots of a day (96,): household and commerce power over the yearly mean; and each row's mean power (n,) in kW."""
 
-    household: FloatArray
-    commerce: FloatArray
+    household_ratio: FloatArray
+    commerce_ratio: FloatArray
     home_kw: FloatArray
     shop_kw: FloatArray
 

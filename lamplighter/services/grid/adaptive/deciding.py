@@ -112,7 +112,7 @@ def decide(
     which = _turn(prepared, memory, found)
     mine = np.isin(groups.station, which) if len(which) < stations else np.ones(len(groups.id), np.bool_)
     arrived = arrivals.follow(snapshot, prepared, memory.arrivals)
-    ahead = (BLOCK_ENDS_H, moment.hour, arrivals.coming_kwh(arrived, BLOCK_ENDS_H))
+    ahead = (BLOCK_ENDS_H, moment.local_h, arrivals.coming_kwh(arrived, BLOCK_ENDS_H))
     needs = needs_of(snapshot, prepared, wish, ahead, np.flatnonzero(mine))
     today = today_of(prepared, found, wish, moment.room, (caps, memory.sag_pu))
     planned, shared, room = limits(prepared.stations, today, moment.horizon, needs, memory.behind_kw, which)

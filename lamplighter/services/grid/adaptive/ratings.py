@@ -39,7 +39,7 @@ class DayOfHomes(NamedTuple):
 
 def day_of(usual: Usual) -> DayOfHomes:
     """Return the moments of the classes' day."""
-    home, shop = usual.household, usual.commerce
+    home, shop = usual.household_ratio, usual.commerce_ratio
     return DayOfHomes(
         float(home.mean()), float(shop.mean()), float((home**2).mean()), float((shop**2).mean()), float((home * shop).mean())
     )

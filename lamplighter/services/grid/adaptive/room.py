@@ -26,9 +26,9 @@ WIDE_KW = 1e12
 
 
 class Room(NamedTuple):
-    """Bounds per row (n,): share_max: of its rating that each branch may carry now; margin_kw: kept free of it."""
+    """Bounds per row (n,): most_share: of its rating that each branch may carry now; margin_kw: kept free of it."""
 
-    share_max: FloatArray
+    most_share: FloatArray
     margin_kw: FloatArray
     u_min_pu: FloatArray
 
@@ -39,7 +39,7 @@ class Moment:
 
     room: Room
     horizon: Horizon
-    hour: float
+    local_h: float
 
 
 def _shares(prepared: Prepared, found: Estimate, snapshot: Snapshot) -> FloatArray:
@@ -75,10 +75,10 @@ def moment_of(snapshot: Snapshot, prepared: Prepared, found: Estimate) -> Moment
              for b, e in zip(begins.tolist(), BLOCK_ENDS_H.tolist(), strict=True)]  # fmt: skip
     usual, now = prepared.usual, int(hour / SLOT_H) % SLOTS
     horizon = Horizon(
-        hours=np.diff(BLOCK_ENDS_H, prepend=0.0),
-        now_ratio=np.array([usual.household[now], usual.commerce[now]]),
-        home_ratio=np.array([float(usual.household[own].mean()) for own in slots]),
-        shop_ratio=np.array([float(usual.commerce[own].mean()) for own in slots]),
+        lasts_h=np.diff(BLOCK_ENDS_H, prepend=0.0),
+        now_ratio=np.array([usual.household_ratio[now], usual.commerce_ratio[now]]),
+        home_ratio=np.array([float(usual.household_ratio[own].mean()) for own in slots]),
+        shop_ratio=np.array([float(usual.commerce_ratio[own].mean()) for own in slots]),
         fades_share=np.asarray(0.5 ** (0.5 * (begins + BLOCK_ENDS_H) / FADES_H), np.float64),
     )
     return Moment(room, horizon, hour)
@@ -103,7 +103,7 @@ def headrooms(prepared: Prepared, found: Estimate, room: Room) -> FloatArray:
     """Return the active power (n,) that charging may take through each branch by first-order formulas."""
     tree = prepared.grid.tree
     finite = np.isfinite(tree.rating_kva)
-    most = np.where(finite, tree.rating_kva, WIDE_KW) * room.share_max * np.where(tree.is_line, np.minimum(found.u_pu, 1.0), 1.0)
+    most = np.where(finite, tree.rating_kva, WIDE_KW) * room.most_share * np.where(tree.is_line, np.minimum(found.u_pu, 1.0), 1.0)
     active = np.sqrt(np.maximum(most**2 - found.q_kvar**2, 0.0))
     return np.where(finite, np.maximum(active - found.base_kw - room.margin_kw, 0.0), WIDE_KW)
 
@@ -115,14 +115,14 @@ def today_of(prepared: Prepared, found: Estimate, wish: Wish, room: Room, caps: 
     finite = np.isfinite(tree.rating_kva)
     rating = np.where(finite, tree.rating_kva, WIDE_KW)
     own_kw, own_kvar = _own(tree.parent, found.base_kw), _own(tree.parent, found.q_kvar)
-    share_max = np.maximum(room.share_max - room.margin_kw / rating, 0.05)
+    share_max = np.maximum(room.most_share - room.margin_kw / rating, 0.05)
     at = prepared.station_row
     b = np.maximum(at, 0)
     capped = np.hypot(found.base_kw[b] + caps[0], found.q_kvar[b]) / rating[b] / np.maximum(found.u_pu[b], 0.5)
     share_max[b] = np.minimum(share_max[b], np.where(at == ABSENT, 1.0, np.maximum(capped, 0.05)))
     drop = tree.r_pu[b] * found.p_kw[b] + tree.x_pu[b] * found.q_kvar[b]
     feed = (found.u_pu[b] + drop) / np.maximum(tree.gain_ratio[b], 0.5) - caps[1]
-    later = np.where(tree.is_line, room.share_max, np.minimum(room.share_max, 1.0))
+    later = np.where(tree.is_line, room.most_share, np.minimum(room.most_share, 1.0))
     return Today(
         own_kva=np.asarray(own_kw + 1j * own_kvar, np.complex128),
         reserved_kw=wish.reserved_kw,

@@ -63,10 +63,10 @@ class Today(NamedTuple):
 
 
 class Horizon(NamedTuple):
-    """Blocks of time (k,), the first is the present: hours; household and commerce power over their yearly mean, at present
-    and in each block; fades_share (k,): what is left then of today's difference from usual."""
+    """Blocks of time (k,), the first is the present: how long each lasts; household and commerce power over their yearly mean, at
+    present and in each block; fades_share (k,): what is left then of today's difference from usual."""
 
-    hours: FloatArray
+    lasts_h: FloatArray
     now_ratio: FloatArray
     home_ratio: FloatArray
     shop_ratio: FloatArray
@@ -134,7 +134,7 @@ def believed(city: Stations, today: Today, station: int, tree: Radial, members: 
 def _ahead(city: Stations, today: Today, horizon: Horizon, station: int) -> FloatArray:
     """Return the headroom (n, k) for charging of a station's branches in each block."""
     begin, end = city.offsets[station], city.offsets[station + 1]
-    blocks = len(horizon.hours)
+    blocks = len(horizon.lasts_h)
     out = np.full((end - begin + 1, blocks), 1e12)
     for place in range(begin, end):
         row = city.rows[place]
@@ -219,7 +219,7 @@ def limits(
             needs.portions,
         )
         ahead = _ahead(city, today, horizon, station)
-        given, head = envelopes(tree, own, members, (ahead, horizon.hours), local, Bounds(ratio, low))
+        given, head = envelopes(tree, own, members, (ahead, horizon.lasts_h), local, Bounds(ratio, low))
         whole = rotated(tree.parent, members, head, (given, local.weight, behind_kw[mine], today.held_kw[mine]), needs.least_kw)
         for k in range(end - begin):
             limit[mine[k]], shared[mine[k]] = whole[k], given[k]

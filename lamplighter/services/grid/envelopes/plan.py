@@ -119,7 +119,7 @@ def plan(parent: IntArray, attach: IntArray, headroom_kw: FloatArray, hours: Flo
     if groups == 1:
         most = min(needs.usable_kw[0], needs.due_kwh[0, blocks - 1] / hours[0])
         room_kw = _alone(parent, attach[0], headroom_kw[:, 0])
-        return np.array([max(min(most, room_kw), 0.0)]) if min(most, room_kw) >= min(needs.least_kw, most) else np.zeros(1)
+        return np.array([max(min(most, room_kw), 0.0) if room_kw >= min(needs.least_kw, most) else 0.0])
     own = np.zeros((rows, blocks))
     for g in range(groups):
         for k in range(blocks):
@@ -129,8 +129,7 @@ def plan(parent: IntArray, attach: IntArray, headroom_kw: FloatArray, hours: Flo
     room = np.maximum(headroom_kw[:, 0], 0.0) * hours[0]
     given = np.zeros(groups)
     step = np.zeros(groups, np.int64)  # first deadline of which a group still has energy to take
-    worst = np.zeros((rows, blocks))
-    changed = np.ones(rows, np.bool_)
+    worst, changed = np.zeros((rows, blocks)), np.ones(rows, np.bool_)
     open_group = np.ones(groups, np.bool_)
     portion = _portion(parent, room, hours[0], needs)
     for _ in range(needs.portions * 12):

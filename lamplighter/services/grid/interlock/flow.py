@@ -165,11 +165,11 @@ def heat_of_cables(prepared: Prepared, share: FloatArray, charging_share: FloatA
     rating = np.where(np.isfinite(prepared.grid.tree.rating_kva), prepared.grid.tree.rating_kva, 1e12)
     usual, stations = prepared.usual, prepared.stations
     home, shop = stations.home_kw / rating, stations.shop_kw / rating
-    mean = home * usual.household.mean() + shop * usual.commerce.mean()
+    mean = home * usual.household_ratio.mean() + shop * usual.commerce_ratio.mean()
     square = (
-        home**2 * (usual.household**2).mean()
-        + 2.0 * home * shop * (usual.household * usual.commerce).mean()
-        + shop**2 * (usual.commerce**2).mean()
+        home**2 * (usual.household_ratio**2).mean()
+        + 2.0 * home * shop * (usual.household_ratio * usual.commerce_ratio).mean()
+        + shop**2 * (usual.commerce_ratio**2).mean()
     )
     day = square + 2.0 * mean * charging_share + charging_share**2
     return np.maximum(HEAT_NOW * share**2 + HEAT_OF_DAY * day, share**2)
