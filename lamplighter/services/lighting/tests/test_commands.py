@@ -68,9 +68,9 @@ def test_compare_sets_a_measured_grid_beside_the_computed(tmp_path: Path) -> Non
 
 def test_a_measured_luminance_grid_is_judged_by_what_it_holds(tmp_path: Path) -> None:
     grid, out = tmp_path / "grid.csv", tmp_path / "out.json"
-    rows = [f"{x},{y},{0.8 if x == 15 else 1.1}" for x in (3, 15, 27) for y in (1, 6)]
+    rows = [f"{x},{y},{0.8 if x == 15 else 1.2}" for x in (3, 15, 27) for y in (1, 6)]
     grid.write_text("x_m,y_m,luminance_cd_m2\n" + "\n".join(rows))
-    asked = ["compare", "--photometry", "street:6000", *ROAD, "--measured", str(grid), "--json", str(out), "--uncertainty", "3"]
+    asked = ["compare", "--photometry", "street:6000", *ROAD, "--measured", str(grid), "--json", str(out), "--uncertainty", "10"]
     done = CliRunner().invoke(lighting, asked)
     assert done.exit_code == 0, done.output
     found = json.loads(out.read_text())
