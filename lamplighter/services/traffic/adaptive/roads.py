@@ -11,6 +11,7 @@ from typing import NamedTuple
 import numpy as np
 from numba import njit
 
+from lamplighter.services.traffic.adaptive.courses import Rows, courses
 from lamplighter.services.traffic.adaptive.survey import Lanes, Survey, lane_keys
 from lamplighter.services.traffic.adaptive.ways import Ways
 from lamplighter.services.traffic.horizon.people import NO_BOUND_S, WALKERS_S
@@ -192,6 +193,7 @@ def network(layout: Layout, seen: Survey, ways: Ways, settings: Settings) -> tup
     many = np.diff(feeds.offsets)
     bound_s = red_bounds_s(layout, seen.change_s)
     asks = (groups.kind == FOOT) | seen.unwatched
+    keeps_s, begins_s = courses(layout, Rows(lanes.offsets, moves.offsets, moves.group), seen.change_s)
     made = Network(
         stage_offsets=layout.stages.offsets,
         lane_offsets=lanes.offsets,
@@ -223,5 +225,7 @@ def network(layout: Layout, seen: Survey, ways: Ways, settings: Settings) -> tup
         lane_persons=_persons(layout, lanes, settings.persons_per_car),
         foot_persons=np.ones(len(groups.box)),
         own_share=_own_share(layout, seen.change_s),
+        keeps_s=keeps_s,
+        begins_s=begins_s,
     )
     return made, exits, moves
