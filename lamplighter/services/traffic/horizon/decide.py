@@ -13,11 +13,19 @@ from lamplighter.services.traffic.horizon.radar import AGES, fold
 from lamplighter.services.traffic.horizon.rollout import Work
 from lamplighter.services.traffic.horizon.scene import State, compose, workspace
 from lamplighter.services.traffic.horizon.scheme import CELLS, Choice, Network, Seen, Settings
-from lamplighter.services.traffic.horizon.search import search
+from lamplighter.services.traffic.horizon.search import DISCHARGING, MARGIN_S, search
 from lamplighter.terms.columns import BoolArray, IntArray
 
 STANDS_S = 3  # who is so long in a cell stands
 TURN_PRIOR = np.array([1.0, 0.3, 0.3, 0.005])  # straight, left, right, u-turn, of vehicles on a lane from which all may be taken
+
+
+class Last(NamedTuple):
+    """What each box (b,) ran when it was planned last, the stage that was chosen then, and why."""
+
+    ran: IntArray
+    stage: IntArray
+    because: IntArray
 
 
 class Memory(NamedTuple):
@@ -29,6 +37,7 @@ class Memory(NamedTuple):
     watch: supervisor.Watch
     discharge: Discharge
     state: State
+    last: Last
     work: Work
 
 
@@ -54,21 +63,55 @@ def start(network: Network, settings: Settings) -> Memory:
         supervisor.begin(network),
         begin(network, derived, likely / total, settings),
         state,
+        Last(*(np.zeros(len(network.stage_offsets) - 1, np.int64) for _ in Last._fields)),
         workspace(network, derived, horizon),
     )
+
+
+@njit(cache=True)
+def _due(network: Network, seen: Seen, box: int) -> bool:
+    """Return whether a red of the box nears its bound, so that it is planned though it is not its turn."""
+    for v in range(network.move_first[box], network.move_first[box + 1]):
+        if seen.movement_red_s[v] > 0.0 and seen.movement_red_s[v] + MARGIN_S >= network.red_max_s[v]:
+            return True
+    for f in range(network.foot_offsets[box], network.foot_offsets[box + 1]):
+        if seen.foot_waiting_persons[f] > 0.0 and seen.foot_red_s[f] + MARGIN_S >= network.foot_red_max_s[f]:
+            return True
+    return False
+
+
+@njit(cache=True)
+def _go_on(network: Network, seen: Seen, memory: Memory, box: int, rows: tuple[int, int]) -> tuple[int, int]:
+    """Return the last choice of a box whose turn it is not, while that still holds, and move on by a second what its last plan
+    lets out. rows: of depart_veh, of this second's plans and of the last one's."""
+    this, before = rows
+    depart_veh, last = memory.state.depart_veh, memory.last
+    horizon = depart_veh.shape[2]
+    for lane in range(network.lane_offsets[box], network.lane_offsets[box + 1]):
+        for t in range(horizon - 1):
+            depart_veh[this, lane, t] = depart_veh[before, lane, t + 1]
+        depart_veh[this, lane, horizon - 1] = 0.0
+    if seen.changing[box] or seen.stage[box] != last.ran[box]:
+        return seen.stage[box], DISCHARGING
+    return last.stage[box], last.because[box]
 
 
 @njit(cache=True)
 def _plan(
     network: Network, seen: Seen, settings: Settings, memory: Memory, second: int, stage: IntArray, because: IntArray
 ) -> None:
-    """Fill the stage that each box is to run, and why; remember what every plan lets out."""
+    """Fill the stage that each box is to run, and why; remember what every plan lets out. Many boxes take turns."""
     derived, learned, state, work = memory.derived, memory.discharge, memory.state, memory.work
     horizon = state.depart_veh.shape[2]
-    last, this = (second + 1) % 2, second % 2
-    for box in range(len(network.stage_offsets) - 1):
+    last, this, boxes = (second + 1) % 2, second % 2, len(network.stage_offsets) - 1
+    turns, turn = max((boxes + settings.most_boxes - 1) // settings.most_boxes, 1), second // max(int(settings.step_s), 1)
+    for box in range(boxes):
+        if (box + turn) % turns != 0 and not _due(network, seen, box):
+            stage[box], because[box] = _go_on(network, seen, memory, box, (this, last))
+            continue
         here = compose(network, derived, learned, state, seen, settings, work, (box, horizon, second, last))
         stage[box], because[box] = search(work, here)
+        memory.last.ran[box], memory.last.stage[box], memory.last.because[box] = seen.stage[box], stage[box], because[box]
         lane0 = network.lane_offsets[box]
         for n in range(network.lane_offsets[box + 1] - lane0):
             for t in range(horizon):
