@@ -11,6 +11,7 @@ import json
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any, cast
 
 import numpy as np
 
@@ -20,7 +21,7 @@ from lamplighter.services.grid.envelopes.city import Stations, Today, limits
 from lamplighter.services.grid.envelopes.plan import Needs
 from lamplighter.services.grid.network.estimate import estimate
 from lamplighter.services.grid.tests.small import Evening, small_city
-from lamplighter.terms.columns import AnyArray, IntArray
+from lamplighter.terms.columns import AnyArray, FloatArray, IntArray
 
 MINUTES = 90
 THREADS = 2
@@ -70,14 +71,20 @@ def main() -> int:
     times = -(-asked.transformers // stations)
     city = many(prepared.stations, groups, rows, times)
     whole = Today(*(np.tile(value, times) for value in today))
-    of_all = Needs(
+    of_all: Needs = cast(Any, Needs)(
         *(np.tile(value, (times, 1)) for value in needs[:2]), *(np.tile(value, times) for value in needs[2:5]), *needs[5:]
     )
-    behind, which = np.zeros(groups * times), np.array_split(np.arange(asked.transformers), THREADS)
+    behind = np.zeros(groups * times)
+    places: IntArray = np.arange(int(asked.transformers), dtype=np.int64)
+    which: list[IntArray] = [places[part::THREADS] for part in range(THREADS)]
+
+    def planned(own: IntArray) -> tuple[FloatArray, ...]:
+        return limits(city, whole, moment.horizon, of_all, behind, own)
+
     limits(city, whole, moment.horizon, of_all, behind, np.arange(stations))  # compiled before the clock runs
     with ThreadPoolExecutor(THREADS) as pool:
         begun = time.perf_counter()
-        parts = list(pool.map(lambda own: limits(city, whole, moment.horizon, of_all, behind, own), which))
+        parts = list(pool.map(planned, which))
         taken_s = time.perf_counter() - begun
     given_kw = float(sum(part[0].sum() for part in parts))
     told = {

@@ -31,17 +31,17 @@ class ScriptedAnswers:
         rows = zip(assets.id.tolist(), assets.street.tolist(), assets.area.tolist(), strict=True)
         return tuple(Box(one, "traffic", names.get(street, street), area) for one, street, area in rows if box_of(one) == one)
 
-    def offers(self, asset: str) -> tuple[Offer, ...]:
-        if asset not in set(self._scene.assets.id.tolist()):
-            raise KeyError(asset)
-        if not (box := box_of(asset)):
+    def offers(self, asset_id: str) -> tuple[Offer, ...]:
+        if asset_id not in set(self._scene.assets.id.tolist()):
+            raise KeyError(asset_id)
+        if not (box := box_of(asset_id)):
             return ()
         stages = tuple(Choice(f"stage {n}: {'Row' if n % 2 else 'Lane'} {n}", {"stage": float(n)}) for n in range(3))
         return (Offer("traffic", box, CLEAR.action, CLEAR.title, CLEAR.doc, (60.0, 30.0, 120.0), stages),)
 
-    def account(self, asset: str, at: str, part: str) -> Letter:
-        if not box_of(asset):
-            raise KeyError(asset)
+    def account(self, asset_id: str, at: str, part: str) -> Letter:
+        if not box_of(asset_id):
+            raise KeyError(asset_id)
         if at.startswith("2026-10-25 02:30") and "+" not in at:
             raise ValueError("2026-10-25 02:30 happened twice. Say which one: 2026-10-25 02:30+02:00 or 2026-10-25 02:30+01:00.")
         if at.startswith("1"):

@@ -49,8 +49,8 @@ class Value:
     count: int
     words_little: bool
     bytes_little: bool
-    factor: float
-    absent: tuple[float, ...]
+    factor_ratio: float
+    absent_values: tuple[float, ...]
 
     def read(self, told: Mapping[tuple[str, int], bytes]) -> float | None:
         """Return the value from registers by table and number, nothing where the meter marks it as absent."""
@@ -59,11 +59,11 @@ class Value:
             words = [told[self.table, at + offset] for offset in range(self.count)]
             words = [word[::-1] for word in words] if self.bytes_little else words
             number = float(struct.unpack(">" + self.code, b"".join(words[::-1] if self.words_little else words))[0])
-            if not np.isfinite(number) or number in self.absent:
+            if not np.isfinite(number) or number in self.absent_values:
                 return None
             numbers.append(number)
         total = sum(numbers)
-        return self.factor * (total / len(numbers) if WORDS[self.name][0] == "mean" else total)
+        return self.factor_ratio * (total / len(numbers) if WORDS[self.name][0] == "mean" else total)
 
 
 @dataclass(frozen=True)
@@ -122,7 +122,7 @@ def _value(where: str, name: str, row: Mapping[str, Any], faults: list[str]) -> 
     return Value(
         name, str(row.get("table", "holding")), tuple(place - first for place in places), code, count,
         row.get("words") == "little", row.get("bytes") == "little", float(scale) * units[str(row["unit"])],
-        tuple(float(value) for value in absent),
+        tuple(float(cast(float, value)) for value in absent),
     )  # fmt: skip
 
 

@@ -33,12 +33,9 @@ SCALE = "http://docs.oasis-open.org/ns/emix/2011/06/siscale"
 SIGNAL = ("LOAD_DISPATCH", "setpoint")
 KW = {"none": 1e-3, "k": 1.0, "M": 1e3}  # siScaleCode of an item in W
 TARGETS = {f"{{{EI}}}resourceID", f"{{{EI}}}groupID"}  # what a target may name; a venID may stand beside it
-POLL_S = (1.0, 300.0)
-POLL_USUAL_S = 10.0
+POLL_S, POLL_USUAL_S = (1.0, 300.0), 10.0
 AGAIN_S = 30.0  # before an operator that refused or did not answer is asked again
-MESSAGE_MAX_BYTES = 1 << 20
-EVENTS_MAX = 1000
-FOREVER = float("inf")
+MESSAGE_MAX_BYTES, EVENTS_MAX, FOREVER = 1 << 20, 1000, float("inf")
 DURATION = re.compile(r"P(?:(\d+)W)?(?:(\d+)D)?(?:T(?:(\d+)H)?(?:(\d+)M)?(?:(\d+(?:\.\d+)?)S)?)?")
 Step = Literal["register", "events", "poll", "opt"]
 
@@ -379,11 +376,8 @@ def limits_of(told: Mapping[str, Any], numbers: Mapping[str, tuple[int, bool]]) 
     for row in cast("list[dict[str, Any]]", rows):
         target, of, default = row.get("target"), row.get("of"), row.get("default_kw")
         where = f"[[limit]] {target!r}"
-        own = [
-            f"{where}: {key} is unknown, allowed are target, of, default_kw"
-            for key in row
-            if key not in ("target", "of", "default_kw")
-        ]
+        strange = [key for key in row if key not in ("target", "of", "default_kw")]
+        own = [f"{where}: {key} is unknown, allowed are target, of, default_kw" for key in strange]
         if not isinstance(target, str) or not target or target in [limit.target for limit in found]:
             own.append(f"{where}: target is the operator's name of the group, each once")
         if of not in numbers:

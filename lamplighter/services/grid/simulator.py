@@ -62,7 +62,8 @@ class GridField:
         loss = np.asarray(kva["pk_kw"], np.float64) / np.maximum(np.asarray(kva["p0_kw"], np.float64), 1e-3)
         self._heat = Heat(np.zeros(len(loss)), np.zeros(len(loss)), loss)
         self._warm = False
-        self._u_sum, self._u_minutes = np.zeros(many), np.zeros(many)
+        self._u_sum: FloatArray = np.zeros(many)
+        self._u_minutes: FloatArray = np.zeros(many)
         self._fed = self._fed_nodes()
         self._mute: dict[str, BoolArray] = {t: np.zeros(len(wire.positions(t, self._prepared)), np.bool_) for t in wire.FIELDS}
         self._stuck: dict[int, float] = {}

@@ -100,7 +100,7 @@ class Detectors:
 
 @dataclass(frozen=True)
 class Movements:
-    """Links of the signal programmes, (v,): flat group, street and lane left, discharge at full green in veh/s; turn, by TURNS."""
+    """Links of the signal programmes, (v,): flat group, street and lane left, discharge at green in veh/s; turn, by TURNS."""
 
     box: IntArray
     link: IntArray

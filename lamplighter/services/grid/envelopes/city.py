@@ -205,7 +205,7 @@ def limits(
             continue
         mine = city.groups[begin:end]
         rows = city.rows[city.offsets[station] : city.offsets[station + 1]]
-        tree, members = tree_of(city, station, today.feed_pu[station]), members_of(city, station)
+        tree, members = tree_of(city, station, float(today.feed_pu[station])), members_of(city, station)
         own = believed(city, today, station, tree, members)
         ratio, low = np.ones(len(own)), np.zeros(len(own))
         ratio[1:], low[1:] = today.loading_max_ratio[rows], today.u_min_pu[rows]

@@ -33,11 +33,11 @@ class Unit:
 
 @dataclass(frozen=True)
 class Clock:
-    """hours_h (2, 96): burnt in a year in each local quarter-hour of WORK and of REST days; output (2, s, 96): of each segment
-    then; late (96,): after curfew."""
+    """hours_h (2, 96): burnt in a year in each local quarter-hour of WORK and of REST days; output_share (2, s, 96): of each
+    segment then; late (96,): after curfew."""
 
     hours_h: FloatArray
-    output: FloatArray
+    output_share: FloatArray
     late: BoolArray
 
 
@@ -87,14 +87,15 @@ def units(roads: list[tuple[RoadField, str, str]], facades: Facades) -> Unit:
 
 def hours_of(nights: Nights, local: Local) -> FloatArray:
     """Return (2, 96) the hours burnt in each local quarter-hour of WORK and of REST days, by the date on which it lies."""
-    begin_s = nights.middle_s[:, None] + (np.arange(nights.quarter.shape[1]) - nights.quarter.shape[1] / 2) * QUARTER_S
+    many = int(nights.quarter.shape[1])
+    begin_s: FloatArray = nights.middle_s[:, None] + (np.arange(many, dtype=np.float64) - many / 2) * QUARTER_S
     zone = np.clip(np.searchsorted(local.begin_s, begin_s, side="right") - 1, 0, None)
-    date = (begin_s + local.offset_s[zone]) // DAY_S
+    date: FloatArray = (begin_s + local.offset_s[zone]) // DAY_S
     resting = ((date + 3) % 7 >= 5) | np.isin(date, local.holiday)  # the first day of 1970 was a Thursday
     kind = np.where(resting, REST, WORK)
     place = (kind * QUARTERS + nights.quarter).ravel()
     hours = np.bincount(place, weights=nights.burning_share.ravel(), minlength=2 * QUARTERS) * QUARTER_S / 3600.0
-    return hours.reshape(2, QUARTERS)
+    return np.asarray(hours.reshape(2, QUARTERS), np.float64)
 
 
 def by_volume(layout: Layout, relax: IntArray) -> FloatArray:
@@ -108,7 +109,7 @@ def of_segments(layout: Layout, length_m: FloatArray, unit: Unit, clock: Clock) 
     segments = layout.segments
     klm, lamps = segments.flux_klm, segments.lamps
     burning = clock.hours_h > 0.0
-    lit = np.where(burning[:, None, :], clock.output, 0.0)
+    lit = np.where(burning[:, None, :], clock.output_share, 0.0)
     early = lit[:, :, ~clock.late].max(axis=(0, 2), initial=0.0)
     late = lit[:, :, clock.late].max(axis=(0, 2), initial=0.0)
     hour = np.arange(QUARTERS) / 4.0
@@ -130,7 +131,7 @@ def of_segments(layout: Layout, length_m: FloatArray, unit: Unit, clock: Clock) 
         class_rank=unit.class_rank[segments.field],
         full_kwh=(light_kw + gear_kw) * whole,
         usual_kwh=light_kw * float((clock.hours_h @ usual).sum()) + gear_kw * whole,
-        clock_kwh=light_kw * np.einsum("ksq,kq->s", clock.output, clock.hours_h) + gear_kw * whole,
+        clock_kwh=light_kw * np.einsum("ksq,kq->s", clock.output_share, clock.hours_h) + gear_kw * whole,
     )
 
 

@@ -184,7 +184,7 @@ def test_without_a_clock_given_the_calendars_stored_in_the_lamps_count(
     noon_s = datetime(2026, 1, 1, 12, tzinfo=UTC).timestamp()
     light_kw = (own.power_w - luminaires.GEAR_W) * own.lamps / 1000.0
     summed, burnt = 0.0, 0.0
-    at_s = noon_s + 450.0 + 900.0 * np.arange(365 * 96)  # the year, quarter-hour by quarter-hour
+    at_s = noon_s + 450.0 + 900.0 * np.arange(365 * 96, dtype=np.float64)  # the year, quarter-hour by quarter-hour
     dark = elevation_deg(at_s, layout.lon_deg, layout.lat_deg) < layout.dusk_elevation_deg
     for moment in at_s[dark].tolist():
         summed += float(light_kw @ day[day_kind(moment, layout.local)][:, quarter(moment, layout.local)]) / 4.0

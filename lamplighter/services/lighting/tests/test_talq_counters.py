@@ -106,7 +106,7 @@ def test_what_the_field_reports_itself_becomes_orders_and_sentences(small: Small
     segment = layout.lamp_segment
     burn = np.full(lamps, 14.0)
     watts = finding.expected_kwh(burn, burn, layout)
-    metered = np.bincount(layout.segments.cabinet[segment], weights=watts, minlength=cabinets)
+    metered = np.bincount(layout.segments.cabinet[segment], weights=watts, minlength=cabinets).astype(np.float64)
     every, lit = np.ones(lamps, dtype=np.bool_), np.ones(cabinets, dtype=np.bool_)
     fine = Day(watts, burn, burn, every, metered, lit, lit, np.full(len(layout.segments.lamps), 14.0))
     failed, unreached = np.zeros(cabinets, dtype=np.int64), np.zeros(cabinets, dtype=np.int64)
@@ -128,7 +128,8 @@ def test_what_the_field_reports_itself_becomes_orders_and_sentences(small: Small
         whole[layout.cabinet_asset - layout.start] = values
         return Column(whole, np.full(layout.size, at_s), np.ones(layout.size, dtype=np.bool_))
 
-    values = {"failed_lamps": failed * 1.0, "unreached_lamps": unreached * 1.0, "supply_lost": lost * 1.0}
+    values = {name: each.astype(np.float64) for name, each in (("failed_lamps", failed), ("unreached_lamps", unreached))}
+    values["supply_lost"] = lost.astype(np.float64)
     now = replace(snapshot, latest={**snapshot.latest, **{k: column(v, EVENING_S - 60.0) for k, v in values.items()}})
     said = [" ".join(SERVICE.explain(now, layout, int(a))) for a in layout.cabinet_asset]
     assert "4 of its lamps are not reached; that is the radio's" in said[0]

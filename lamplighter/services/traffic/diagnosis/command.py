@@ -109,7 +109,7 @@ def given(*options: str) -> list[str]:
     typed = {
         name
         for one in context.command.params
-        if one.name is not None and context.get_parameter_source(one.name) is ParameterSource.COMMANDLINE
+        if context.get_parameter_source(one.name) is ParameterSource.COMMANDLINE
         for name in one.opts
     }
     return [one for one in options if one in typed]

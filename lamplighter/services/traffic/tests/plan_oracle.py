@@ -21,9 +21,9 @@ class Junction:
     comes: list[list[float]]
     rate: list[list[float]]
     weight: list[float]
-    room: list[float]
-    frees: list[float]
-    store: list[float]
+    room_veh: list[float]
+    frees_veh_s: list[float]
+    store_veh: list[float]
     change_s: list[list[int]]
     lost_s: list[list[float]]
     keeps_s: list[list[list[int]]]
@@ -83,7 +83,7 @@ def played(j: Junction, plan: Plan) -> tuple[float, list[list[float]]]:
     """Return the cost of a plan, and what leaves each lane in each second."""
     here, (hold_s, then, serve_s) = j.here, plan
     lanes = range(len(j.weight))
-    queue, room, cost = [0.0] * len(j.weight), list(j.room), 0.0
+    queue, room, cost = [0.0] * len(j.weight), list(j.room_veh), 0.0
     left: list[list[float]] = [[] for _ in lanes]
     stage, clear_at = here.stage, here.change_left
     shows: tuple[int, ...] = (stage,) if clear_at == 0 else ()
@@ -109,8 +109,8 @@ def played(j: Junction, plan: Plan) -> tuple[float, list[list[float]]]:
             into_s = t - clear_at + (j.change_s[shows[0]][shows[1]] if len(shows) > 1 else 0)
             out = max(min(green(j, shows, n, into_s), there, room[n]), 0.0)
             left[n].append(out)
-            queue[n], room[n] = there - out, room[n] + j.frees[n] - out
-            cost += j.weight[n] * (queue[n] + here.spill_ratio * max(queue[n] - j.store[n], 0.0))
+            queue[n], room[n] = there - out, room[n] + j.frees_veh_s[n] - out
+            cost += j.weight[n] * (queue[n] + here.spill_ratio * max(queue[n] - j.store_veh[n], 0.0))
     ends_with = (j.weight[n] * queue[n] * (here.end_s + here.end_s_per_veh * queue[n]) for n in lanes)
     return cost + sum(ends_with), left
 

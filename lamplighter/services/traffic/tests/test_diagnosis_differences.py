@@ -95,8 +95,8 @@ def test_a_detector_before_two_signals_serves_both(both: tuple[dict[int, BoxSums
     failed = dict(zip(table["group"].tolist(), table["failed"].tolist(), strict=True))
     assert failed[2] == failed[4] >= 14
     theirs = [sum(row["Split_Failure"] for row in of_box(said, "split_failures", SHARED_DETECTOR, group)) for group in (2, 4)]
-    # atspm takes the second copy of each event for a second actuation; in which order it meets the copies changes from run to run,
-    # and with it whether the zone seems occupied for both signals, one or none
+    # atspm takes the second copy of each event for a second actuation; in which order it meets the copies changes between
+    # runs, and with it whether the zone seems occupied for both signals, one or none
     assert set(theirs) <= {0, failed[2] - 1, failed[2], failed[2] + 1}
 
 

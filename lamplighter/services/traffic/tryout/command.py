@@ -197,9 +197,7 @@ def _writable(out: Path) -> None:
     """Raise ValueError, before anything runs for long, where the plan sheet could not be written."""
     there = next(place for place in (out.absolute(), *out.absolute().parents) if place.exists())
     if not there.is_dir() or not os.access(there, os.W_OK | os.X_OK):
-        raise ValueError(
-            f"--out {out}: nothing can be written to {there}; name another folder. Nothing was run."
-        )
+        raise ValueError(f"--out {out}: nothing can be written to {there}; name another folder. Nothing was run.")
 
 
 def _seeds(text: str, count_seed: int) -> list[int]:

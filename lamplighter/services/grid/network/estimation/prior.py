@@ -18,7 +18,7 @@ from lamplighter.services.grid.network.estimation.meters import MeterPlan, Readi
 from lamplighter.services.grid.network.model import ABSENT
 from lamplighter.services.grid.network.tables import BUSINESS, CHARGING, HEAT_PUMP, HOME, STORAGE, Network
 from lamplighter.services.grid.network.topology import Feeders
-from lamplighter.terms.columns import FloatArray, IntArray
+from lamplighter.terms.columns import BoolArray, FloatArray, IntArray
 
 CLASSES = ("homes", "businesses", "working days", "evenings", "continuous", "shops", "bakeries", "weekends", "heat pumps", "sun")
 SUN = len(CLASSES) - 1
@@ -82,8 +82,8 @@ class Drops:
     end: IntArray
     busbar: IntArray
     per_factor_pu: FloatArray
-    own_pu2: FloatArray
-    sun_pu2: FloatArray
+    own_variance_ratio: FloatArray
+    sun_variance_ratio: FloatArray
 
 
 @dataclass(frozen=True)
@@ -216,7 +216,7 @@ def _city(
         heard = readings.u_known[:, drops.busbar] & readings.u_known[:, drops.end]
         gap = np.concatenate([gap, np.where(heard, fallen - mean @ drops.per_factor_pu.T, 0.0)], axis=1)
         silent = np.concatenate([silent, np.where(heard, 0.0, 1.0)], axis=1)
-        meters = plan.u_sigma_pu[drops.busbar] ** 2 + plan.u_sigma_pu[drops.end] ** 2 + drops.own_pu2
+        meters = plan.u_sigma_pu[drops.busbar] ** 2 + plan.u_sigma_pu[drops.end] ** 2 + drops.own_variance_ratio
         variance = np.concatenate([variance, meters + (mean**2) @ (DEVIATES * drops.per_factor_pu.T) ** 2], axis=1)
     weight = np.where(silent > 0.0, 0.0, 1.0 / variance)
     square = (rows[:, :, None] * rows[:, None, :]).reshape(len(rows), -1)
@@ -269,6 +269,13 @@ def expected(
     return Pseudo(p_node, q_node, sigma_node, Q_SIGMA_SHARE * sigma_node)
 
 
+def _wider(street: FloatArray, every: FloatArray, found: tuple[FloatArray, FloatArray, FloatArray, BoolArray]) -> FloatArray:
+    """Return how wide streets (t, m) must be for what they show. found: gaps, what is expected of them, errors, who spoke."""
+    gap, own, meters, spoke = found
+    told = street * own / (street * own + meters)
+    return (TAIL * every + np.where(spoke, told**2 * gap**2 / own + (1.0 - told) * street, every)) / (TAIL + 1.0)
+
+
 def _scales(
     weights: Weights,
     feeders: Feeders,
@@ -290,20 +297,20 @@ def _scales(
     gap = gap - np.einsum("tmk,mk->tm", factor[:, station], drops.per_factor_pu)
     spoke = readings.u_known[:, drops.busbar] & readings.u_known[:, drops.end] & (known[:, station] > 0.0)
     meters = plan.u_sigma_pu[drops.busbar] ** 2 + plan.u_sigma_pu[drops.end] ** 2
-    own = np.maximum(drops.own_pu2 + sky**2 * drops.sun_pu2, 1e-4 * meters)  # an end behind which nobody is answers to nobody
+    # an end behind which nobody is answers to nobody
+    own = np.maximum(drops.own_variance_ratio + sky**2 * drops.sun_variance_ratio, 1e-4 * meters)
     beyond = np.where(spoke, gap**2 - meters, 0.0)
     steady = SCALE_STEADY * float(np.mean(meters)) ** 2
     every = ((beyond * own).sum(axis=1) + steady) / ((np.where(spoke, own, 0.0) ** 2).sum(axis=1) + steady)
     every = np.clip(every, *SCALE_BOUNDS)[:, None]
-    street = np.repeat(every, len(station), axis=1)
+    street: FloatArray = np.repeat(every, len(station), axis=1)
     for _ in range(TAIL_ROUNDS):  # what a street's own deviation is, given its meter; then how wide streets must be for it
-        told = street * own / (street * own + meters)
-        street = (TAIL * every + np.where(spoke, told**2 * gap**2 / own + (1.0 - told) * street, every)) / (TAIL + 1.0)
+        street = _wider(street, every, (gap, own, meters, spoke))
     many = len(feeders.feeder_end)
     of_feeder = np.repeat(every, many + 1, axis=1)
     count = np.bincount(feeder, minlength=many)
     total = np.zeros((many, steps))
-    np.add.at(total, feeder, street.T)
+    np.add.at(total, feeder, np.transpose(street))
     has = np.flatnonzero(count)
     of_feeder[:, has] = (total[has] / count[has, None]).T
     own_feeder = feeders.node_feeder[weights.node]
