@@ -150,4 +150,4 @@ def _trusted(seen: Seen, memory: Memory, second: int) -> BoolArray:
     supervisor.supervise(network, memory.derived, seen, memory.watch, found, learned.rate_veh_s, own_share, trusted)
     expected = np.concatenate(([0.0], np.cumsum(state.depart_veh[second % 2, :, 0])))
     memory.watch.expected_veh[:] = np.diff(expected[network.lane_offsets])
-    return trusted
+    return trusted & ~network.keeps_own if len(network.keeps_own) else trusted

@@ -18,6 +18,7 @@ RED, GIVES_WAY, GREEN = 0, 1, 2  # what a stage shows to a movement
 
 
 NO_OWN = np.zeros(0)
+NO_BOX = np.zeros(0, np.bool_)
 NO_COURSE = np.zeros((0, 0, 0))
 
 
@@ -46,6 +47,7 @@ class Network(NamedTuple):
     keeps_s, begins_s (s, n, k): in a change between a stage row and a stage number, the seconds from its beginning for which a
     lane of the old stage (by its number within the box, crossings after them) is still green, and after which one of the new
     stage is green already; empty where lanes that are not green in both are red throughout.
+    keeps_own (b): boxes that keep their own programme, since people on foot would wait longer under any choice; empty for none.
     """
 
     stage_offsets: IntArray
@@ -80,6 +82,7 @@ class Network(NamedTuple):
     own_share: FloatArray = NO_OWN
     keeps_s: FloatArray = NO_COURSE
     begins_s: FloatArray = NO_COURSE
+    keeps_own: BoolArray = NO_BOX
 
 
 class Seen(NamedTuple):

@@ -145,6 +145,19 @@ def test_a_bound_that_no_order_could_keep_is_not_chased() -> None:
     assert kept_bounds(network._replace(red_max_s=np.full(4, 42.0))).red_max_s.tolist() == [42.0] * 4
 
 
+def test_a_box_that_could_not_keep_its_bound_to_people_on_foot_keeps_its_own_programme() -> None:
+    network = crossroads(boxes=2, lanes=4, stages=4)
+    network = network._replace(
+        foot_offsets=np.arange(3), foot_serve=np.tile(np.array([[True], [False], [False], [False]]), (2, 1)),
+        foot_walk_s=np.full(2, 5.0), foot_red_max_s=np.array([40.0, 90.0]), foot_flow_s=np.full(2, 0.01), foot_persons=np.ones(2),
+    )  # fmt: skip
+    kept = kept_bounds(network)
+    assert kept.keeps_own.tolist() == [True, False]
+    now = seen(kept)._replace(foot_waiting_persons=np.zeros(2), foot_due_s=np.zeros(2), foot_red_s=np.zeros(2))
+    choice, _ = decide(kept, now, start(kept, Settings()), 0.0, Settings())
+    assert choice.trusted.tolist() == [False, True]
+
+
 def test_the_order_of_boxes_does_not_matter() -> None:
     network = crossroads(boxes=6, lanes=4, stages=4)
     shuffled = np.random.default_rng(4).permutation(6)

@@ -91,11 +91,14 @@ def survey(roads: RoadNetwork, ways: Ways, rules: Rules) -> Survey:
 
 def kept_bounds(network: Network) -> Network:
     """Return the network with bounds on red that can be kept: where even the shortest round would leave less than a turn to
-    spare, the bound is several such rounds. Chasing one that cannot be kept would leave no time for anything else."""
+    spare, the bound is several such rounds. Chasing one that cannot be kept would leave no time for anything else. Where it is
+    people on foot to whom the bound cannot be kept, the box keeps its own programme, which was laid out for them."""
     round_s, boxes = shortest_round_s(network), np.arange(len(network.foot_offsets) - 1)
     move_s = round_s[np.repeat(boxes, np.diff(network.move_first))]
     foot_s = round_s[np.repeat(boxes, np.diff(network.foot_offsets))]
+    late = np.bincount(np.repeat(boxes, np.diff(network.foot_offsets)), foot_s + SPARE_S > network.foot_red_max_s, len(boxes)) > 0
     return network._replace(
+        keeps_own=late,
         red_max_s=np.where(move_s + SPARE_S > network.red_max_s, ROUNDS * move_s, network.red_max_s),
         foot_red_max_s=np.where(foot_s + SPARE_S > network.foot_red_max_s, ROUNDS * foot_s, network.foot_red_max_s),
     )
@@ -179,8 +182,7 @@ def _network(ways: Ways, rows: _Rows, lane_of: dict[str, int], strands: Sequence
         lane_persons=np.ones(len(lanes)),
         foot_persons=np.ones(len(feet)),
         own_share=np.concatenate([_own_share(box) for box in boxes]) if boxes else np.zeros(0),
-        **_courses(rows, lane_of, rules),
-    )
+    )._replace(**_courses(rows, lane_of, rules))
 
 
 def _cycle_s(box: Box) -> float:
