@@ -71,13 +71,16 @@ def open_run(service: Service, city: CityData, adaptive: bool) -> ServiceRun:
     )
 
 
-def shared_columns(runs: Sequence[ServiceRun], reader: Service) -> tuple[Mapping[str, tuple[Shared, ...]], Mapping[str, float]]:
-    """Return what a service sees of the others: only the quantities that it names in `reads`, and their ages allowed."""
+def shared_columns(runs: Sequence[ServiceRun], own: ServiceRun) -> tuple[Mapping[str, tuple[Shared, ...]], Mapping[str, float]]:
+    """Return what a service sees of the others: only the quantities that it names in `reads`, and their ages allowed. Services
+    that were made up one by one have assets of their own each, and see nothing of the others."""
     shared: dict[str, tuple[Shared, ...]] = {}
     fresh_s: dict[str, float] = {}
-    for name in reader.reads:
+    for name in own.service.reads:
         parts: list[Shared] = []
         for run in runs:
+            if run.city.assets is not own.city.assets:
+                continue
             if name in run.columns:
                 parts.append(Shared(run.city.span.start, run.columns[name]))
                 quantity = run.service.quantity(name)
@@ -90,7 +93,7 @@ def shared_columns(runs: Sequence[ServiceRun], reader: Service) -> tuple[Mapping
 
 
 def _snapshot(run: ServiceRun, runs: Sequence[ServiceRun], now_s: float) -> Snapshot:
-    shared, fresh_s = shared_columns(runs, run.service)
+    shared, fresh_s = shared_columns(runs, run)
     return Snapshot(
         now_s=now_s,
         assets=run.city.assets,
