@@ -50,7 +50,7 @@ class Value:
     words_little: bool
     bytes_little: bool
     factor_ratio: float
-    absent_values: tuple[float, ...]
+    absent_count: tuple[float, ...]
 
     def read(self, told: Mapping[tuple[str, int], bytes]) -> float | None:
         """Return the value from registers by table and number, nothing where the meter marks it as absent."""
@@ -59,7 +59,7 @@ class Value:
             words = [told[self.table, at + offset] for offset in range(self.count)]
             words = [word[::-1] for word in words] if self.bytes_little else words
             number = float(struct.unpack(">" + self.code, b"".join(words[::-1] if self.words_little else words))[0])
-            if not np.isfinite(number) or number in self.absent_values:
+            if not np.isfinite(number) or number in self.absent_count:
                 return None
             numbers.append(number)
         total = sum(numbers)

@@ -30,12 +30,14 @@ class Said:
     body: bytes
 
 
-def raw(port: int, sent: bytes) -> Said:
+def raw(port: int, sent: bytes, ends: bool = True) -> Said:
+    """Return what is answered. ends: say that nothing more will come, as one who breaks off does."""
     with socket.create_connection(("127.0.0.1", port), timeout=20.0) as line:
         got = bytearray()
         try:
             line.sendall(sent)
-            line.shutdown(socket.SHUT_WR)
+            if ends:
+                line.shutdown(socket.SHUT_WR)
             while part := line.recv(65_536):
                 got += part
         except OSError:
@@ -55,7 +57,7 @@ def request(pair: Pair, side: int, path: str, body: bytes, method: str = "POST",
         f"{method} {base}{path}{query} HTTP/1.1\r\nhost: x\r\nconnection: close\r\nauthorization: Bearer {TOKEN}\r\n"
         f"talq-api-version: 2.7.1\r\ncontent-type: application/json\r\ncontent-length: {len(body)}\r\n{more}\r\n"
     )
-    return raw(pair.servers[side].port, head.encode("latin-1") + body)
+    return raw(pair.servers[side].port, head.encode("latin-1") + body, ends=False)
 
 
 def state(pair: Pair) -> tuple[object, ...]:

@@ -19,6 +19,7 @@ COLUMNS = ("group", "greens", "green\ns", "on\ngreen", "split\nfailed", "of\njud
            "wait\nmax s", "walks")  # fmt: skip
 FILE = click.Path(path_type=Path, dir_okay=False)
 LOG_ENDINGS = (".csv", ".gz", ".parquet", ".pq", ".txt", ".log", ".dat", ".zip", ".json", ".xml")
+OF_LOGS = ("--detectors", "--html", "--minutes", "--begin", "--quarter", "--fold", "--latency", "--maxtime")
 MINUTES = click.IntRange(1, 7 * 24 * 60)
 
 
@@ -71,10 +72,8 @@ def diagnose(
     from lamplighter.services.traffic.diagnosis.writing import document
 
     if len(what) == 1 and city_name is None and not is_log(what[0]):
-        if detectors is not None or html_to is not None:
-            raise click.ClickException(
-                "--detectors and --html belong to LOGs; a city's record is told as tables and with --json."
-            )
+        if strange := given(*OF_LOGS):
+            raise click.ClickException(f"{', '.join(strange)}: not for a city's record, which is told as tables and with --json.")
         from_record(what[0], (since, until, record), json_to)
         return
     logs = tuple(Path(one) for one in what)
