@@ -18,7 +18,7 @@ pytest.importorskip("schemathesis", reason="schemathesis is not installed (dev e
 jsonschema_rs = pytest.importorskip("jsonschema_rs", reason="jsonschema-rs comes with schemathesis (dev extra)")
 from schemathesis import GenerationMode, openapi  # noqa: E402
 from schemathesis.checks import not_a_server_error  # noqa: E402
-from schemathesis.core import NotSet
+from schemathesis.core import NotSet  # noqa: E402
 from schemathesis.specs.openapi.checks import (  # noqa: E402
     content_type_conformance,
     negative_data_rejection,
