@@ -251,7 +251,7 @@ def test_why_opens_follows_the_cable_and_closes(watched: Watched) -> None:
     text = page.locator("#why").inner_text()
     assert "41 s old" in text
     assert "62 %" in text
-    page.locator("#why dd .link").click()
+    page.locator("#why dd .link", has_text="node-").click()
     page.wait_for_function("() => document.querySelector('#why h2')?.textContent.startsWith('node-')")
     page.keyboard.press("Escape")
     assert page.locator("#why").is_hidden()
