@@ -11,11 +11,9 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any, Protocol, cast
 
-import numpy as np
-
 from lamplighter.terms.columns import AnyArray
 from lamplighter.terms.exchange import Answered, Asked, Dialect, DialectStart
-from lamplighter.terms.outcome import OutcomeRows
+from lamplighter.terms.outcome import no_rows
 from lamplighter.terms.reading import Message, Reading
 from lamplighter.terms.service import Service
 from lamplighter.terms.simulation import Advance, Simulated, SimulationStart, World
@@ -90,7 +88,8 @@ class AskingField:
             raise ValueError(f"connector {connector!r} does not only ask")
         module, _, name = service.dialects[connector].partition(":")
         told = {**settings, "map": read_map(Path(settings["map_file"]))}
-        begin = DialectStart(start.city, service.prepare(start.city), "", str(settings.get("peer_uri", "")), told, b"", _fresh())
+        peer = str(settings.get("peer_uri", ""))
+        begin = DialectStart(start.city, service.prepare(start.city), "", peer, told, b"", lambda: str(uuid.uuid4()))
         self._dialect = cast("Dialect", getattr(import_module(module), name)(begin))
         self._client = transport.open_client(settings)
         self._lock, self._ends = threading.RLock(), threading.Event()
@@ -138,7 +137,7 @@ class AskingField:
         """Wait for the second to come and return what was read."""
         time.sleep(max(0.0, min(self._until_s - time.time(), WAIT_MAX_S)))
         with self._lock:
-            return Advance(self._dialect.readings(self._until_s), {}, _nothing_true())
+            return Advance(self._dialect.readings(self._until_s), {}, no_rows())
 
     def scene(self) -> Simulated[Mapping[str, AnyArray]]:
         """Return nothing: single things are shown for simulated cities alone."""
@@ -201,12 +200,3 @@ class JoinedField:
         """Close all, the first (which hands boxes back) before the others."""
         for field in (self._first, *self._others):
             field.close()
-
-
-def _fresh() -> Callable[[], str]:
-    return lambda: str(uuid.uuid4())
-
-
-def _nothing_true() -> OutcomeRows:
-    empty = np.zeros(0, np.int64)
-    return OutcomeRows(empty, empty, np.zeros(0), np.zeros(0))

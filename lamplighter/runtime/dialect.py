@@ -11,12 +11,10 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any, cast
 
-import numpy as np
-
 from lamplighter.connectors.https import HttpClient, HttpServer, door_of, peer_of
 from lamplighter.terms.columns import AnyArray
 from lamplighter.terms.exchange import Answered, Asked, Dialect, DialectStart
-from lamplighter.terms.outcome import OutcomeRows
+from lamplighter.terms.outcome import no_rows
 from lamplighter.terms.reading import Message, Reading
 from lamplighter.terms.service import Service
 from lamplighter.terms.simulation import Advance, Simulated, SimulationStart, World
@@ -137,8 +135,7 @@ class DialectField:
         time.sleep(max(0.0, min(self._until_s - time.time(), WAIT_MAX_S)))
         with self._lock:
             readings: Sequence[Reading] = self._dialect.readings(self._until_s)
-        empty = np.zeros(0, np.int64)
-        return Advance(readings, {}, OutcomeRows(empty, empty, np.zeros(0), np.zeros(0)))
+        return Advance(readings, {}, no_rows())
 
     def scene(self) -> Simulated[Mapping[str, AnyArray]]:
         """Return nothing: single things are shown for simulated cities alone."""

@@ -9,13 +9,11 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any, cast
 
-import numpy as np
-
 from lamplighter.connectors.ocpp import OcppRelay, RelayDoor
 from lamplighter.runtime.wiring import OFF_MAX_S, WAIT_MAX_S, BrokerField, WiringError
 from lamplighter.terms.columns import AnyArray
 from lamplighter.terms.exchange import Answered, Asked, Dialect, DialectStart
-from lamplighter.terms.outcome import OutcomeRows
+from lamplighter.terms.outcome import no_rows
 from lamplighter.terms.reading import Message, Reading
 from lamplighter.terms.service import Service
 from lamplighter.terms.simulation import Advance, Simulated, SimulationStart, World
@@ -115,8 +113,7 @@ class RelayField:
             time.sleep(max(0.0, min(self._until_s - time.time(), WAIT_MAX_S)))
         with self._lock:
             readings += self._dialect.readings(self._until_s)
-        empty = np.zeros(0, np.int64)
-        return Advance(readings, {}, OutcomeRows(empty, empty, np.zeros(0), np.zeros(0)))
+        return Advance(readings, {}, no_rows())
 
     def scene(self) -> Simulated[Mapping[str, AnyArray]]:
         """Return nothing: single things are shown for simulated cities alone."""

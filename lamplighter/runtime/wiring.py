@@ -8,13 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, cast
 
-import numpy as np
-
 from lamplighter.connectors import replay
 from lamplighter.runtime.asking import AskingField, JoinedField, transport_of
 from lamplighter.runtime.simulation import SimulatorProcess
 from lamplighter.terms.columns import AnyArray
-from lamplighter.terms.outcome import OutcomeRows
+from lamplighter.terms.outcome import no_rows
 from lamplighter.terms.reading import Message, Reading
 from lamplighter.terms.service import Service
 from lamplighter.terms.simulation import Advance, Simulated, SimulationStart, World
@@ -85,11 +83,6 @@ def simulated(service: Service, start: SimulationStart) -> Field:
     return SimulatorProcess(service.name, service.simulator, start)
 
 
-def _nothing_true() -> OutcomeRows:
-    empty = np.zeros(0, np.int64)
-    return OutcomeRows(empty, empty, np.zeros(0), np.zeros(0))
-
-
 class BrokerField:
     """Real boxes behind an MQTT broker. City time is the clock on the wall; nothing here is simulated."""
 
@@ -127,7 +120,7 @@ class BrokerField:
     def finish(self) -> Advance:
         """Wait for the second to come and return what arrived."""
         time.sleep(max(0.0, min(self._until_s - time.time(), WAIT_MAX_S)))
-        return Advance(self._connector.take(), {}, _nothing_true())
+        return Advance(self._connector.take(), {}, no_rows())
 
     def scene(self) -> Simulated[Mapping[str, AnyArray]]:
         """Return nothing: single things are shown for simulated cities alone."""
@@ -170,7 +163,7 @@ class ReplayField:
     def finish(self) -> Advance:
         """Return what was recorded until then."""
         readings: Sequence[Reading] = self._replay.take(self._until_s)
-        return Advance(readings, {}, _nothing_true())
+        return Advance(readings, {}, no_rows())
 
     def scene(self) -> Simulated[Mapping[str, AnyArray]]:
         """Return nothing: a recording holds readings alone."""

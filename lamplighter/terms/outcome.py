@@ -4,6 +4,8 @@
 from dataclasses import dataclass
 from typing import Literal
 
+import numpy as np
+
 from lamplighter.terms.columns import FloatArray, IntArray
 
 Combine = Literal["sum", "mean", "max", "min"]
@@ -37,3 +39,9 @@ class OutcomeRows:
     area: IntArray
     value: FloatArray
     weight: FloatArray
+
+
+def no_rows() -> OutcomeRows:
+    """Return contributions of nothing."""
+    empty = np.zeros(0, np.int64)
+    return OutcomeRows(empty, empty, np.zeros(0), np.zeros(0))

@@ -9,7 +9,7 @@ import numpy as np
 
 from lamplighter.services.grid.network.demand import HOURS_A_YEAR, commerce, household
 from lamplighter.services.grid.network.model import ABSENT, Grid
-from lamplighter.terms.columns import FloatArray, IntArray
+from lamplighter.terms.columns import FloatArray
 
 FROM_YEAR, TO_YEAR = 2020, 2051
 SLOT_H = 0.25
@@ -66,13 +66,3 @@ def usual_of(grid: Grid) -> Usual:
     home = np.where(low, grid.nodes.household_kwh[node], 0.0) / HOURS_A_YEAR
     shop = np.where(low, grid.nodes.commerce_kwh[node], 0.0) / HOURS_A_YEAR
     return Usual(household(hours), commerce(hours), home, shop)
-
-
-def by_station(usual: Usual, row_station: IntArray, stations: int) -> tuple[FloatArray, FloatArray]:
-    """Return mean power (s,) of each station's homes, and of its shops."""
-    low = row_station != ABSENT
-    home, shop = (
-        np.bincount(row_station[low], weights=value[low], minlength=stations).astype(np.float64)
-        for value in (usual.home_kw, usual.shop_kw)
-    )
-    return home, shop

@@ -17,7 +17,7 @@ from lamplighter.services.lighting.plan import AVERAGE, least_output, shaped
 from lamplighter.services.lighting.sun import elevation_deg
 from lamplighter.services.lighting.terms import BELOW, CADENCE_S, ENERGY, LEVEL_STEP, OVER, UNLIT
 from lamplighter.terms.columns import BoolArray, FloatArray, IntArray
-from lamplighter.terms.outcome import OutcomeRows
+from lamplighter.terms.outcome import OutcomeRows, no_rows
 from lamplighter.terms.snapshot import Snapshot
 
 FRESH_S = 2.5 * CADENCE_S
@@ -51,8 +51,7 @@ def compute(snapshot: Snapshot, state: Clock | None, layout: Layout) -> tuple[Ou
     """Return the contributions since the last tick, sums per area. Values that are not fresh add nothing."""
     clock = Clock(snapshot.now_s)
     if state is None:
-        empty = np.zeros(0, dtype=np.int64)
-        return OutcomeRows(empty, empty, np.zeros(0), np.zeros(0)), clock
+        return no_rows(), clock
     passed_s = min(max(snapshot.now_s - state.last_s, 0.0), FRESH_S)
     segments = layout.segments
     areas = int(max(segments.area.max(initial=-1), layout.cabinet_area.max(initial=-1))) + 1

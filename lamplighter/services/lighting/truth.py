@@ -20,7 +20,7 @@ from lamplighter.services.lighting.prepared import UNIT_LM, distinct_fields
 from lamplighter.services.lighting.terms import BELOW, ENERGY, OVER, STEPS, UNLIT
 from lamplighter.terms.city import CityData
 from lamplighter.terms.columns import BoolArray, FloatArray, IntArray
-from lamplighter.terms.outcome import OutcomeRows
+from lamplighter.terms.outcome import OutcomeRows, no_rows
 
 SLACK = 1e-6
 
@@ -171,8 +171,7 @@ def rows_of(sums: Sequence[tuple[int, FloatArray]]) -> OutcomeRows:
 def joined(parts: Sequence[OutcomeRows]) -> OutcomeRows:
     """Return several tables of outcome rows as one."""
     if not parts:
-        empty = np.zeros(0, dtype=np.int64)
-        return OutcomeRows(empty, empty, np.zeros(0), np.zeros(0))
+        return no_rows()
     return OutcomeRows(
         np.concatenate([p.outcome for p in parts]),
         np.concatenate([p.area for p in parts]),

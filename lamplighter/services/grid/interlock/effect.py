@@ -10,7 +10,6 @@ from lamplighter.terms.snapshot import Snapshot
 
 FOLLOWS_AFTER_S = 60.0  # by the next window a box has been asked, has obeyed and has said so
 ARRIVALS = 3.0  # points of a group that may start within a lease (99 in 100 with 25 points at the evening's peak)
-TOLD_KW = 0.02  # a box may tell its permanent maximum in steps of ten watts
 
 
 def groups_of(snapshot: Snapshot, asset: IntArray, prepared: Prepared) -> IntArray:

@@ -137,10 +137,3 @@ def believe(snapshot: Snapshot, prepared: Prepared) -> Mapping[str, Column]:
     mine = np.where(hangs, state[np.maximum(fed_row, 0)], UNKNOWN)
     value = np.where(mine == DARK, 0.0, 1.0)
     return {ENERGISED: Column(value, np.full(len(value), snapshot.now_s), hangs & (mine != UNKNOWN))}
-
-
-def dark_groups(snapshot: Snapshot, prepared: Prepared) -> BoolArray:
-    """Return which charging groups (g,) are believed dark, by the grid's own meters and boxes."""
-    told = believe(snapshot, prepared)[ENERGISED]
-    at = prepared.group_at + prepared.city.span.start
-    return told.present[at] & (told.value[at] == 0.0)

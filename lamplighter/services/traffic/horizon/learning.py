@@ -113,6 +113,8 @@ def able_ratio(network: Network, learned: Discharge, row: int, lane: int, base: 
     which some turn right lets nobody out under the right turn's green while its first vehicle goes straight on. base: movement
     row of the box's first movement.
     """
+    if network.move_offsets[lane + 1] - network.move_offsets[lane] == 1:
+        return 1.0
     served, likely_served, likely = 0.0, 0.0, 0.0
     for v in range(network.move_offsets[lane], network.move_offsets[lane + 1]):
         share = learned.turn_share[v]
