@@ -7,7 +7,7 @@ import numpy as np
 from numba import njit
 
 from lamplighter.services.traffic.adaptive.ways import Ways
-from lamplighter.services.traffic.layout import CALL, EXIT, FAR, NEAR, STOP_LINE, Layout
+from lamplighter.services.traffic.layout import CALL, EXIT, FAR, FOOT, NEAR, STOP_LINE, Layout
 from lamplighter.services.traffic.terms import VEHICLE_M
 from lamplighter.terms.columns import BoolArray, FloatArray, IntArray
 
@@ -76,22 +76,41 @@ class Survey(NamedTuple):
     unwatched: BoolArray
 
 
+class _Installed(NamedTuple):
+    """What changes go by: stages and groups by box, what stages show (s, m), yellow and red-amber (g,), intergreens (p,)."""
+
+    stage_offsets: IntArray
+    group_offsets: IntArray
+    green: BoolArray
+    gives_way: BoolArray
+    yellow_s: FloatArray
+    red_amber_s: FloatArray
+    pair_offsets: IntArray
+    pair_from: IntArray
+    pair_to: IntArray
+    pair_s: FloatArray
+
+
 @njit(cache=True)
-def _changes(stage_offsets: IntArray, group_offsets: IntArray, green: BoolArray, red_amber_s: FloatArray, pair_offsets: IntArray,
-             pair: IntArray, pair_s: FloatArray, change_s: FloatArray) -> None:  # fmt: skip
-    """Fill change_s: the longest intergreen from a group that ends to one that starts, at least the red-amber."""
-    for box in range(len(stage_offsets) - 1):
-        first, base = group_offsets[box], stage_offsets[box]
-        for a in range(base, stage_offsets[box + 1]):
-            for b in range(base, stage_offsets[box + 1]):
+def _changes(t: _Installed, change_s: FloatArray) -> None:
+    """Fill change_s: the longest of the intergreens from what ends, or must give way from now on, to what starts, or need not
+    any more; of the yellows of what ends; and of the red-ambers of what starts."""
+    for box in range(len(t.stage_offsets) - 1):
+        first, base = t.group_offsets[box], t.stage_offsets[box]
+        for a in range(base, t.stage_offsets[box + 1]):
+            for b in range(base, t.stage_offsets[box + 1]):
                 longest_s = 0.0
-                for g in range(group_offsets[box + 1] - first):
-                    if green[b, g] and not green[a, g]:
-                        longest_s = max(longest_s, red_amber_s[first + g])
-                for p in range(pair_offsets[box], pair_offsets[box + 1]):
-                    f, g = pair[0, p] - first, pair[1, p] - first
-                    if green[a, f] and not green[b, f] and green[b, g] and not green[a, g]:
-                        longest_s = max(longest_s, pair_s[p])
+                for n in range(t.group_offsets[box + 1] - first):
+                    if t.green[a, n] and not t.green[b, n]:
+                        longest_s = max(longest_s, t.yellow_s[first + n])
+                    elif t.green[b, n] and not t.green[a, n]:
+                        longest_s = max(longest_s, t.red_amber_s[first + n])
+                for p in range(t.pair_offsets[box], t.pair_offsets[box + 1]):
+                    f, g = t.pair_from[p] - first, t.pair_to[p] - first
+                    leaves = t.green[a, f] and (not t.green[b, f] or (t.gives_way[b, f] and not t.gives_way[a, f]))
+                    enters = t.green[b, g] and (not t.green[a, g] or (t.gives_way[a, g] and not t.gives_way[b, g]))
+                    if leaves and enters:
+                        longest_s = max(longest_s, t.pair_s[p])
                 change_s[a, b - base] = np.ceil(longest_s)
 
 
@@ -204,12 +223,18 @@ def _cites(layout: Layout, areas: Areas, call_row: IntArray) -> tuple[IntArray, 
 
 
 def changes_s(layout: Layout) -> FloatArray:
-    """Return how long each change takes, (s, m): from stage row to stage number."""
+    """Return how long each change takes, (s, m): from stage row to stage number. A box lets the slowest on foot clear whatever
+    its table of intergreens says."""
     stages, groups, pairs = layout.stages, layout.groups, layout.pairs
     widest = int(np.diff(stages.offsets).max()) if len(stages.offsets) > 1 else 0
     change_s = np.zeros((len(stages.box), widest))
-    both = np.stack([pairs.from_group, pairs.to_group])
-    _changes(stages.offsets, groups.offsets, stages.green, groups.red_amber_s, pairs.offsets, both, pairs.intergreen_s, change_s)
+    walk_s = np.where(groups.kind == FOOT, np.ceil(np.round(groups.crossing_m / groups.walk_m_s, 6)), 0.0)
+    pair_s = np.maximum(pairs.intergreen_s, np.where(pairs.permissive, 0.0, walk_s[pairs.from_group]))
+    table = _Installed(
+        stages.offsets, groups.offsets, stages.green, stages.gives_way, groups.yellow_s, groups.red_amber_s, pairs.offsets,
+        pairs.from_group, pairs.to_group, pair_s,
+    )  # fmt: skip
+    _changes(table, change_s)
     return change_s
 
 

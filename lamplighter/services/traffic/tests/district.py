@@ -10,11 +10,13 @@ import numpy as np
 
 from lamplighter.city.network import read_network as read_streets
 from lamplighter.city.streets import georeference, streets_of
+from lamplighter.services.traffic.build import build
+from lamplighter.services.traffic.layout import Layout, read_layout
 from lamplighter.services.traffic.planning.network import RoadNetwork, read_network
 from lamplighter.services.traffic.planning.plan import Plan, plan_signal
-from lamplighter.services.traffic.terms import Settings
+from lamplighter.services.traffic.terms import QUANTITIES, Settings
 from lamplighter.terms.asset import Assets
-from lamplighter.terms.city import BuildContext, Place
+from lamplighter.terms.city import BuildContext, CityData, Place
 
 
 def sumo_home() -> Path:
@@ -53,3 +55,14 @@ def context(folder: Path, net: Path, source: dict[str, str] | None = None) -> Bu
     place = Place(float(lon_deg.mean()), float(lat_deg.mean()), "Europe/Berlin")
     streets = streets_of(read, lon_deg, lat_deg)
     return BuildContext("district", 1, place, streets, Settings(), nothing, folder, source or {}, lambda what, share: None)
+
+
+def layout(folder: Path) -> Layout:
+    """Return the traffic tables that the demo city is built with, as deciders and boxes read them."""
+    given = context(folder, net_path())
+    built = build(given)
+    city = CityData(
+        given.name, given.name, True, given.place, given.streets, built.assets, slice(0, len(built.assets)), built.tables,
+        given.settings, tuple(quantity.name for quantity in QUANTITIES), ("district",), folder,
+    )  # fmt: skip
+    return read_layout(city)

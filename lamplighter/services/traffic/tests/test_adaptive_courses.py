@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the planner believes of the inside of a change, against changes that the box in software lays out and shows."""
 
+from itertools import permutations
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -9,8 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lamplighter.services.traffic.adaptive.courses import Rows, courses
+from lamplighter.services.traffic.adaptive.survey import changes_s
 from lamplighter.services.traffic.simulator import box
 from lamplighter.services.traffic.terms import GREEN, LEASED, RED
+from lamplighter.services.traffic.tests import district
 from lamplighter.services.traffic.tests.test_box import installations
 
 NOW_S = 1000.0
@@ -48,6 +52,29 @@ def laid_out(tables: box.BoxTables, rows: Rows, change_s: np.ndarray) -> tuple[n
         ),
     )
     return courses(layout, rows, change_s)
+
+
+def test_changes_take_as_long_as_every_box_of_the_district_needs(tmp_path: Path) -> None:
+    """Each box in software goes through each of its changes, from a stage that it has long been in."""
+    layout = district.layout(tmp_path / "city")
+    tables, believed_s = box.install(layout), changes_s(layout)
+    boxes, changes = len(layout.boxes.tls), 0
+    for n in range(boxes):
+        base, stages = int(layout.stages.offsets[n]), int(np.diff(layout.stages.offsets)[n])
+        groups = slice(*layout.groups.offsets[n : n + 2].tolist())
+        for before, after in permutations(range(stages), 2):
+            state = box.switch_on(tables, NOW_S - 500.0)
+            state.stage[n], state.before[n], state.changing[n], state.mode[n] = before, before, False, LEASED
+            state.lease_stage[n], state.lease_until_s[n] = after, NOW_S + 1000.0
+            state.group[groups] = np.where(layout.stages.green[base + before, : groups.stop - groups.start], GREEN, RED)
+            took_s = 0
+            while took_s == 0 or bool(state.changing[n]):
+                state.told_s[n] = NOW_S
+                box.step(tables, state, NOW_S + took_s, np.zeros(boxes, np.bool_))
+                took_s += 1
+            assert believed_s[base + before, after] == took_s - 1, (str(layout.boxes.tls[n]), before, after)
+            changes += 1
+    assert changes > 100
 
 
 @given(installations(), st.data())
