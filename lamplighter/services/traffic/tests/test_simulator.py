@@ -27,7 +27,7 @@ FLOWS = {"we": 600.0, "sn": 300.0}
 def alone(work: Callable[..., Any], *arguments: Any) -> Any:
     """Run in a process of its own: SUMO allows one run per process."""
     with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
-        return pool.submit(work, *arguments).result(timeout=240)
+        return pool.submit(work, *arguments).result(timeout=900)
 
 
 def drive(folder: str, minutes: int, adaptive: bool, shuffle: int, broken: Mapping[str, str]) -> dict[str, Any]:
