@@ -12,6 +12,7 @@ from lamplighter.services.traffic.horizon.scheme import Choice
 from lamplighter.services.traffic.tests.small_scenario import small_scenario
 from lamplighter.services.traffic.trials import audit, measure, sensing
 from lamplighter.services.traffic.trials.command import evaluate_sumo
+from lamplighter.services.traffic.trials.compare import against_own
 from lamplighter.services.traffic.trials.one import Conditions, ground_of, run_arm, try_planner
 from lamplighter.services.traffic.trials.rules import rules_of
 from lamplighter.services.traffic.trials.scenario import ScenarioError, find_scenario
@@ -139,6 +140,24 @@ def test_the_command_writes_a_table_and_json(config, tmp_path):
     assert numbers["header"]["seeds"] == [1]
     assert set(numbers["scenarios"]["small"]) == {"own", "maxwave"}
     assert numbers["scenarios"]["small"]["own"]["1"]["total"] > 100
+    assert numbers["against_own"]["maxwave"]["runs"] == 1
+    assert "that is no promise" in result.output
+
+
+def test_worse_than_own_is_counted_run_by_run_and_bounded():
+    def runs(*delays_s):
+        return {seed: {"delay_s": delay_s} for seed, delay_s in enumerate(delays_s)}
+
+    same = {"a": {"own": runs(40.0, 40.0, 400.0), "adaptive": runs(30.0, 40.5, 403.9)}, "b": {"own": runs(9.0), "adaptive": {}}}
+    found = against_own(same, "adaptive")
+    assert (found.worse_runs, found.runs) == (0, 3)
+    assert found.worse_share_max == pytest.approx(1.0 - 0.05 ** (1.0 / 3.0))  # nobody of n: (1 - p)^n = 0.05
+    worse = {"a": {"own": runs(40.0, 400.0, 10.0), "adaptive": runs(40.6, 404.1, 10.4)}}
+    found = against_own(worse, "adaptive")
+    assert (found.worse_runs, found.runs) == (2, 3)
+    p = found.worse_share_max
+    assert (1 - p) ** 3 + 3 * p * (1 - p) ** 2 + 3 * p * p * (1 - p) == pytest.approx(0.05)
+    assert against_own({"a": {"own": runs(1.0), "adaptive": runs(9.0)}}, "adaptive").worse_share_max == 1.0
 
 
 @pytest.mark.parametrize(

@@ -73,7 +73,7 @@ def evaluate_sumo(
     console = Console(stderr=True)
     plan = compare.Plan(scenarios, chosen, numbers, Conditions(cadence, sensing, version, intergreens == "full", lost_share))
     with _progress(console) as bar:
-        task = bar.add_task(f"{len(names)} scenarios x {len(chosen)} arms x {len(numbers)} seeds", total=None)
+        task = bar.add_task(f"scenarios {len(names)} x arms {len(chosen)} x seeds {len(numbers)}", total=None)
         outcome = compare.compare(plan, jobs, lambda done, all_runs: bar.update(task, completed=done, total=all_runs))
     tell.tell(outcome)
     if json_file is not None:

@@ -4,13 +4,18 @@
 import multiprocessing
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
+
+from scipy.stats import beta
 
 from lamplighter.services.traffic.trials.installed import find_sumo
 from lamplighter.services.traffic.trials.one import Conditions, run_arm
 from lamplighter.services.traffic.trials.scenario import Scenario
 from lamplighter.services.traffic.trials.trial import Measures
+
+WORSE_RATIO, WORSE_S = 1.01, 0.5  # a run is worse than the own programmes' from both on
+CONFIDENCE = 0.95
 
 
 @dataclass(frozen=True)
@@ -31,6 +36,31 @@ class Outcome:
     version: str
     results: dict[str, dict[str, dict[int, Measures]]]
     failed: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class AgainstOwn:
+    """In how many runs of an arm vehicles were delayed by more than 1 % and more than 0.5 s beyond the own programmes' run of
+    the same scenario and seed; and what the share of such runs lies below (`worse_share_max`), with 95 % confidence, were
+    scenarios and seeds drawn like these (C. J. Clopper, E. S. Pearson, Biometrika 26 (1934) 404-413)."""
+
+    worse_runs: int
+    runs: int
+    worse_share_max: float
+
+
+def against_own(results: dict[str, dict[str, dict[int, Measures]]], arm: str) -> AgainstOwn:
+    """Hold one arm against the own programmes, run by run; runs that only one of them finished are left out."""
+    worse_runs = runs = 0
+    for arms in results.values():
+        own = arms.get("own", {})
+        for seed, measures in arms.get(arm, {}).items():
+            if seed in own:
+                delay_s = own[seed]["delay_s"]
+                runs += 1
+                worse_runs += measures["delay_s"] > max(WORSE_RATIO * delay_s, delay_s + WORSE_S)
+    share = 1.0 if worse_runs == runs else float(beta.ppf(CONFIDENCE, worse_runs + 1, runs - worse_runs))
+    return AgainstOwn(worse_runs, runs, share)
 
 
 def compare(plan: Plan, jobs: int, done: Callable[[int, int], None]) -> Outcome:
@@ -73,6 +103,11 @@ def as_json(outcome: Outcome) -> dict[str, Any]:
         "scenarios": {
             name: {arm: {str(seed): measures for seed, measures in seeds.items()} for arm, seeds in arms.items()}
             for name, arms in outcome.results.items()
+        },
+        "against_own": {
+            arm: asdict(against_own(outcome.results, arm))
+            for arm in outcome.plan.arms
+            if "own" in outcome.plan.arms and arm != "own"
         },
         "failed": list(outcome.failed),
     }

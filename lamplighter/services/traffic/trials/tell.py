@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from rich.console import Console
 from rich.table import Table
 
-from lamplighter.services.traffic.trials.compare import Outcome, mean_of
+from lamplighter.services.traffic.trials.compare import CONFIDENCE, Outcome, against_own, mean_of
 from lamplighter.services.traffic.trials.trial import Measures
 
 WIDTH_MIN = 120
@@ -37,6 +37,10 @@ ROWS: tuple[Row, ...] = (
     ("wait, longest (s)", _worst("wait_max_s", 0)),
     ("side streets, wait (s)", _mean("side_street_wait_s")),
     ("pedestrians, wait (s)", _mean("pedestrian_wait_s")),
+    ("pedestrians, longest (s)", _worst("pedestrian_wait_max_s")),
+    ("buses, delay (s)", _mean("bus_delay_s")),
+    ("trams, delay (s)", _mean("tram_delay_s")),
+    ("bicycles, delay (s)", _mean("bicycle_delay_s")),
     ("finished, of all", _finished),
     ("never inserted", _mean("never_inserted")),
     ("conflicts / greens cut / clearances cut", _faults),
@@ -44,9 +48,20 @@ ROWS: tuple[Row, ...] = (
 
 
 def tell(outcome: Outcome) -> None:
-    """Print the table."""
+    """Print the table, and below it how often each arm was worse than the own programmes."""
     console = Console(width=max(Console().width, WIDTH_MIN))
     console.print(table(outcome))
+    if "own" not in outcome.plan.arms:
+        return
+    for arm in outcome.plan.arms:
+        found = against_own(outcome.results, arm)
+        if arm != "own" and found.runs:
+            console.print(
+                f"{arm}: vehicles worse off than under the own programmes (by more than 1 % and 0.5 s) in {found.worse_runs} of "
+                f"{found.runs} runs. Of scenarios and seeds drawn like these, below {found.worse_share_max:.0%} of runs would be "
+                f"({CONFIDENCE:.0%} confidence); that is no promise.",
+                highlight=False,
+            )
 
 
 def table(outcome: Outcome) -> Table:
