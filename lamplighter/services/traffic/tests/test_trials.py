@@ -16,6 +16,7 @@ from lamplighter.services.traffic.trials.compare import against_own
 from lamplighter.services.traffic.trials.one import Conditions, ground_of, run_arm, try_planner
 from lamplighter.services.traffic.trials.rules import rules_of
 from lamplighter.services.traffic.trials.scenario import ScenarioError, find_scenario
+from lamplighter.services.traffic.trials.strands import Piece, Strand
 from lamplighter.services.traffic.trials.trial import lost_lanes
 
 pytestmark = pytest.mark.engine
@@ -173,6 +174,32 @@ def test_errors_say_what_to_mend(config, arguments, said):
     result = CliRunner().invoke(evaluate_sumo, ["--sumo", str(config), *arguments])
     assert result.exit_code != 0
     assert said in result.output
+
+
+def test_loops_lie_where_vehicles_stand_also_where_the_lane_before_the_line_is_shorter_than_a_car():
+    pieces = (Piece("stub_0", 0.0, 1.0), Piece(":in_0", 0.9, 1.0), Piece("one_0", 1.4, 1.0), Piece("two_0", 41.4, 0.5))
+    laid = sensing.loops(
+        ("stub_0", "short_0", "long_0"),
+        (
+            Strand(pieces, 200.0, False),
+            Strand((Piece("short_0", 0.0, 1.0),), 12.0, True),
+            Strand((Piece("long_0", 0.0, 1.0),), 90.0, True),
+        ),
+        {"stub_0": 0.9, ":in_0": 0.5, "one_0": 40.0, "two_0": 100.0, "short_0": 12.0, "long_0": 90.0},
+    )
+    at = {(loop.row, loop.role): (loop.lane, pytest.approx(loop.position_m), loop.share) for loop in laid}
+    assert at[0, sensing.STOP_LINE] == ("stub_0", 0.8, 1.0)
+    assert at[0, sensing.STOP] == ("one_0", 1.4 + 40.0 - 2.5, 1.0)
+    assert at[0, sensing.ADVANCE] == ("one_0", 1.4 + 40.0 - 30.0, 1.0)
+    assert at[1, sensing.ADVANCE] == ("short_0", 0.5, 1.0), "nothing leads there"
+    assert at[2, sensing.ADVANCE] == ("long_0", 60.0, 1.0)
+    assert len(laid) == 9
+
+
+def test_loops_before_a_fork_count_by_the_share_that_comes():
+    fork = (Piece("left_0", 0.0, 1.0), Piece("before_0", 20.0, 0.3))
+    (_, _, advance) = sensing.loops(("left_0",), (Strand(fork, 120.0, True),), {"left_0": 20.0, "before_0": 100.0})
+    assert (advance.lane, advance.position_m, advance.share) == ("before_0", pytest.approx(90.0), 0.3)
 
 
 def test_a_broken_network_and_a_missing_file_are_named(tmp_path):

@@ -11,6 +11,7 @@ from typing import NamedTuple
 import numpy as np
 from numba import njit
 
+from lamplighter.services.traffic.horizon.loops import ADVANCE_M
 from lamplighter.services.traffic.horizon.scheme import CELL_M, CELLS
 from lamplighter.services.traffic.trials import talk
 from lamplighter.services.traffic.trials.stages import Bytes2
@@ -19,6 +20,7 @@ from lamplighter.terms.columns import FloatArray, IntArray
 
 STOP_LINE, STOP, ADVANCE = 0, 1, 2  # a lane's loops: at the stop line, just before it, and 20 to 40 m upstream
 ROLES = 3
+STOP_M = 2.5  # the loop before the stop line, under whoever stands first
 _FNV_BEGIN, _FNV_PRIME = np.uint64(14695981039346656037), np.uint64(1099511628211)
 _TEN = np.int64(10)
 _ZERO = np.uint8(48)
@@ -31,7 +33,8 @@ Hashes = np.ndarray[tuple[int], np.dtype[np.uint64]]
 class Places(NamedTuple):
     """Which lane lies where. key, lane (h,): open addressing by hash, lane -1 where free; offsets (n+1) into row, end_m, share.
 
-    length_m (n,). cross_key, cross (h,): the same for crossings.
+    length_m (n,). cross_key, cross (h,): the same for crossings. loop_at, loop_share (k,): row and role of each loop, as
+    row * ROLES + role, and the share of those who pass it that come to the row's stop line.
     """
 
     key: Hashes
@@ -43,6 +46,19 @@ class Places(NamedTuple):
     share: FloatArray
     cross_key: Hashes
     cross: IntArray
+    loop_at: IntArray
+    loop_share: FloatArray
+
+
+class Loop(NamedTuple):
+    """A loop in the road: its lane, how far from that lane's beginning it lies, whom it serves, and the share of those who pass
+    it that come to the row's stop line."""
+
+    lane: str
+    position_m: float
+    row: int
+    role: int
+    share: float
 
 
 class Sums(NamedTuple):
@@ -82,8 +98,24 @@ def _table(names: Sequence[str]) -> tuple[Hashes, IntArray]:
     return key, row
 
 
-def places(strands: Sequence[Strand], length_m: Mapping[str, float], crossings: Sequence[str]) -> Places:
-    """Return where the lanes seen from stop lines lie."""
+def loops(lanes: Sequence[str], strands: Sequence[Strand], length_m: Mapping[str, float]) -> tuple[Loop, ...]:
+    """Return the loops of every stop line. Where the lane itself is shorter than a loop is to lie before the line, it lies
+    further up, on each lane that leads there; where nothing leads there, at the beginning of what does."""
+    found: list[Loop] = []
+    for row, (lane, strand) in enumerate(zip(lanes, strands, strict=True)):
+        found.append(Loop(lane, max(length_m[lane] - 0.1, length_m[lane] / 2), row, STOP_LINE, 1.0))
+        reach_m = max(piece.end_m + length_m[piece.lane] for piece in strand.pieces)
+        for role, before_m in ((STOP, STOP_M), (ADVANCE, ADVANCE_M)):
+            at_m = min(before_m, max(reach_m - 0.5, reach_m / 2))
+            for piece in strand.pieces:
+                position_m = piece.end_m + length_m[piece.lane] - at_m
+                if 0.0 < position_m <= length_m[piece.lane]:
+                    found.append(Loop(piece.lane, position_m, row, role, piece.share))
+    return tuple(found)
+
+
+def places(strands: Sequence[Strand], length_m: Mapping[str, float], crossings: Sequence[str], laid: Sequence[Loop]) -> Places:
+    """Return where the lanes and loops seen from stop lines lie."""
     mine: dict[str, list[tuple[int, float, float]]] = {}
     for row, strand in enumerate(strands):
         for piece in strand.pieces:
@@ -102,6 +134,8 @@ def places(strands: Sequence[Strand], length_m: Mapping[str, float], crossings: 
         np.asarray([part[2] for part in flat], np.float64),
         cross_key,
         cross,
+        np.asarray([loop.row * ROLES + loop.role for loop in laid], np.int64),
+        np.asarray([loop.share for loop in laid], np.float64),
     )
 
 
@@ -199,9 +233,9 @@ def _people(data: Bytes, at: int, known: Places, out: Sums, spare: Bytes) -> Non
 
 
 @njit(cache=True)
-def _loop(data: Bytes, at: int, number: int, now_s: float, out: Sums, spare: Bytes) -> None:
+def _loop(data: Bytes, at: int, number: int, now_s: float, known: Places, out: Sums, spare: Bytes) -> None:
     """Add who came onto a loop, and how long it was covered, in the last second."""
-    row, role = number // ROLES, number % ROLES
+    row, role, share = known.loop_at[number] // ROLES, known.loop_at[number] % ROLES, known.loop_share[number]
     many = _whole(data, at + 7)  # after status, compound, its number of items, and the type of the count
     at += 11
     for _ in range(many):
@@ -210,9 +244,9 @@ def _loop(data: Bytes, at: int, number: int, now_s: float, out: Sums, spare: Byt
         at += 27
         at += 5 + _whole(data, at + 1)
         if begin_s > now_s - 1.0 + 1e-9:
-            out.loop_veh[row, role] += 1.0
+            out.loop_veh[row, role] += share
         until_s = now_s if end_s < 0.0 else min(end_s, now_s)
-        out.loop_share[row, role] += max(0.0, until_s - max(begin_s, now_s - 1.0))
+        out.loop_share[row, role] += share * max(0.0, until_s - max(begin_s, now_s - 1.0))
 
 
 @njit(cache=True)
@@ -260,7 +294,7 @@ def reduce(data: Bytes, now_s: float, known: Places, out: Sums) -> int:
             else:
                 _people(data, after + 2, known, out, spare)
         elif kind == talk.TOLD_LOOP:
-            _loop(data, after + 2, _number(data, name, size), now_s, out, spare)
+            _loop(data, after + 2, _number(data, name, size), now_s, known, out, spare)
         elif kind == talk.TOLD_SIGNAL:
             shown = _whole(data, after + 4)
             for n in range(min(shown, out.states.shape[1])):

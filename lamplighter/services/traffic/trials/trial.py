@@ -78,8 +78,8 @@ def run(ground: Ground, installed: Installed, seed: int, driver: Driver | None, 
     began = time.perf_counter()
     scenario = ground.scenario
     with Sumo(installed, scenario, seed) as sumo:
-        sumo.start("\n".join([streets.asked(sumo.waits), added, _loops(ground) if driver is not None else ""]))
         second = Second(ground, driver, sight)
+        sumo.start("\n".join([streets.asked(sumo.waits), added, _lines(second.laid)]))
         sumo.talk.ask(*second.subscriptions())
         now_s = scenario.begin_s
         end_s = scenario.end_s if scenario.end_s is not None else now_s + LONGEST_S
@@ -98,16 +98,12 @@ def run(ground: Ground, installed: Installed, seed: int, driver: Driver | None, 
     return found | {"wall_s": round(time.perf_counter() - began, 2)}
 
 
-def _loops(ground: Ground) -> str:
-    """Return the loops of every lane before a stop line, for SUMO's additional file."""
-    lines: list[str] = []
-    for row, lane in enumerate(ground.survey.lanes):
-        length_m = ground.ways.length_m[lane]
-        for role, before_m in ((sensing.STOP_LINE, 0.1), (sensing.STOP, 2.5), (sensing.ADVANCE, 30.0)):
-            position_m = max(length_m - before_m, min(0.5, length_m / 2))
-            name = row * sensing.ROLES + role
-            lines.append(f'<inductionLoop id="{name}" lane="{lane}" pos="{position_m:.2f}" freq="100000" file="NUL"/>')
-    return "\n".join(lines)
+def _lines(laid: tuple[sensing.Loop, ...]) -> str:
+    """Return loops for SUMO's additional file, each by its number."""
+    return "\n".join(
+        f'<inductionLoop id="{n}" lane="{loop.lane}" pos="{loop.position_m:.2f}" freq="100000" file="NUL"/>'
+        for n, loop in enumerate(laid)
+    )
 
 
 class Second:
@@ -120,7 +116,9 @@ class Second:
         self._step_s, self._begin_s = ground.rules.step_s, begin_s
         self._lights = [Light(box, ground.rules, begin_s) for box in ground.survey.boxes]
         strands = driver.strands if driver is not None else ()
-        self._places = sensing.places(strands, ground.ways.length_m, ground.survey.crossings)
+        seen = (ground.survey.lanes, ground.survey.strands, ground.ways.length_m)
+        self.laid = sensing.loops(*seen) if driver is not None else ()
+        self._places = sensing.places(strands, ground.ways.length_m, ground.survey.crossings, self.laid)
         letters = max((len(state) for s in ground.roads.signals for _, state in s.intervals), default=1)
         rows = max(len(strands), len(ground.survey.lanes))
         self.sums = sensing.sums(rows, len(ground.survey.crossings), len(ground.roads.signals), letters)
@@ -143,17 +141,14 @@ class Second:
         commands = [talk.subscribe(talk.SUBSCRIBE_SIMULATION, "", (talk.EXPECTED, talk.TELEPORTS))]
         commands += [talk.subscribe(talk.SUBSCRIBE_SIGNAL, name, (talk.STATE,)) for name in self._signals]
         if self._driver is not None:
-            loops = range(len(self._survey.lanes) * sensing.ROLES)
-            commands += [talk.subscribe(talk.SUBSCRIBE_LOOP, str(n), (talk.LOOP_VEHICLES,)) for n in loops if self._wanted(n)]
+            wanted = [n for n, loop in enumerate(self.laid) if self._sight.loops or loop.role == sensing.STOP_LINE]
+            commands += [talk.subscribe(talk.SUBSCRIBE_LOOP, str(n), (talk.LOOP_VEHICLES,)) for n in wanted]
             if not self._sight.loops:
                 around = (talk.LANE_ID, talk.LANE_POSITION, talk.LENGTH)
                 commands.append(talk.subscribe_around(self._junction, talk.VEHICLES, around))
             if self._survey.crossings:
                 commands.append(talk.subscribe_around(self._junction, talk.PEOPLE, (talk.NEXT_EDGE, talk.SPEED)))
         return b"".join(commands), len(commands)
-
-    def _wanted(self, loop: int) -> bool:
-        return self._sight.loops or loop % sensing.ROLES == sensing.STOP_LINE
 
     def take(self, answer: talk.Answer, now_s: int) -> int:
         """Reduce what was told; return how many vehicles are still expected."""
