@@ -39,7 +39,7 @@ TABLES: dict[str, tuple[tuple[str, ...], bool, bool]] = {
     ),
     "modern": (("--cadence", "1s", "--arms", ALL_ARMS), True, False),
     "modern_loops": (("--cadence", "1s", "--sensing", "loops", "--arms", "own,adaptive"), True, False),
-    "full": (("--cadence", "1s", "--intergreens", "full", "--arms", ALL_ARMS), True, False),
+    "full": (("--cadence", "1s", "--intergreens", "full", "--arms", "own,maxpressure,adaptive"), False, False),
 }
 
 
