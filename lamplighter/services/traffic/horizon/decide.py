@@ -21,11 +21,13 @@ TURN_PRIOR = np.array([1.0, 0.3, 0.3, 0.005])  # straight, left, right, u-turn, 
 
 
 class Last(NamedTuple):
-    """What each box (b,) ran when it was planned last, the stage that was chosen then, and why."""
+    """What each box (b,) ran when it was planned last, the stage that was chosen then, why, and the second in which that plan
+    has something to choose again."""
 
     ran: IntArray
     stage: IntArray
     because: IntArray
+    again: IntArray
 
 
 class Memory(NamedTuple):
@@ -69,8 +71,10 @@ def start(network: Network, settings: Settings) -> Memory:
 
 
 @njit(cache=True)
-def _due(network: Network, seen: Seen, box: int) -> bool:
-    """Return whether a red of the box nears its bound, so that it is planned though it is not its turn."""
+def _due(network: Network, seen: Seen, last: Last, box: int, second: int) -> bool:
+    """Return whether a box is planned though it is not its turn: its last plan comes to a choice, or a red nears its bound."""
+    if second == last.again[box]:
+        return True
     for v in range(network.move_first[box], network.move_first[box + 1]):
         if seen.movement_red_s[v] > 0.0 and seen.movement_red_s[v] + MARGIN_S >= network.red_max_s[v]:
             return True
@@ -106,12 +110,13 @@ def _plan(
     last, this, boxes = (second + 1) % 2, second % 2, len(network.stage_offsets) - 1
     turns, turn = max((boxes + settings.most_boxes - 1) // settings.most_boxes, 1), second // max(int(settings.step_s), 1)
     for box in range(boxes):
-        if (box + turn) % turns != 0 and not _due(network, seen, box):
+        if (box + turn) % turns != 0 and not _due(network, seen, memory.last, box, second):
             stage[box], because[box] = _go_on(network, seen, memory, box, (this, last))
             continue
         here = compose(network, derived, learned, state, seen, settings, work, (box, horizon, second, last))
-        stage[box], because[box] = search(work, here)
-        memory.last.ran[box], memory.last.stage[box], memory.last.because[box] = seen.stage[box], stage[box], because[box]
+        stage[box], because[box], wait_s = search(work, here)
+        memory.last.ran[box], memory.last.again[box] = seen.stage[box], second + wait_s
+        memory.last.stage[box], memory.last.because[box] = stage[box], because[box]
         lane0 = network.lane_offsets[box]
         for n in range(network.lane_offsets[box + 1] - lane0):
             for t in range(horizon):

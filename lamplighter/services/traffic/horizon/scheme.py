@@ -137,7 +137,8 @@ class Settings(NamedTuple):
     who still waits at the end costs, and how much more for each other in the same lane. spill_ratio: what each vehicle costs
     besides where a queue outgrows store_ratio of its street; fill_ratio: a street takes vehicles up to this share of what it
     holds. send_ratio: how much of what the signals upstream have sent, or plan to send, is expected beyond what is seen.
-    most_boxes: where there are more, boxes take turns: about so many are planned anew at each choice.
+    most_boxes: where there are more, boxes take turns: so many are planned anew each time, and those whose
+    plan comes to a choice.
     """
 
     step_s: float = 1.0
@@ -152,4 +153,4 @@ class Settings(NamedTuple):
     store_ratio: float = 0.7
     fill_ratio: float = 1.0
     send_ratio: float = 0.0
-    most_boxes: int = 2500
+    most_boxes: int = 1250

@@ -149,12 +149,14 @@ def _served(work: Work, here: Situation, p: int, hold_s: int, cost: float, least
 
 
 @njit(cache=True)
-def search(work: Work, here: Situation) -> tuple[int, int]:
-    """Return the stage that the box is to run now and why, and leave in the work what it is then expected to let out."""
+def search(work: Work, here: Situation) -> tuple[int, int, int]:
+    """Return the stage that the box is to run now, why, and after how many seconds its plan has something to choose again; leave
+    in the work what it is then expected to let out."""
     run = here.stage
     if here.change_left > 0 or here.elapsed < work.green_min_s[run] or here.grid_first > 0:
         cost_of(work, here, (0, run, 0), ENOUGH, True)
-        return run, DISCHARGING
+        least_s = max(work.green_min_s[run] - here.elapsed, 0)
+        return run, DISCHARGING, max(here.change_left + least_s, here.grid_first)
     plan = best(work, here)
     wanted = plan[1] if plan[0] == 0 else run
     kept = _kept_bound(work, here, wanted)
@@ -162,5 +164,5 @@ def search(work: Work, here: Situation) -> tuple[int, int]:
         plan = (0, kept, work.green_min_s[kept])
     cost_of(work, here, plan, ENOUGH, True)
     if kept == run:
-        return run, DISCHARGING
-    return kept, BOUND if kept != wanted else HEAVIER
+        return run, DISCHARGING, plan[0]
+    return kept, BOUND if kept != wanted else HEAVIER, 0

@@ -109,7 +109,7 @@ def test_what_is_expected_to_leave_is_what_the_plan_lets_out(seed: int) -> None:
     work, here = a_box(100 + seed)
     j = junction(work, here)
     plan = best(work, here)
-    stage, _ = search(work, here)
+    stage, _, _ = search(work, here)
     wanted = plan[1] if plan[0] == 0 else here.stage
     if stage == wanted:
         assert np.allclose(work.out_veh[: here.lanes], played(j, plan)[1], atol=1e-9)

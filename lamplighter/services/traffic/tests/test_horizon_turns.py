@@ -47,8 +47,8 @@ def test_boxes_take_turns_and_keep_their_last_choice_in_between() -> None:
         waits = busy(network, second)
         before_veh, before = memory.state.depart_veh[(second + 1) % 2].copy(), memory.last.stage.copy()
         alone, _ = decide(network, waits, start(network, EVERY), float(second), EVERY)
+        planned = ((np.arange(BOXES) + second) % 3 == 0) | (memory.last.again == second)
         choice, memory = decide(network, waits, memory, float(second), TURNS)
-        planned = (np.arange(BOXES) + second) % 3 == 0
         kept_veh = memory.state.depart_veh[second % 2]
         for box in range(BOXES):
             lanes = slice(4 * box, 4 * box + 4)
@@ -83,3 +83,17 @@ def test_who_nears_a_bound_is_not_left_waiting_for_a_turn() -> None:
     now.movement_red_s[1::2] = 84.0
     choice, _ = decide(network, now, start(network, TURNS), 0.0, TURNS)
     assert choice.stage.tolist() == [1] * BOXES
+
+
+def test_a_plan_that_holds_for_some_seconds_is_looked_at_again_when_they_are_over() -> None:
+    """A long queue runs, somebody waits elsewhere: after the hold that was planned the change comes, whoever's turn it is."""
+    network = crossroads(boxes=BOXES, lanes=2)
+    memory, turns = start(network, Settings(most_boxes=1)), list[int]()
+    for second in range(BOXES):
+        now = seen(network)._replace(stage_elapsed_s=np.full(BOXES, 3.0 + second))
+        now.cell_veh[0::2, 0] = 2.0
+        now.cell_veh[1::2, 0] = 2.0
+        before = memory.last.again.copy()
+        _, memory = decide(network, now, memory, float(second), Settings(most_boxes=1))
+        turns += np.flatnonzero((before == second) & (np.arange(BOXES) + second) % BOXES != 0).tolist()
+    assert len(turns) > 0
