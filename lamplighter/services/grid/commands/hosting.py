@@ -3,7 +3,7 @@
 
 import dataclasses
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import click
 
@@ -13,6 +13,7 @@ from lamplighter.services.grid.hosting import search
 from lamplighter.services.grid.hosting.check import refereed
 from lamplighter.services.grid.hosting.night import Night
 from lamplighter.services.grid.hosting.reading import read_case
+from lamplighter.services.grid.hosting.steered import Asked
 from lamplighter.services.grid.network.model import GridError
 from lamplighter.services.grid.network.tables import Network
 from lamplighter.terms.columns import IntArray
@@ -39,9 +40,21 @@ SHOWN = 8
     "--demand", default=1.0, show_default=True, type=click.FloatRange(0.0, 2.0, min_open=True),
     help="Part of the file's powers that falls on the evening's peak at once, where GRID brings no year.",
 )  # fmt: skip
+@click.option(
+    "--floor-kw",
+    default=0.0,
+    show_default=True,
+    type=click.FloatRange(0.0, 11.0),
+    help="Power guaranteed to each point that wants any, as far as all of them fit (German law: 4.2). With adaptive.",
+)
+@click.option(
+    "--volt-var",
+    is_flag=True,
+    help="Points' inverters supply reactive power where voltage binds, to a power factor of 0.9. With adaptive and bound.",
+)
 @click.option("--gap", is_flag=True, help="Solve the bound too, and print how far the strategy stays below it.")
 @click.option("--json", "into", type=click.Path(path_type=Path), help="Write the result as JSON into this file too.")
-def hosting(grid: str, strategy: str, seed: int, truth: str, disorder: int, demand: float, gap: bool, into: Path | None) -> None:
+def hosting(grid: str, strategy: str, seed: int, truth: str, disorder: int, demand: float, **more: Any) -> None:
     """Find the most electric cars that GRID hosts on the noon-to-noon night of its year's highest demand.
 
     GRID is a SimBench code or short name (urban6), a file or a city. Cars charge with 11 kW, come N(18:00, 1.5 h), leave
@@ -50,6 +63,9 @@ def hosting(grid: str, strategy: str, seed: int, truth: str, disorder: int, dema
     """
     if truth != "model" and strategy == "bound":
         raise click.UsageError("--strategy bound knows no --truth; take another strategy or --truth model")
+    floor_kw, volt_var, into = float(more["floor_kw"]), bool(more["volt_var"]), cast("Path | None", more["into"])
+    _usage(strategy, truth, floor_kw, volt_var)
+    asked = Asked(floor_kw, volt_var) if floor_kw > 0.0 or volt_var else None
     try:
         if truth != "model":
             _true(grid, strategy, (seed, disorder), into)
@@ -57,9 +73,9 @@ def hosting(grid: str, strategy: str, seed: int, truth: str, disorder: int, dema
         night, network, row_node = read_case(grid, demand)
     except (GridError, CityError) as error:
         raise click.ClickException(str(error)) from error
-    row = _bound_row(night, seed) if strategy == "bound" else _row((night, network, row_node), strategy, seed)
-    if gap and strategy != "bound":
-        most = search.bound(night, seed, max(round(row["hosted"] * 1.05), 1))
+    row = _bound_row(night, seed, volt_var) if strategy == "bound" else _row((night, network, row_node), strategy, seed, asked)
+    if more["gap"] and strategy != "bound":
+        most = search.bound(night, seed, max(round(row["hosted"] * 1.05), 1), volt_var)
         row |= {"bound": most.cars, "share_of_bound": round(row["hosted"] / max(most.cars, 1), DIGITS)}
     row = {"grid": grid, "strategy": strategy, "seed": seed, **row}
     print_rows(f"{grid}: cars hosted", [row])
@@ -70,6 +86,14 @@ def hosting(grid: str, strategy: str, seed: int, truth: str, disorder: int, dema
             "at once on the evening's peak: --demand 0.3 takes three tenths of them."
         )
     write_json(into, row)
+
+
+def _usage(strategy: str, truth: str, floor_kw: float, volt_var: bool) -> None:
+    """Refuse combinations that nothing is built for."""
+    if floor_kw > 0.0 and (strategy != "adaptive" or truth != "model"):
+        raise click.UsageError("--floor-kw goes with --strategy adaptive and --truth model alone. Nothing was run.")
+    if volt_var and (strategy not in ("adaptive", "bound") or truth != "model"):
+        raise click.UsageError("--volt-var goes with --strategy adaptive or bound and --truth model. Nothing was run.")
 
 
 def _true(grid: str, strategy: str, seeds: tuple[int, int], into: Path | None) -> None:
@@ -87,16 +111,16 @@ def _true(grid: str, strategy: str, seeds: tuple[int, int], into: Path | None) -
     write_json(into, row | {"model_in_doubt": bool(doubts), "doubts": doubts})
 
 
-def _row(case: tuple[Night, Network, IntArray], strategy: str, seed: int) -> dict[str, Any]:
-    found = search.hosted(case[0], strategy, seed)
-    loading, lowest = refereed(*case, found.drawn_kw)
+def _row(case: tuple[Night, Network, IntArray], strategy: str, seed: int, asked: Asked | None) -> dict[str, Any]:
+    found = search.hosted(case[0], strategy, seed, asked)
+    loading, lowest = refereed(*case, found.drawn_kva)
     result = {WRITTEN_AS.get(name, name): value for name, value in dataclasses.asdict(found.result).items() if name != "cars"}
     result |= {"referee_loading_max": loading, "referee_voltage_lowest_pu": lowest}
     return {"hosted": found.cars, **{name: round(value, DIGITS) for name, value in result.items()}}
 
 
-def _bound_row(night: Night, seed: int) -> dict[str, Any]:
-    found = search.bound(night, seed)
+def _bound_row(night: Night, seed: int, volt_var: bool) -> dict[str, Any]:
+    found = search.bound(night, seed, volt_var=volt_var)
     return {
         "hosted": found.cars,
         "proven_for_all_above": found.proven_to_all,

@@ -15,6 +15,7 @@ import numpy as np
 from scipy import sparse
 
 from lamplighter.services.grid.envelopes.radial import Radial, flat, loadings, sweep
+from lamplighter.services.grid.envelopes.reactive import TAN_MAX
 from lamplighter.services.grid.hosting.cars import FULL_KW, STEP_H, STEPS, Cars
 from lamplighter.services.grid.hosting.night import Night
 from lamplighter.services.grid.hosting.result import LOADING_MAX, U_MIN_PU, UNSERVED_MAX, WORST_SERVED_MIN
@@ -108,43 +109,61 @@ class Rows:
         return matrix, np.concatenate(self._right)
 
 
-def relaxed(night: Night, cars: Cars, allowed: float = UNSERVED_MAX) -> Relaxed:
-    """Solve the relaxation for these cars. `allowed`: share of energy that may stay unserved."""
+def relaxed(night: Night, cars: Cars, allowed: float = UNSERVED_MAX, volt_var: bool = False) -> Relaxed:
+    """Solve the relaxation for these cars. `allowed`: share of energy that may stay unserved; volt_var: points' inverters supply
+    or take reactive power, to the power factor of `envelopes.reactive` beside what they draw (their rating is left out)."""
     tree, curves = night.tree, curves_of(cars)
     binds = np.flatnonzero(binding_steps(night, curves))
     steps = np.flatnonzero(curves.most_kw.sum(axis=0) > 0)
     many, rows_of_cars = len(tree.parent), len(curves.row)
     branch = np.flatnonzero(tree.parent >= 0)
     b = len(branch)
-    width = 2 * rows_of_cars * len(steps) + len(binds) * (3 * b + many) + 1
+    of_step = 3 * b + many + (rows_of_cars if volt_var else 0)
+    width = 2 * rows_of_cars * len(steps) + len(binds) * of_step + 1
     short = width - 1
     drawn = np.arange(rows_of_cars * len(steps)).reshape(len(steps), rows_of_cars)
     first = 2 * rows_of_cars * len(steps)
     equal, less, cone = Rows(), Rows(), Rows()
     place = {int(step): number for number, step in enumerate(steps)}
     for number, step in enumerate(binds.tolist()):
-        origin = first + number * (3 * b + many)
-        _network(night, (equal, less, cone), branch, origin, (step, curves.row, drawn[place[step]]))
+        origin = first + number * of_step
+        supplied = origin + 3 * b + many + np.arange(rows_of_cars) if volt_var else None
+        _network(night, (equal, less, cone), branch, origin, (step, curves.row, drawn[place[step]], supplied))
     _cars(curves, (equal, less), steps, drawn, (drawn.size, short, allowed))
     matrices = [part.built(width) for part in (equal, less, cone)]
     x = _solved(matrices, [equal.count, less.count, cone.count // 4], width, short)
     plan = np.zeros((STEPS, many))
     for number, step in enumerate(steps.tolist()):
         plan[step, curves.row] = x[drawn[number]] * UNIT_KVA
+    supplies = curves.row if volt_var else curves.row[:0]
+    return Relaxed(float(x[short]), plan, *_found(night, supplies, plan, (x, binds, first, of_step)))
+
+
+def _found(night: Night, row: IntArray, plan: FloatArray, found: tuple[FloatArray, IntArray, int, int]) -> tuple[float, float]:
+    """Return the highest loading and the lowest voltage of a plan with the reactive power that belongs to it."""
+    x, binds, first, of_step = found
+    s = night.base_kva + np.maximum(plan, 0.0)
+    for number, step in enumerate(binds.tolist()):
+        end = first + (number + 1) * of_step
+        s[step, row] -= 1j * x[end - len(row) : end] * UNIT_KVA
     worst, lowest = 0.0, 2.0
     for step in range(STEPS):
-        u, i, _ = sweep(tree, night.base_kva[step] + np.maximum(plan[step], 0.0), flat(tree))
-        worst, lowest = max(worst, float(loadings(tree, u, i).max())), min(lowest, float(np.abs(u).min()))
-    return Relaxed(float(x[short]), plan, worst, lowest)
+        u, i, _ = sweep(night.tree, s[step], flat(night.tree))
+        worst, lowest = max(worst, float(loadings(night.tree, u, i).max())), min(lowest, float(np.abs(u).min()))
+    return worst, lowest
 
 
 def _network(
-    night: Night, parts: tuple[Rows, Rows, Rows], branch: IntArray, origin: int, charging: tuple[int, IntArray, IntArray]
+    night: Night,
+    parts: tuple[Rows, Rows, Rows],
+    branch: IntArray,
+    origin: int,
+    charging: tuple[int, IntArray, IntArray, IntArray | None],
 ) -> None:
-    """Add the branch-flow relaxation of one step."""
+    """Add the branch-flow relaxation of one step. charging: its number, rows, columns of power and of reactive power supplied."""
     equal, less, cone = parts
     tree: Radial = night.tree
-    step, row, column = charging
+    step, row, column, supplied = charging
     many, b = len(tree.parent), len(branch)
     p, q, square, v = origin + np.arange(b), origin + b + np.arange(b), origin + 2 * b + np.arange(b), origin + 3 * b
     parent, z = tree.parent[branch], tree.z_pu[branch] * UNIT_KVA
@@ -161,6 +180,11 @@ def _network(
         if power is p:
             inside = of_row[row] >= 0
             equal.scattered(begin + of_row[row[inside]], column[inside], -1.0)
+        elif supplied is not None:
+            inside = of_row[row] >= 0
+            equal.scattered(begin + of_row[row[inside]], supplied[inside], 1.0)
+            less.add(np.zeros(len(row)), (supplied, 1.0), (column, -TAN_MAX))
+            less.add(np.zeros(len(row)), (supplied, -1.0), (column, -TAN_MAX))
     equal.add(np.zeros(b), (v + branch, 1.0), (v + parent, -gain2), (p, 2 * z.real), (q, 2 * z.imag), (square, -(np.abs(z) ** 2)))
     source = np.flatnonzero(tree.parent < 0)
     equal.add(tree.source_pu[source] ** 2, (v + source, 1.0))

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from lamplighter.terms.columns import FloatArray, IntArray
+from lamplighter.terms.columns import AnyArray, FloatArray, IntArray
 
 STEPS = 96
 STEP_H = 0.25
@@ -45,3 +45,9 @@ def draw(seed: int, many: int, connection_row: IntArray) -> Cars:
     first = np.clip(np.ceil(comes / STEP_H), 0, STEPS).astype(np.int64)
     last = np.clip(np.floor(goes / STEP_H), 0, STEPS).astype(np.int64)
     return Cars(row.astype(np.int64), first, last, energy)
+
+
+def by_row(row: IntArray, power: AnyArray, rows: int) -> AnyArray:
+    """Return what cars (m,) draw, summed at rows (n,): kW, or kVA where it is complex."""
+    drawn = np.bincount(row, np.real(power), rows)
+    return drawn + 1j * np.bincount(row, np.imag(power), rows) if np.iscomplexobj(power) else drawn

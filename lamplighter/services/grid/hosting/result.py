@@ -55,7 +55,7 @@ def summed_up(
         float(lowest_pu.min()),
         1.0 - float(served_kwh.sum()) / wanted if wanted else 0.0,
         float(share.min()),
-        float(share.sum() ** 2 / (len(share) * (share**2).sum())),
+        float(share.sum() ** 2 / max(len(share) * float((share**2).sum()), 1e-12)),
         float(served_kwh.sum()),
         overload_h,
     )

@@ -6,26 +6,27 @@ from collections.abc import Callable
 import numpy as np
 
 from lamplighter.services.grid.envelopes.radial import flat, loadings, sweep
-from lamplighter.services.grid.hosting.cars import STEP_H, STEPS, Cars
+from lamplighter.services.grid.hosting.cars import STEP_H, STEPS, Cars, by_row
 from lamplighter.services.grid.hosting.night import Night
 from lamplighter.services.grid.hosting.result import Result, summed_up
 from lamplighter.services.grid.hosting.ways import Now, Way
+from lamplighter.terms.columns import AnyArray
 
 AHEAD_CARS = 8  # one more car may help by where it stands: so many are tried beyond the first that fails
 
 
-def run(night: Night, cars: Cars, way: Way) -> tuple[Result, np.ndarray]:
-    """Return what the night came to and what was drawn by cars at each row (t, n)."""
+def run(night: Night, cars: Cars, way: Way) -> tuple[Result, AnyArray]:
+    """Return what the night came to and what was drawn by cars at each row (t, n), in kVA."""
     left = cars.energy_kwh.copy()
     rows = len(night.tree.parent)
-    drawn = np.zeros((STEPS, rows))
+    drawn = np.zeros((STEPS, rows), np.complex128)
     loading, lowest, over = np.zeros(STEPS), np.ones(STEPS), 0.0
     start = flat(night.tree)
     for step in range(STEPS):
         here = (cars.first <= step) & (step < cars.last) & (left > 1e-9)
         power = way(Now(step, here, left, night.base_kva[step]))
-        left = np.maximum(left - power * STEP_H, 0.0)
-        drawn[step] = np.bincount(cars.row, weights=power, minlength=rows)
+        left = np.maximum(left - np.real(power) * STEP_H, 0.0)
+        drawn[step] = by_row(cars.row, power, rows)
         u, i, settled = sweep(night.tree, night.base_kva[step] + drawn[step], start)
         found = loadings(night.tree, u, i) if settled else np.full(rows, 9.0)
         loading[step], lowest[step] = found.max(), np.abs(u).min() if settled else 0.0

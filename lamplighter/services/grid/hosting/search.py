@@ -3,6 +3,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
@@ -39,25 +40,26 @@ class Hosted:
 
     cars: int
     result: Result
-    drawn_kw: FloatArray
+    drawn_kva: AnyArray
 
 
-def hosted(night: Night, way: str, seed: int, guess: int | None = None) -> Hosted:
-    """Return the most cars that a night hosts by a way of steering."""
+def hosted(night: Night, way: str, seed: int, asked: steered.Asked | None = None) -> Hosted:
+    """Return the most cars that a night hosts by a way of steering. asked: what envelopes (`adaptive`) keep besides."""
+    made = WAYS[way] if asked is None else partial(steered.adaptive, asked=asked)
     highest = max(CARS_MAX, 40 * len(night.connection_row))
     everyone = draw(seed, highest, night.connection_row)
-    seen: dict[int, tuple[Result, FloatArray]] = {}
+    seen: dict[int, tuple[Result, AnyArray]] = {}
 
     def good(many: int) -> bool:
         if many not in seen:
             cars = everyone.head(many)
-            seen[many] = run(night, cars, WAYS[way](night, cars))
+            seen[many] = run(night, cars, made(night, cars))
         return seen[many][0].hosted
 
-    first = guess or max(int(PER_CONNECTION[way] * len(night.connection_row)), 1)
+    first = max(int(PER_CONNECTION[way] * len(night.connection_row)), 1)
     many = most(good, first, highest, way in FAR) if good(0) else 0
     if many not in seen:
-        seen[many] = run(night, everyone.head(many), WAYS[way](night, everyone.head(many)))
+        seen[many] = run(night, everyone.head(many), made(night, everyone.head(many)))
     return Hosted(many, *seen[many])
 
 
@@ -92,15 +94,15 @@ class Bound:
     solved: int
 
 
-def bound(night: Night, seed: int, guess: int | None = None) -> Bound:
-    """Return the most cars that the relaxation allows."""
+def bound(night: Night, seed: int, guess: int | None = None, volt_var: bool = False) -> Bound:
+    """Return the most cars that the relaxation allows. volt_var: with reactive power from the points' inverters."""
     highest = max(CARS_MAX, 40 * len(night.connection_row))
     everyone = draw(seed, highest, night.connection_row)
     seen: dict[int, Relaxed] = {}
 
     def short(many: int) -> float:
         if many not in seen:
-            seen[many] = relaxed(night, everyone.head(many))
+            seen[many] = relaxed(night, everyone.head(many), volt_var=volt_var)
         return seen[many].short_share
 
     bare, _ = run(night, everyone.head(0), WAYS["uncontrolled"](night, everyone.head(0)))
@@ -118,7 +120,12 @@ def bound(night: Night, seed: int, guess: int | None = None) -> Bound:
         else:
             at = _between(seen, low, high)
     everything = everyone.energy_kwh.cumsum()
-    return Bound(low, seen.get(low) or relaxed(night, everyone.head(low)), _proven(everything, seen, short, high), len(seen))
+    return Bound(
+        low,
+        seen.get(low) or relaxed(night, everyone.head(low), volt_var=volt_var),
+        _proven(everything, seen, short, high),
+        len(seen),
+    )
 
 
 def most_by_branch(night: Night, everyone: Cars) -> int:

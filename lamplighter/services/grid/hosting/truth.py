@@ -62,7 +62,7 @@ def run_true(night: Night, cars: Cars, way: Way, field: Field, seed: int) -> Tru
     loading, lowest, highest, uneven, over = np.zeros(STEPS), np.ones(STEPS), 1.0, 0.0, 0.0
     for step in range(STEPS):
         here = (cars.first <= step) & (step < cars.last) & (left > 1e-9)
-        obeys = way(Now(step, here & ~deaf, left, night.base_kva[step], late))
+        obeys = np.real(way(Now(step, here & ~deaf, left, night.base_kva[step], late)))
         own = np.where(here & deaf, np.minimum(FULL_KW, left / STEP_H), 0.0)
         power = np.where(deaf, own, obeys)
         left = np.maximum(left - power * STEP_H, 0.0)

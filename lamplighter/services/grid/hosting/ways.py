@@ -49,7 +49,7 @@ class Late:
     steered_kw: FloatArray
 
 
-Way = Callable[[Now], FloatArray]
+Way = Callable[[Now], AnyArray]  # kW of every car (m,), or kVA where inverters supply reactive power
 
 
 def uncontrolled(night: Night, cars: Cars) -> Way:
@@ -62,10 +62,10 @@ def timer(night: Night, cars: Cars) -> Way:
     return lambda now: now.usable_kw() if now.step >= TIMER_STEP else np.zeros(len(now.here))
 
 
-def bounds_of(night: Night, loading: float = 1.0, u_margin: float = 0.0) -> Bounds:
-    """Return a night's bounds: loading (share of rating) and voltage, with a margin in pu above 0.95."""
+def bounds_of(night: Night, loading: float = 1.0, u_margin: FloatArray | float = 0.0) -> Bounds:
+    """Return a night's bounds: loading (share of rating) and voltage, with a margin (n,) in pu above 0.95."""
     many = len(night.tree.parent)
-    return Bounds(np.full(many, loading), np.full(many, 0.95 + u_margin))
+    return Bounds(np.full(many, loading), np.full(many, 0.95) + u_margin)
 
 
 def cap(night: Night, cars: Cars) -> Way:

@@ -31,7 +31,7 @@ HEAT_NOW, HEAT_OF_DAY = 0.72, 0.50
 
 
 @njit(cache=True)
-def _sweep(
+def branch_flow(
     parent: IntArray,
     network: tuple[FloatArray, FloatArray, FloatArray, FloatArray],
     power: tuple[FloatArray, FloatArray, FloatArray],
@@ -141,7 +141,7 @@ def solved(
     has = tree.branch != ABSENT
     fixed = np.where(has, prepared.grid.branches.no_load_kw[np.where(has, tree.branch, 0)], 0.0)
     network = (tree.r_pu, tree.x_pu, tree.gain_ratio, tree.u_source_pu)
-    p, q, u, change = _sweep(tree.parent, network, (*demand, charging_kw), fixed)
+    p, q, u, change = branch_flow(tree.parent, network, (*demand, charging_kw), fixed)
     return p, q, u, bool(change <= SETTLED_KW)
 
 
