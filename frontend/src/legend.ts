@@ -64,7 +64,7 @@ export class Legend {
         this.changed(layer.name, on);
       },
     });
-    const label = make("label", { class: "check", title: layer.doc }, box, capital(words(layer.name)), make("span", { class: "mute small" }, layer.words === words(layer.name) ? "" : layer.words));
+    const label = make("label", { class: "check", title: layer.doc }, box, capital(words(layer.name)), make("span", { class: "mute small" }, words(layer.name).includes(layer.words) ? "" : layer.words));
     if (shades.names) {
       const codes = make("div", { class: "codes" });
       shades.stops.slice(0, 8).forEach(([code, colour]) => {
