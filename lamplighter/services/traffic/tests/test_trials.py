@@ -10,7 +10,7 @@ from click.testing import CliRunner
 
 from lamplighter.services.traffic.horizon.scheme import Choice
 from lamplighter.services.traffic.tests.small_scenario import small_scenario
-from lamplighter.services.traffic.trials import audit, measure, sensing
+from lamplighter.services.traffic.trials import audit, measure, sensing, trial
 from lamplighter.services.traffic.trials.command import evaluate_sumo
 from lamplighter.services.traffic.trials.compare import against_own
 from lamplighter.services.traffic.trials.one import Conditions, ground_of, run_arm, try_planner
@@ -143,6 +143,17 @@ def test_the_command_writes_a_table_and_json(config, tmp_path):
     assert numbers["scenarios"]["small"]["own"]["1"]["total"] > 100
     assert numbers["against_own"]["maxwave"]["runs"] == 1
     assert "that is no promise" in result.output
+
+
+def test_a_run_without_an_end_stops_when_nobody_has_arrived_for_an_hour(tmp_path):
+    endless = small_scenario(tmp_path)
+    text = endless.read_text()
+    endless.write_text(text.replace('<end value="240"/>', ""))
+    stays = '<vehicle id="s" depart="0"><route edges="left0A0 A0B0"/><stop lane="A0B0_1" duration="90000"/></vehicle>'
+    (tmp_path / "small.rou.xml").write_text(f"<routes>{stays}</routes>")
+    found = run_arm(endless, "own", 1, Conditions(cadence="1s"))
+    assert (found["finished"], found["total"]) == (0, 1)
+    assert trial.STOOD_S <= found["duration_s"] <= trial.STOOD_S + 60
 
 
 def test_worse_than_own_is_counted_run_by_run_and_bounded():

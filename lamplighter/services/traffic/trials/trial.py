@@ -23,6 +23,7 @@ from lamplighter.services.traffic.trials.survey import Survey, survey
 
 Measures = dict[str, float | int]
 LONGEST_S = 86_400  # a scenario without an end ends by itself or after a day
+STOOD_S = 3_600  # or when nobody has arrived for so long
 SHOWS = {"G": 2, "g": 1}
 
 
@@ -83,10 +84,13 @@ def run(ground: Ground, installed: Installed, seed: int, driver: Driver | None, 
         sumo.talk.ask(*second.subscriptions())
         now_s = scenario.begin_s
         end_s = scenario.end_s if scenario.end_s is not None else now_s + LONGEST_S
+        expected = stood_s = 0
         while now_s < end_s:
             sumo.talk.send(second.commands(now_s) + talk.NEXT_STEP)
-            now_s += 1
-            if second.take(sumo.talk.receive(), now_s) == 0 and scenario.end_s is None:
+            now_s, before = now_s + 1, expected
+            expected = second.take(sumo.talk.receive(), now_s)
+            stood_s = stood_s + 1 if expected == before else 0
+            if scenario.end_s is None and (expected == 0 or stood_s >= STOOD_S):
                 break
         kinds = sumo.talk.values(talk.GET_TYPE, talk.ID_LIST, "")
         class_of = {kind: sumo.talk.values(talk.GET_TYPE, talk.VEHICLE_CLASS, kind)[0] for kind in kinds}
