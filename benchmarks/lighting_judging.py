@@ -17,8 +17,8 @@ WITNESSES = ("counted", "counter broken", "not counted")
 class Night:
     """One night in quarter-hours: begin_s (q,); count_veh_h (q, streets): cars as veh/h in the one that begins then;
     told_veh_h (q, m): what counters say of it; sound, speaks (m,): a stuck one speaks and is not sound; burning (q, 15): which of
-    its minutes are dark; relax (q, s): classes below design that the true traffic allows; seen_relax (q, s): the same as an
-    observer makes it out from the sound counts."""
+    its minutes are dark; asked (q, s): classes below design by the rule, from perfect counts of all counters in the quarter-hour
+    before; relax (q, s): those that the cars on every street in the quarter-hour itself allow, which nobody knows in time."""
 
     begin_s: FloatArray
     count_veh_h: FloatArray
@@ -26,46 +26,33 @@ class Night:
     sound: BoolArray
     speaks: BoolArray
     burning: BoolArray
+    asked: IntArray
     relax: IntArray
-    seen_relax: IntArray
 
 
 @dataclass(frozen=True)
 class Judged:
-    """What one way of running a night came to, by who tells of a segment's traffic (WITNESSES). longest_min, longest_tellable_min
-    are the longest time without a break that a field was below class, and of those breaches that were tellable; long_count,
-    tellable_count: breaches of more than a quarter-hour, and how many of them were tellable."""
+    """What one way of running a night came to, by who tells of a segment's traffic (WITNESSES): below_min: minutes of fields
+    below class; longest_min: the longest time without a break; long_count: breaches of more than a quarter-hour."""
 
     kwh: float
     below_min: FloatArray
     fields_min: float
     longest_min: IntArray
-    longest_tellable_min: IntArray
     long_count: IntArray
-    tellable_count: IntArray
 
 
-def judged(night: Night, outputs: FloatArray, drawn: Drawn, layout: Layout) -> Judged:
-    """Judge outputs (q, 15, s) against the class that the true traffic of each quarter-hour asks for, every lamp taken as sound:
-    a dead one is for the repair van."""
-    needed = np.take_along_axis(layout.class_share[None, :, :], night.relax[:, :, None], axis=2)[:, :, 0]
+def judged(night: Night, asked: IntArray, outputs: FloatArray, drawn: Drawn, layout: Layout) -> Judged:
+    """Judge outputs (q, 15, s) against the classes that are asked for (q, s), every lamp taken as sound: a dead one is for the
+    repair van."""
+    needed = np.take_along_axis(layout.class_share[None, :, :], asked[:, :, None], axis=2)[:, :, 0]
     short = (outputs < needed[:, None, :] - 1e-6) & night.burning[:, :, None]
     witness = witnesses(night, layout)
-    # At the beginning of a quarter-hour the one before is known: what was seen of it.
-    before = np.concatenate([night.seen_relax[:1], night.seen_relax[:-1]])
-    seen = np.take_along_axis(layout.class_share[None, :, :], before[:, :, None], axis=2)[:, :, 0]
-    told = short & ((outputs < seen[:, None, :] - 1e-6) | (witness == 0))
-    longest, tellable, many, told_of = (np.zeros(len(WITNESSES), dtype=np.int64) for _ in range(4))
+    longest, many = (np.zeros(len(WITNESSES), dtype=np.int64) for _ in range(2))
     for s in np.flatnonzero(short.any(axis=(0, 1))).tolist():
         w = int(witness[s])
         for first, last in runs(short[:, :, s].ravel()):
-            length = last - first
-            after = told[:, :, s].ravel()[first + QUARTER_MINUTES : last]
-            longest[w], many[w] = max(longest[w], length), many[w] + (length > QUARTER_MINUTES)
-            if after.any():
-                told_of[w], tellable[w] = told_of[w] + 1, max(tellable[w], length)
-            elif length <= QUARTER_MINUTES:
-                tellable[w] = max(tellable[w], length)
+            longest[w], many[w] = max(longest[w], last - first), many[w] + (last - first > QUARTER_MINUTES)
     below = np.bincount(witness, weights=short.sum(axis=(0, 1)), minlength=len(WITNESSES)).astype(np.float64)
     every = np.ones(outputs.shape[2], dtype=np.bool_)
     kwh = sum(
@@ -75,7 +62,7 @@ def judged(night: Night, outputs: FloatArray, drawn: Drawn, layout: Layout) -> J
         if night.burning[q, m]
     )
     fields = float(night.burning.sum()) * outputs.shape[2]
-    return Judged(kwh, below, fields, longest, tellable, many, told_of)
+    return Judged(kwh, below, fields, longest, many)
 
 
 def runs(short: BoolArray) -> list[tuple[int, int]]:

@@ -29,7 +29,6 @@ DETECTORS = 40
 PARK_RATIO = 0.04  # of the cars of a street that end their trip in it
 BELIEF_RATIO = 0.5  # how far true shares at intersections lie from usual ones (log-normal)
 BUSIEST_SHARE = 0.75  # of the largest flow, on an ordinary day's busiest hour, of the main streets
-PROFILE_DEVIATION = 0.5  # of an entry's flow from what is usual at the hour, for an observer who expects events
 HOURS = 24
 
 
@@ -51,25 +50,6 @@ class World:
         share = hours - place
         rows = self.hourly_share[np.clip([place, place + 1], 0, len(self.hourly_share) - 1)]
         return self.usual_veh_h @ (rows[0] * (1.0 - share) + rows[1] * share)
-
-
-def observed(world: World, end_s: FloatArray, count_veh_h: FloatArray, rows: IntArray) -> FloatArray:
-    """Return (q, streets) the flow of quarter-hours that end then, as one makes it out who knows the network exactly.
-
-    count_veh_h (q, m): of counters on streets rows (m,). The expected flow is a sum of the profiles of all entries, of which each
-    may be far from what it usually is at that hour; counts are Poisson draws. Best linear estimate.
-    """
-    known = world.usual_veh_h[rows]
-    out: list[FloatArray] = []
-    hours = world.hourly_share[: 365 * HOURS]
-    for at_s, count in zip(end_s.tolist(), count_veh_h, strict=True):
-        local = datetime.fromtimestamp(at_s - 450.0, world.zone)
-        usual = hours[local.hour :: HOURS].mean(axis=0)
-        weighed = known / (4.0 * np.maximum(count, 4.0))[:, None]
-        system = known.T @ weighed + np.eye(len(usual)) / PROFILE_DEVIATION**2
-        share: FloatArray = usual + np.asarray(np.linalg.solve(system, weighed.T @ (count - known @ usual)), dtype=np.float64)
-        out.append(np.maximum(world.usual_veh_h @ share, 0.0))
-    return np.stack(out)
 
 
 def profiles() -> tuple[FloatArray, datetime]:

@@ -40,7 +40,6 @@ from lamplighter.terms.snapshot import Snapshot
 STUCK_AFTER = 4  # so many quarter-hours without any change of the count and the counter is not believed
 RAMP_UP_S, RAMP_DOWN_S = 5.0, 60.0
 SAME = LEVEL_STEP / 2.0
-CALM_GROWTH_RATIO = 1.15  # where traffic may grow faster by the next quarter-hour nothing is darkened below the calendar
 
 
 @dataclass(frozen=True)
@@ -101,10 +100,9 @@ def cell_steps(given: IntArray, layout: Layout) -> IntArray:
 
 
 def _furthest(needed: Need, now_s: float, layout: Layout) -> IntArray:
-    """Return (s,) how far each segment may go down now: one that no counter of its own tells of stays where its timetable puts it
-    (without a timetable: where the counters around put it, else at its design class), and holds nobody back."""
-    stored = layout.timetables.stored[layout.segments.cell]
-    unknown = layout.segments.by_traffic & ~(needed.known & (needed.own | ~stored))
+    """Return (s,) how far each segment may go down now: one of which no sound counter tells anything stays where its timetable
+    puts it, and holds nobody back."""
+    unknown = layout.segments.by_traffic & ~needed.known
     return np.where(unknown, np.minimum(layout.relax_most, calendar_lower(now_s, layout)), layout.relax_most).astype(np.int64)
 
 
@@ -177,6 +175,14 @@ def _saved_kwh(wanted: Wanted, layout: Layout) -> FloatArray:
     return np.bincount(segments.cell, weights=less, minlength=len(layout.cell_asset)).astype(np.float64)
 
 
+def _kept(spent: Spent, now_s: float, layout: Layout) -> IntArray:
+    """Return the messages (c,) that are kept back for light."""
+    times = layout.timetables
+    clock, kind = quarter(now_s, layout.local), day_kind(now_s, layout.local)
+    by_table = downlink.kept_for_light(times.step[kind], spent.lit, clock)
+    return np.where(times.stored, by_table, downlink.KEPT_WITHOUT_TIMETABLE).astype(np.int64)
+
+
 def _chosen(wanted: Wanted, raised: BoolArray, spent: Spent, now_s: float, layout: Layout) -> tuple[BoolArray, Spent]:
     """Return which cells (c,) get a message now, and the books with what it is worth. raised (c,): which need more light."""
     segments, cells, clock = layout.segments, len(layout.cell_asset), quarter(now_s, layout.local)
@@ -184,12 +190,9 @@ def _chosen(wanted: Wanted, raised: BoolArray, spent: Spent, now_s: float, layou
     most = np.zeros(cells, dtype=np.int64)
     np.maximum.at(most, segments.cell, spent.sent)
     left = layout.downlink_max - most
-    by_table = downlink.kept_for_light(layout.timetables.step[day_kind(now_s, layout.local)], spent.lit, clock)
-    kept = np.where(layout.timetables.stored, by_table, downlink.KEPT_WITHOUT_TIMETABLE)
-    saving: IntArray = (left - kept).astype(np.int64)
+    saving: IntArray = (left - _kept(spent, now_s, layout)).astype(np.int64)
     worthwhile = (worth > 1e-6) & (worth >= downlink.least_worth(spent, saving, clock) - 1e-9)
-    calm = layout.timetables.growth_ratio[day_kind(now_s, layout.local), clock] <= CALM_GROWTH_RATIO
-    dimmed = layout.timetables.live & (saving > 0) & worthwhile & calm
+    dimmed = layout.timetables.live & (saving > 0) & worthwhile
     send = (left > 0) & (raised | dimmed) & (layout.cell_lamps >= CELL_LAMPS_MIN)
     return send, downlink.learned(spent, worth, clock)
 
@@ -223,18 +226,20 @@ def _at_once(table: Proposals, rows: IntArray, late: BoolArray, memory: Memory, 
 
 
 def _said_again(snapshot: Snapshot, memory: Memory, layout: Layout) -> tuple[tuple[Proposals, ...], Memory]:
-    """Say a command of this quarter-hour again to segments that report less light than it asks for: it did not arrive.
+    """Say a command of this quarter-hour again to segments that report other light than it asks for: it did not arrive.
 
-    Only light that is missing is worth it; nothing new is asked, so nothing is told between quarter-hours that was not before.
+    Light that is missing may take nearly all messages, light that is too much only those that are not kept for light. Nothing new
+    is asked, so nothing is told between quarter-hours that was not before.
     """
     local = layout.segments.asset - layout.start
     force = snapshot.in_force[DIM]
     seen, when_s = _reported(snapshot, layout)
     asked, left_s = force.values["dimming_level"][local], force.expires_s[local] - snapshot.now_s
-    deaf = force.active[local] & (left_s >= CADENCE_S) & (when_s >= force.since_s[local] + CADENCE_S)
-    cost = downlink.copies(force.values["ramp_s"][local])
+    deaf = force.active[local] & (left_s >= CADENCE_S) & (when_s >= force.since_s[local] + CADENCE_S) & (seen > 0.0)
+    after = memory.spent.sent + downlink.copies(force.values["ramp_s"][local])
     most = layout.downlink_max - np.minimum(downlink.KEPT_FOR_CELL, layout.downlink_max // 2)
-    deaf &= (seen > 0.0) & (seen < asked - SAME) & (memory.spent.sent + cost <= most)
+    saving = layout.downlink_max - _kept(memory.spent, snapshot.now_s, layout)[layout.segments.cell]
+    deaf &= ((seen < asked - SAME) & (after <= most)) | ((seen > asked + SAME) & (after <= np.minimum(saving, most)))
     if not deaf.any():
         return (), memory
     longest_s = float(left_s[deaf].max())  # one table has one lease: the newest commands first
@@ -261,9 +266,10 @@ def decide(snapshot: Snapshot, memory: Memory, layout: Layout) -> tuple[tuple[Pr
     near = outage.beside(snapshot, layout)
     growth = float(layout.timetables.growth_ratio[day_kind(now_s, layout.local), quarter(now_s, layout.local)])
     move = required.surroundings(snapshot, layout)
-    needed = required.need(required.likely_most(found, growth, layout), found, move, now_s, layout)
+    passed = required.surely(found, layout)
+    plain = required.need(passed, found, move, now_s, layout)
+    needed = required.need(passed * max(growth, 1.0), found, move, now_s, layout)
     timed = bool(layout.timetables.stored.any())
-    plain = required.need(required.plainly(found, layout), found, move, now_s, layout) if timed else needed
     both = fresh & ~stuck & (memory.flow_veh_h >= 0.0)
     sign = unusual.against_timetables(plain, now_s, layout) or unusual.rising(flow, memory.flow_veh_h, both, growth)
     lasts = unusual.left(memory.unusual_count, sign and timed)
@@ -278,10 +284,10 @@ def decide(snapshot: Snapshot, memory: Memory, layout: Layout) -> tuple[tuple[Pr
     remembered = Memory(np.where(fresh, flow, memory.flow_veh_h), still.astype(np.int64), allowed, step, memory.spent, lasts)
     if not lit_soon(now_s, layout):
         return (), replace(remembered, spent=downlink.by_day(memory.spent, quarter(now_s, layout.local)))
-    # What an override asks must hold for most of what may come. A calendar has held on nearly every past day: only what is
-    # counted now speaks against it, and then as much light as that asks for.
+    # A new override allows for how traffic grows at this hour. Against what holds already, the calendar too, only what is counted
+    # now speaks, and then as much light as that asks for.
     wanted = _wanted(snapshot, needed, step, layout)
-    dark = wanted.held_share < _outputs(np.where(wanted.by_calendar, plain.relax, needed.relax), layout) - SAME
+    dark = wanted.held_share < _outputs(plain.relax, layout) - SAME
     brighter = np.bincount(layout.segments.cell, weights=dark, minlength=len(step)) > 0
     if stuck.any() or brighter.any():
         # The interlock believes every counter that speaks, also those that the decider takes to be stuck.

@@ -12,11 +12,11 @@ import numpy as np
 
 from lamplighter.terms.columns import BoolArray, FloatArray, IntArray
 
-KEPT_FOR_LIGHT = 12
+KEPT_FOR_LIGHT = 8
 KEPT_FOR_CELL = 2  # of what is kept, for the cell's next commands: saying again to one segment may not use it up
 SAID_AGAIN_RATIO = 1.4  # messages per one that arrives, of a radio that loses three in ten
 AT_ONCE_S, COPIES = 0.0, 3  # light that has been missing comes up without a ramp, and is said three times: no time to ask back
-KEPT_AFTER_COPIES = 6
+KEPT_AFTER_COPIES = 7
 KEPT_WITHOUT_TIMETABLE = 2  # without one every lapse ends in full light, so hardly any is needed
 QUARTERS = 96
 NOON = QUARTERS // 2

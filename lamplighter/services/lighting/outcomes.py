@@ -63,7 +63,7 @@ def compute(snapshot: Snapshot, state: Clock | None, layout: Layout) -> tuple[Ou
     if float(height) < layout.dusk_elevation_deg:
         found = estimate(*required.counted(snapshot, layout), layout.sites)
         move = required.surroundings(snapshot, layout)
-        needed = required.need(required.plainly(found, layout), found, move, snapshot.now_s - 1.0, layout)
+        needed = required.need(required.surely(found, layout), found, move, snapshot.now_s - 1.0, layout)
         below, over = _short(dimming_level, classes.lowered(segments.design, needed.relax), layout)
         for code, mask in ((BELOW, below & told), (OVER, over & told)):
             sums.append((code, np.bincount(segments.area, weights=mask, minlength=areas).astype(np.float64) * passed_s / 60.0))

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from lamplighter.services.lighting.flows.estimate import Estimate, draw_variance, estimate
+from lamplighter.services.lighting.flows.estimate import Estimate, estimate
 from lamplighter.services.lighting.layout import P_FIRST, Layout, calendar_lower, quiet
 from lamplighter.services.lighting.terms import FLOW, STEPS
 from lamplighter.terms.columns import BoolArray, FloatArray, IntArray
@@ -18,12 +18,7 @@ from lamplighter.terms.snapshot import Snapshot
 FLOW_AGE_MAX_S = 1200.0  # a counter speaks every quarter-hour; a missed one is no count
 SURROUNDINGS_AGE_MAX_S = 2700.0
 WET_SHARE = 0.01  # any rain in the quarter-hour leaves the road wet for the next
-SURE = 1.645  # one-sided 95 %
-SURE_OF_DRAW = 0.674  # one-sided 75 %, for the draw that the next quarter-hour's count is: what falls short is 15 minutes at most
-SURE_OF_STREET = 1.645  # of an estimate for what nobody counts, where light is brought up
-# The same where light goes down. An estimate is wrong in the same way night after night: of streets beyond their interval in one
-# case of twenty, one in twenty would be below class every night. Hence one in a hundred.
-SURE_OF_STREET_DOWN = 2.3
+SURE_OF_STREET = 1.645  # one-sided 95 %, of an estimate for what nobody counts
 
 
 @dataclass(frozen=True)
@@ -57,35 +52,11 @@ def gone_silent(found: Estimate, layout: Layout) -> BoolArray:
     return layout.sites.counted & ~counted_now(found, layout)
 
 
-def at_least(found: Estimate) -> FloatArray:
-    """Return the flow (d,) that is surely passed."""
-    return np.maximum(found.flow_veh_h - SURE * found.deviation_veh_h, 0.0)
-
-
-def plainly(found: Estimate, layout: Layout) -> FloatArray:
-    """Return the flow (d,) of the past quarter-hour as counted or estimated; where a counter is silent, what surely passed: the
-    timetable made from its counts stands unless the counters around plainly say more."""
-    return np.where(gone_silent(found, layout), at_least(found), found.flow_veh_h)
-
-
-def likely_most(found: Estimate, growth_ratio: float, layout: Layout) -> FloatArray:
-    """Return the flow (d,) that the next quarter-hour passes in one case of four, on streets that are counted.
-
-    The class must hold for the cars that will come: their number is uncertain because the flow is known only so well, because
-    they are a draw, and because traffic grows at this time of day.
-    """
-    ahead = found.flow_veh_h * max(growth_ratio, 1.0)
-    sure = np.where(counted_now(found, layout), SURE_OF_DRAW, SURE_OF_STREET_DOWN)
-    spread = sure * found.deviation_veh_h * max(growth_ratio, 1.0)
-    most = ahead + np.sqrt(spread**2 + SURE_OF_DRAW**2 * draw_variance(ahead))
-    return np.where(gone_silent(found, layout), at_least(found), most)
-
-
 def surely(found: Estimate, layout: Layout, sure: float = SURE_OF_STREET) -> FloatArray:
-    """Return the flow (d,) of the past quarter-hour: as counted, and where estimated, the end of its interval: `sure` standard
-    deviations beyond it."""
-    most = np.where(counted_now(found, layout), found.flow_veh_h, found.flow_veh_h + sure * found.deviation_veh_h)
-    return np.where(gone_silent(found, layout), at_least(found), most)
+    """Return the flow (d,) of the past quarter-hour: as counted; where nobody counts the end of the estimate's interval, `sure`
+    standard deviations beyond it; where a counter is silent the estimate itself, beside the timetable made from its counts."""
+    sees = counted_now(found, layout) | gone_silent(found, layout)
+    return np.where(sees, found.flow_veh_h, found.flow_veh_h + sure * found.deviation_veh_h)
 
 
 def moves(ambient_lx: FloatArray, wet_share: FloatArray, layout: Layout) -> IntArray:
@@ -112,8 +83,8 @@ def surroundings(snapshot: Snapshot, layout: Layout) -> IntArray:
 def need(flow_veh_h: FloatArray, counts: Estimate, move: IntArray, now_s: float, layout: Layout) -> Need:
     """Return the class that each segment needs.
 
-    flow_veh_h (d,): of every direction, as surely as asked; counts: what it rests on; move (c,): of `surroundings`. The busier
-    direction decides, and one that nobody knows leaves the segment unknown. Where a counter of its own does not speak the
+    flow_veh_h (d,): of every direction, of `surely`, grown or not; counts: what it rests on; move (c,): of `surroundings`. The
+    busier direction decides, and one that nobody knows leaves the segment unknown. Where a counter of its own does not speak the
     timetable made from its counts is the better witness: counters around may only ask for more than that.
     """
     segments, sites = layout.segments, layout.sites
@@ -142,8 +113,8 @@ def need(flow_veh_h: FloatArray, counts: Estimate, move: IntArray, now_s: float,
 
 
 def by_timetable(needed: Need, plain: Need, now_s: float, layout: Layout) -> Need:
-    """Return the same with streets that nobody counts where their timetable puts them, unless the plain estimate asks for more:
-    the timetable allowed for how far the estimate may be off, quarter-hour by quarter-hour of past days."""
+    """Return the same with streets that nobody counts where their timetable puts them or lower, unless their estimate of the past
+    quarter-hour asks for more: the growth that a new override allows for is in the timetable already."""
     table = calendar_lower(now_s, layout)
     stands = layout.segments.by_traffic & ~needed.own & (plain.relax >= table)
     given = np.where(stands, np.maximum(needed.given, table), needed.given)

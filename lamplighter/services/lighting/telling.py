@@ -94,7 +94,7 @@ def _counted(segment: int, needed: Need, snapshot: Snapshot, layout: Layout) -> 
         return "the class of its timetable; no count to rely on" if stored else "its design class; no count to rely on"
     run = slice(int(layout.sites.offsets[segment]), int(layout.sites.offsets[segment + 1]))
     busiest = run.start + int(np.argmax((needed.counts.flow_veh_h / np.maximum(layout.sites.flow_max_veh_h, 1.0))[run]))
-    flow, give = needed.counts.flow_veh_h[busiest], required.SURE * needed.counts.deviation_veh_h[busiest]
+    flow, give = needed.counts.flow_veh_h[busiest], required.SURE_OF_STREET * needed.counts.deviation_veh_h[busiest]
     rests = layout.sites.near[busiest][needed.counts.rests[busiest]]
     share = f"{needed.share[segment] * 100:.0f} % of the most"
     if layout.sites.counted[busiest] and len(rests) == 1:

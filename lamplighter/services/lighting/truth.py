@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the simulated street lights truly did, from the state of every lamp, reduced to sums per area.
 
-The class that a street needs in a quarter-hour is known only when the quarter-hour is over and its cars are counted; so
-light is noted per minute against every class that may turn out to be needed, and settled at the end.
+A street's class in a quarter-hour is that of the cars counted in the quarter-hour before: it changes at the boundary at which the
+count is known, up and down alike. Paths go by the clock as it stands. Light is noted per minute against every class, and settled
+at the end of each quarter-hour.
 """
 
 from collections.abc import Sequence
@@ -29,7 +30,8 @@ SLACK = 1e-6
 class Account:
     """The books of a quarter-hour. figures (s, 7): the worst field of each segment with its dead lamps, at full output;
     energy_wh (areas,); below, over (s, STEPS): minutes in which the class of each step was missed, or passed by 1.5;
-    unlit_km_h (areas,): streets without light."""
+    unlit_km_h (areas,): streets without light; before (s,): what the traffic of the quarter-hour before allowed, None at the
+    start."""
 
     roads: tuple[tuple[RoadField, str, str], ...]
     figures: FigureTable
@@ -37,6 +39,7 @@ class Account:
     below_min: FloatArray
     over_min: FloatArray
     unlit_km_h: FloatArray
+    before: IntArray | None
 
 
 def open_account(city: CityData, layout: Layout) -> Account:
@@ -44,7 +47,7 @@ def open_account(city: CityData, layout: Layout) -> Account:
     roads, _ = distinct_fields(city.tables["segments"])
     count = len(layout.segments.design)
     zero = np.zeros((count, STEPS))
-    return Account(tuple(roads), layout.segments.figures, np.zeros(len(city.areas)), zero, zero, np.zeros(len(city.areas)))
+    return Account(tuple(roads), layout.segments.figures, np.zeros(len(city.areas)), zero, zero, np.zeros(len(city.areas)), None)
 
 
 def _lamp_output(road: RoadField, alive: BoolArray, place: int) -> FloatArray:
@@ -131,7 +134,8 @@ class Passed:
 def needed(passed: Passed, now_s: float, layout: Layout) -> IntArray:
     """Return the classes below design (s,) that the quarter-hour ending now truly allowed.
 
-    Streets that nobody counts are taken at their estimate from the true counts, where the simulation does not tell them.
+    Streets that nobody counts are taken at the end of their estimate's interval from the true counts, where the simulation does
+    not tell them.
     """
     sites = layout.sites
     if passed.street_veh_h is not None:
@@ -143,13 +147,20 @@ def needed(passed: Passed, now_s: float, layout: Layout) -> IntArray:
         flow = np.zeros(len(sites.counter)) if passed.counted_veh_h is None else passed.counted_veh_h[sites.counter]
         found = estimate(flow, np.full(len(flow), passed.counted_veh_h is not None), sites)
     # Where nothing is known of the traffic the design class is asked, whatever a timetable says.
-    asked = required.need(found.flow_veh_h, found, passed.move, now_s - 1.0, layout)
+    asked = required.need(required.surely(found, layout), found, passed.move, now_s - 1.0, layout)
     return np.where(layout.segments.by_traffic & ~asked.known, np.minimum(asked.moved, 0), asked.relax).clip(0)
+
+
+def by_rule(relax: IntArray, before: IntArray, layout: Layout) -> IntArray:
+    """Return the classes below design (..., s) that are asked for in a quarter-hour that itself allows `relax` after one that
+    allowed `before`: streets that go by traffic follow the count that is known as it begins, paths the clock."""
+    return np.where(layout.segments.by_traffic, before, relax)
 
 
 def close_quarter(account: Account, now_s: float, passed: Passed, layout: Layout) -> tuple[Account, OutcomeRows]:
     """Return empty books and the sums of the quarter-hour that ends now."""
-    relax = needed(passed, now_s, layout)
+    allowed = needed(passed, now_s, layout)
+    relax = allowed if account.before is None else by_rule(allowed, account.before, layout)
     rows = np.arange(len(relax))
     area, count = layout.segments.area, len(account.energy_wh)
     below = np.bincount(area, weights=account.below_min[rows, relax], minlength=count).astype(np.float64)
@@ -157,7 +168,7 @@ def close_quarter(account: Account, now_s: float, passed: Passed, layout: Layout
     made = rows_of(((ENERGY, account.energy_wh / 1000.0), (BELOW, below), (OVER, over), (UNLIT, account.unlit_km_h)))
     zero = np.zeros_like(account.below_min)
     nothing = np.zeros(count)
-    return replace(account, energy_wh=nothing, below_min=zero, over_min=zero, unlit_km_h=nothing), made
+    return replace(account, energy_wh=nothing, below_min=zero, over_min=zero, unlit_km_h=nothing, before=allowed), made
 
 
 def rows_of(sums: Sequence[tuple[int, FloatArray]]) -> OutcomeRows:

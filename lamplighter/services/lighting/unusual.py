@@ -17,7 +17,7 @@ RISE = 2.5  # standard deviations of the difference of two draws
 RISEN_LEAST, RISEN_SURELY = 3, 6  # counters: where traffic as a whole grows as it never did, and where it merely does not fall
 FALLING_RATIO = 0.95
 CARS_PER_VEH_H = 0.25
-LASTS_QUARTERS = 3  # so long without any sign and it is over
+LASTS_QUARTERS = 1  # for which a sign holds
 
 
 def against_timetables(plain: Need, now_s: float, layout: Layout) -> bool:

@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """The best compliant timetable from past counts, and how fast traffic grows at each hour of the day.
 
-Compliant means: in no quarter-hour of the day would more than a few field-minutes in ten thousand have been below class on past
-days. Best means: no timetable of as
-many steps takes less energy (exact, by the dynamic programme of `timetable`).
+Compliant means: in no quarter-hour of the day would any segment have been below class on more than three past days in a hundred,
+by the count of that quarter-hour or of the one before it. That is the safe side: it must hold where a counter is silent, and live
+commands go down from it. Best means: no timetable of as many steps takes less energy (exact, by the dynamic programme of
+`timetable`).
 """
 
 from collections.abc import Callable
@@ -24,9 +25,7 @@ QUARTERS = 96
 FROM_NOON = np.roll(np.arange(QUARTERS), QUARTERS // 2)
 PROGRAMME_STEPS = 8  # of a calendar in a lamp with a radio; a stand-alone driver holds five (`lighting night`)
 SURE_GROWTH_SHARE = 0.95
-TOLERATED_SHARE = 0.008  # of field-minutes in the worst quarter-hour of the day; over a night it comes to a tenth of that
-# Of the past days, for one segment in one quarter-hour: where its own counter would bring the light up, and where none can.
-DAYS_SHARE_COUNTED, DAYS_SHARE_UNCOUNTED = 0.10, 0.03
+DAYS_SHARE = 0.03  # of the past days, for one segment in one quarter-hour: so often may it have been below class
 LEAST_FLOW_VEH_H = 50.0  # over the whole city: fewer cars tell nothing of growth
 
 
@@ -40,15 +39,18 @@ class Past:
 
 
 def needs(past: Past, layout: Layout) -> IntArray:
-    """Return (n, s) how many classes below design each past quarter-hour allowed each segment by its traffic. Nothing is told of
-    a wet road, so it counts as wet."""
+    """Return (n, s) how many classes below design each past quarter-hour allowed each segment, by its traffic and by that of the
+    quarter-hour before: the one asks for light as it is ruled, the other for the cars that are there. Nothing is told of a wet
+    road, so it counts as wet."""
     move = np.full(len(layout.cell_asset), min(layout.surroundings.wet_relax, 0), dtype=np.int64)
     out = np.zeros((len(past.at_s), len(layout.segments.cell)), dtype=np.int64)
     for n, at_s in enumerate(past.at_s.tolist()):
         found = estimate(past.flow_veh_h[n], past.sound[n], layout.sites)
-        need = required.need(required.surely(found, layout, required.SURE_OF_STREET_DOWN), found, move, at_s - 1.0, layout)
+        need = required.need(required.surely(found, layout), found, move, at_s - 1.0, layout)
         out[n] = need.relax
-    return out
+    follows = np.diff(past.at_s, prepend=np.nan) == timetable.SLOT_S
+    before = np.concatenate([out[:1], out[:-1]])
+    return np.where(follows[:, None] & layout.segments.by_traffic[None, :], np.minimum(out, before), out)
 
 
 def slots_of(past: Past, layout: Layout) -> IntArray:
@@ -59,24 +61,18 @@ def slots_of(past: Past, layout: Layout) -> IntArray:
 
 
 def compliant(slots: IntArray, relax: IntArray, most: IntArray, layout: Layout) -> IntArray:
-    """Return (2, c, QUARTERS) the largest step at which, of all the past days of a kind, no more than TOLERATED_SHARE of a cell's
-    field-minutes would have been below class in that quarter-hour, and no segment on more days than it may; 0 where no day is
-    known."""
+    """Return (2, c, QUARTERS) the largest step at which, of all the past days of a kind, no segment of the cell would have been
+    below class in that quarter-hour on more than DAYS_SHARE of them; 0 where no day is known."""
     segments, cells = layout.segments, len(layout.cell_asset)
-    own = np.repeat(np.arange(len(most)), np.diff(layout.sites.offsets))[layout.sites.counted]
-    may = np.full(len(most), DAYS_SHARE_UNCOUNTED)
-    may[own] = DAYS_SHARE_COUNTED
-    fields = np.bincount(segments.cell, minlength=cells)
     days = np.bincount(slots, minlength=2 * QUARTERS)
     step = np.zeros((2 * QUARTERS, cells), dtype=np.int64)
     for k in range(1, STEPS):
         short = (relax < np.minimum(most, k)[None, :]) & segments.by_traffic
         missed = np.zeros((2 * QUARTERS, len(most)))
         np.add.at(missed, slots, short)
-        of_cell = np.stack([np.bincount(segments.cell, weights=row, minlength=cells) for row in missed])
-        often = np.stack([np.bincount(segments.cell, weights=row, minlength=cells) for row in missed > may * days[:, None]])
-        fine = (of_cell <= TOLERATED_SHARE * days[:, None] * fields[None, :]) & (often == 0)
-        step = np.where(fine & (step == k - 1), k, step)
+        many = missed > DAYS_SHARE * days[:, None]
+        often = np.stack([np.bincount(segments.cell, weights=row, minlength=cells) for row in many])
+        step = np.where((often == 0) & (step == k - 1), k, step)
     follows = np.bincount(segments.cell[segments.by_traffic], minlength=cells) > 0
     step = np.where((days > 0)[:, None] & follows, step, 0)
     return np.ascontiguousarray(step.reshape(2, QUARTERS, cells).transpose(0, 2, 1))

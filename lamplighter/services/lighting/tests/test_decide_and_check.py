@@ -11,7 +11,7 @@ from lamplighter.services.lighting import SERVICE, adaptive, interlock, required
 from lamplighter.services.lighting.layout import own_lower
 from lamplighter.services.lighting.photometry import classes, judgement, quality
 from lamplighter.services.lighting.photometry.luminaires import luminaire
-from lamplighter.services.lighting.prepared import distinct_fields
+from lamplighter.services.lighting.prepared import distinct_fields, prepare
 from lamplighter.services.lighting.terms import BOUNDARY_S, DIM, LEVEL_STEP
 from lamplighter.services.lighting.tests.small import COUNTED, EVENING_S, NIGHT_S, NOON_S, Small
 from lamplighter.terms.decision import Proposals
@@ -209,3 +209,28 @@ def test_a_street_that_never_relaxes_holds_no_cell_back(small: Small) -> None:
     for step in range(4):
         lower = own_lower(np.full(len(small.layout.cell_asset), step), False, small.layout)
         assert (lower[segments.by_traffic] == np.minimum(step, most[segments.by_traffic])).all()
+
+
+def test_a_crossing_of_its_own_class_follows_the_streets_it_crosses_and_changes_with_its_cell(small: Small) -> None:
+    """A row of `segments` with a C class, tied to both streets that cross: the busier one sets its class."""
+    tables, ids = small.city.tables, small.city.tables["segments"]["id"]
+    pick = int(np.flatnonzero(tables["segment_streets"]["street"] == "main8a")[0])
+    row = int(np.flatnonzero(ids == tables["segment_streets"]["segment"][pick])[0])
+    names = tables["segments"]["lighting_class"].astype("<U4")
+    names[row] = "C3"
+    spacing_m = np.where(np.arange(len(ids)) == row, 12.0, tables["segments"]["spacing_m"])  # lamps of its own
+    lit = {k: np.append(tables["segment_streets"][k], v) for k, v in (("segment", ids[row]), ("street", "side3"))}
+    changed_rows = {**tables["segments"], "lighting_class": names, "spacing_m": spacing_m}
+    city = replace(small.city, tables={**tables, "segments": changed_rows, "segment_streets": lit})
+    crossed = Small(city, prepare(city))
+    layout = crossed.layout
+    assert layout.segments.by_traffic[row]
+    mates = (layout.segments.cell == layout.segments.cell[row]) & layout.segments.by_traffic
+    assert len(np.unique(layout.segments.design[mates])) > 1
+    for side, lower in ((20.0, int(layout.relax_most[row])), (1900.0, 0)):
+        flow = {**QUIET, "side3": side}
+        table = settled(crossed, flow)
+        given = table.values["dimming_level"][table.asset == layout.segments.asset[row]]
+        assert given == pytest.approx(layout.class_share[row, lower])
+        assert interlock.in_class(crossed.snapshot(EVENING_S, flow), (table,), layout).ok.all()
+    assert layout.class_share[row, 0] > layout.class_share[row, int(layout.relax_most[row])]

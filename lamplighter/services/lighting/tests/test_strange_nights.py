@@ -8,16 +8,19 @@ from zoneinfo import ZoneInfo
 import numpy as np
 import pytest
 
-from lamplighter.services.lighting import adaptive, downlink, lamps, required, unusual, wire
+from lamplighter.services.lighting import adaptive, downlink, interlock, lamps, plan, required, unusual, wire
 from lamplighter.services.lighting.flows.estimate import estimate
 from lamplighter.services.lighting.lamps import Fleet
 from lamplighter.services.lighting.layout import REST, WORK, calendar_lower, calendar_output, day_kind, quarter
 from lamplighter.services.lighting.optimum import learning, replay
 from lamplighter.services.lighting.optimum.learning import Past
+from lamplighter.services.lighting.photometry import classes
 from lamplighter.services.lighting.prepared import local_time, prepare
 from lamplighter.services.lighting.simulator import open_simulator
-from lamplighter.services.lighting.terms import BOUNDARY_S, Settings
+from lamplighter.services.lighting.terms import BOUNDARY_S, DIM, LEVEL_STEP, Settings
 from lamplighter.services.lighting.tests.small import COUNTED, NIGHT_S, Small
+from lamplighter.terms.columns import BoolArray, FloatArray
+from lamplighter.terms.decision import Cites, Proposals
 from lamplighter.terms.simulation import SimulationStart
 
 BERLIN = ZoneInfo("Europe/Berlin")
@@ -127,6 +130,7 @@ def test_counters_that_rise_together_are_a_sign_and_one_alone_is_none() -> None:
     assert not unusual.rising(2.0 * before, before, np.ones(40, np.bool_), 2.5)  # every morning
     assert not unusual.rising(event, before, np.arange(40) >= 10, 1.05)
     assert [unusual.left(0, True), unusual.left(3, False), unusual.left(0, False)] == [unusual.LASTS_QUARTERS, 2, 0]
+    assert unusual.left(unusual.left(0, True), False) == 0  # a quarter-hour without a sign ends it
 
 
 def test_while_something_is_on_streets_without_a_sound_counter_get_their_design_class(timed: Small) -> None:
@@ -175,7 +179,7 @@ def test_a_street_that_nobody_counts_stands_by_its_timetable_until_its_estimate_
     found = estimate(flow, EVERY, layout.sites)
     nobody = np.zeros(len(layout.cell_asset), dtype=np.int64)
     needed = required.need(required.surely(found, layout, 6.0), found, nobody, NIGHT_S, layout)
-    plain = required.need(required.plainly(found, layout), found, nobody, NIGHT_S, layout)
+    plain = required.need(required.surely(found, layout), found, nobody, NIGHT_S, layout)
     stands = required.by_timetable(needed, plain, NIGHT_S, layout)
     table = calendar_lower(NIGHT_S, layout)
     uncounted = layout.segments.by_traffic & ~needed.own & (plain.relax >= table)
@@ -196,6 +200,39 @@ def test_no_segment_is_left_below_class_on_many_days(small: Small) -> None:
     assert (step[WORK, moving, 24] == 0).all()
     own = np.repeat(np.arange(len(layout.relax_most)), np.diff(layout.sites.offsets))[layout.sites.counted][0]
     often = relax.copy()
-    often[(slots == 4) & (np.arange(len(slots)) % 20 < 3), own] = 0  # on three of twenty days
+    often[(slots == 4) & (np.arange(len(slots)) % 20 < 1), own] = 0  # on one of twenty days
     bound = learning.compliant(slots, often, layout.relax_most, layout)
     assert bound[WORK, int(layout.segments.cell[own]), 4] < step[WORK, int(layout.segments.cell[own]), 4]
+
+
+def test_a_timetable_that_stands_without_counts_is_certified_for_the_class_it_assumes(timed: Small) -> None:
+    """The interlock lets a street of which nobody tells stand at its timetable: at every quarter-hour of both kinds of days the
+    output is in the class of the timetable's step by the interlock's own sums, and a step less of output is not."""
+    layout, segments = timed.layout, timed.layout.segments
+    every, count = np.arange(len(segments.asset)), len(segments.asset)
+    none = np.zeros(0, dtype=np.int64)
+
+    def met(now_s: float, output: FloatArray) -> tuple[BoolArray, BoolArray]:
+        cites = Cites(np.zeros(count + 1, dtype=np.int64), none, none)
+        values = {"dimming_level": output, "ramp_s": np.full(count, 60.0)}
+        table = Proposals(DIM, segments.asset[every], values, np.zeros(count, dtype=np.int64), cites, "operator", now_s, 900.0)
+        snapshot = timed.snapshot(now_s, {})
+        return interlock.in_class(snapshot, (table,), layout).ok, interlock.one_step(snapshot, (table,), layout).ok
+
+    seen: set[bytes] = set()
+    for day in ((2026, 1, 14), (2026, 1, 17)):
+        for now_s in (at(*day) + BOUNDARY_S * np.arange(96)).tolist():
+            lower, output = calendar_lower(now_s, layout), calendar_output(now_s, layout)
+            if lower.tobytes() in seen:
+                continue
+            seen.add(lower.tobytes())
+            in_class, together = met(now_s, output)
+            assert in_class.all()
+            assert together.all()
+            least = plan.least_output(segments.figures, classes.lowered(segments.design, lower))
+            assert (output >= np.minimum(least, 1.0) - 1e-9).all()
+            tight = int(np.flatnonzero(segments.by_traffic & (output < 1.0) & (output - least < LEVEL_STEP))[0])
+            darker = output.copy()
+            darker[tight] -= LEVEL_STEP
+            assert not met(now_s, darker)[0][segments.cell[tight]]
+    assert len(seen) > 2
