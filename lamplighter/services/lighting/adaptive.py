@@ -46,7 +46,8 @@ SAME = LEVEL_STEP / 2.0
 class Memory:
     """What the decider remembers: counts of the last quarter-hour (m,) and for how many they stood still (m,); per cell
     the step that the last quarter-hour would have allowed (c,) and the step that the rule of two allows (c,); messages spent;
-    unusual_count: for how many quarter-hours more something that past nights do not know is taken to be on."""
+    unusual_count: for how many quarter-hours more something that past nights do not know is taken to be on; least_share (s,):
+    what each segment needs itself, whatever its cell does."""
 
     flow_veh_h: FloatArray
     still: IntArray
@@ -54,17 +55,19 @@ class Memory:
     step: IntArray
     spent: Spent
     unusual_count: int
+    least_share: FloatArray
 
 
 @dataclass(frozen=True)
 class Wanted:
     """Shares of full output (s,): target of this quarter-hour; held now and later, a quarter-hour on, if nothing is sent;
-    by_calendar (s,): whether it is the calendar that holds now."""
+    by_calendar, runs_on (s,): whether it is the calendar that holds now, or an override that will a quarter-hour on."""
 
     target_share: FloatArray
     held_share: FloatArray
     later_share: FloatArray
     by_calendar: BoolArray
+    runs_on: BoolArray
 
 
 def start(layout: Layout) -> Memory:
@@ -72,7 +75,7 @@ def start(layout: Layout) -> Memory:
     counters, cells = len(layout.sites.counter), len(layout.cell_asset)
     zero = np.zeros(cells, dtype=np.int64)
     spent = downlink.nothing_spent(len(layout.segments.design), cells)
-    return Memory(np.full(counters, -1.0), np.zeros(counters, dtype=np.int64), zero, zero, spent, 0)
+    return Memory(np.full(counters, -1.0), np.zeros(counters, dtype=np.int64), zero, zero, spent, 0, layout.class_share[:, 0])
 
 
 def lit_soon(now_s: float, layout: Layout) -> bool:
@@ -164,7 +167,7 @@ def _wanted(snapshot: Snapshot, needed: Need, step: IntArray, layout: Layout) ->
     in_force = force.values["dimming_level"][local]
     held = np.where(holds, in_force, calendar_output(now_s, layout))
     longer = holds & (force.expires_s[local] > now_s + BOUNDARY_S + CADENCE_S)
-    return Wanted(target, held, np.where(longer, in_force, calendar_output(now_s + BOUNDARY_S, layout)), ~holds)
+    return Wanted(target, held, np.where(longer, in_force, calendar_output(now_s + BOUNDARY_S, layout)), ~holds, longer)
 
 
 def _saved_kwh(wanted: Wanted, layout: Layout) -> FloatArray:
@@ -192,7 +195,9 @@ def _chosen(wanted: Wanted, raised: BoolArray, spent: Spent, now_s: float, layou
     left = layout.downlink_max - most
     saving: IntArray = (left - _kept(spent, now_s, layout)).astype(np.int64)
     worthwhile = (worth > 1e-6) & (worth >= downlink.least_worth(spent, saving, clock) - 1e-9)
-    dimmed = layout.timetables.live & (saving > 0) & worthwhile
+    # An override that runs on is let run out first: half an hour for each message.
+    lapses = np.bincount(segments.cell, weights=wanted.runs_on, minlength=cells) == 0
+    dimmed = layout.timetables.live & (saving > 0) & worthwhile & lapses
     send = (left > 0) & (raised | dimmed) & (layout.cell_lamps >= CELL_LAMPS_MIN)
     return send, downlink.learned(spent, worth, clock)
 
@@ -226,20 +231,20 @@ def _at_once(table: Proposals, rows: IntArray, late: BoolArray, memory: Memory, 
 
 
 def _said_again(snapshot: Snapshot, memory: Memory, layout: Layout) -> tuple[tuple[Proposals, ...], Memory]:
-    """Say a command of this quarter-hour again to segments that report other light than it asks for: it did not arrive.
+    """Say a command of this quarter-hour again to segments that report less light than it and their own class ask for: it did not
+    arrive.
 
-    Light that is missing may take nearly all messages, light that is too much only those that are not kept for light. Nothing new
-    is asked, so nothing is told between quarter-hours that was not before.
+    Only light that is missing is worth it: the budget of a cell is that of the lamp that was sent most. Nothing new is asked, so
+    nothing is told between quarter-hours that was not before.
     """
     local = layout.segments.asset - layout.start
     force = snapshot.in_force[DIM]
     seen, when_s = _reported(snapshot, layout)
     asked, left_s = force.values["dimming_level"][local], force.expires_s[local] - snapshot.now_s
-    deaf = force.active[local] & (left_s >= CADENCE_S) & (when_s >= force.since_s[local] + CADENCE_S) & (seen > 0.0)
-    after = memory.spent.sent + downlink.copies(force.values["ramp_s"][local])
+    deaf = force.active[local] & (left_s >= CADENCE_S) & (when_s >= force.since_s[local] + CADENCE_S)
+    cost = downlink.copies(force.values["ramp_s"][local])
     most = layout.downlink_max - np.minimum(downlink.KEPT_FOR_CELL, layout.downlink_max // 2)
-    saving = layout.downlink_max - _kept(memory.spent, snapshot.now_s, layout)[layout.segments.cell]
-    deaf &= ((seen < asked - SAME) & (after <= most)) | ((seen > asked + SAME) & (after <= np.minimum(saving, most)))
+    deaf &= (seen > 0.0) & (seen < np.minimum(asked, memory.least_share) - SAME) & (memory.spent.sent + cost <= most)
     if not deaf.any():
         return (), memory
     longest_s = float(left_s[deaf].max())  # one table has one lease: the newest commands first
@@ -279,15 +284,17 @@ def decide(snapshot: Snapshot, memory: Memory, layout: Layout) -> tuple[tuple[Pr
         needed = required.by_timetable(needed, plain, now_s, layout)
         layout = replace(layout, relax_most=_furthest(needed, now_s, layout))
     needed, plain = outage.raised(needed, near), outage.raised(plain, near)
+    least = _outputs(plain.relax, layout)
     allowed = cell_steps(needed.given, layout)
     step: IntArray = np.minimum(allowed, np.maximum(memory.step, np.minimum(allowed, memory.allowed)))
-    remembered = Memory(np.where(fresh, flow, memory.flow_veh_h), still.astype(np.int64), allowed, step, memory.spent, lasts)
+    told = np.where(fresh, flow, memory.flow_veh_h)
+    remembered = Memory(told, still.astype(np.int64), allowed, step, memory.spent, lasts, least)
     if not lit_soon(now_s, layout):
         return (), replace(remembered, spent=downlink.by_day(memory.spent, quarter(now_s, layout.local)))
     # A new override allows for how traffic grows at this hour. Against what holds already, the calendar too, only what is counted
     # now speaks, and then as much light as that asks for.
     wanted = _wanted(snapshot, needed, step, layout)
-    dark = wanted.held_share < _outputs(plain.relax, layout) - SAME
+    dark = wanted.held_share < least - SAME
     brighter = np.bincount(layout.segments.cell, weights=dark, minlength=len(step)) > 0
     if stuck.any() or brighter.any():
         # The interlock believes every counter that speaks, also those that the decider takes to be stuck.
