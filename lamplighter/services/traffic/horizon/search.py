@@ -42,6 +42,8 @@ def _spare(work: Work, here: Situation, begin: int) -> float:
             served = bool(work.clock_mask[k, MASK] & visited)
             if waits and left_s < least_s and (not served if turn > 0 else served and begin != here.stage):
                 most, least_s = k, left_s
+        if turn == 0 and most >= 0:
+            reach_s = work.begins_s[here.stage, begin, work.clock_mask[most, CLOCK_LANE]]
         if turn > 0:
             if most < 0:
                 break

@@ -97,3 +97,18 @@ def test_a_plan_that_holds_for_some_seconds_is_looked_at_again_when_they_are_ove
         _, memory = decide(network, now, memory, float(second), Settings(most_boxes=1))
         turns += np.flatnonzero((before == second) & (np.arange(BOXES) + second) % BOXES != 0).tolist()
     assert len(turns) > 0
+
+
+def test_who_is_past_a_bound_is_served_though_their_green_would_begin_early_in_the_change() -> None:
+    """To wait and change later must not look sooner than to change now, because of a green that begins within the change."""
+    network = crossroads(boxes=1, lanes=2, red_max_s=90.0)
+    rows, stages = network.change_s.shape
+    change_s = np.where(network.change_s > 0.0, 8.0, 0.0)
+    begins_s = np.broadcast_to(np.minimum(change_s, 1.0)[:, :, None], (rows, stages, 2)).copy()
+    network = network._replace(change_s=change_s, keeps_s=np.zeros((rows, stages, 2)), begins_s=begins_s)
+    now = seen(network)._replace(stage_elapsed_s=np.full(1, 40.0))
+    now.cell_veh[0] = 3.0
+    now.cell_veh[1, 0] = 1.0
+    now.movement_red_s[1] = 200.0
+    choice, _ = decide(network, now, start(network, EVERY), 0.0, EVERY)
+    assert choice.stage.tolist() == [1]
