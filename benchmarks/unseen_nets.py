@@ -138,7 +138,7 @@ def told(numbers: dict[str, Any]) -> str:
         lines.append(f"| {name} | {means[0]:.1f} | {means[1]:.1f} | {waits[0]:.0f} / {waits[1]:.0f} |")
     found = numbers["against_own"]["adaptive"]
     lines += ["", f"Worse than the own programme in {found['worse_runs']} of {found['runs']} runs; share of such runs below"]
-    return "\n".join((*lines, f"{found['worse_share_max']:.1%} (95 %)."))
+    return "\n".join((*lines, f"{found['bound_share']:.1%} (95 %)."))
 
 
 def main() -> None:

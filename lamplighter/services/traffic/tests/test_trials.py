@@ -163,13 +163,13 @@ def test_worse_than_own_is_counted_run_by_run_and_bounded():
     same = {"a": {"own": runs(40.0, 40.0, 400.0), "adaptive": runs(30.0, 40.5, 403.9)}, "b": {"own": runs(9.0), "adaptive": {}}}
     found = against_own(same, "adaptive")
     assert (found.worse_runs, found.runs) == (0, 3)
-    assert found.worse_share_max == pytest.approx(1.0 - 0.05 ** (1.0 / 3.0))  # nobody of n: (1 - p)^n = 0.05
+    assert found.bound_share == pytest.approx(1.0 - 0.05 ** (1.0 / 3.0))  # nobody of n: (1 - p)^n = 0.05
     worse = {"a": {"own": runs(40.0, 400.0, 10.0), "adaptive": runs(40.6, 404.1, 10.4)}}
     found = against_own(worse, "adaptive")
     assert (found.worse_runs, found.runs) == (2, 3)
-    p = found.worse_share_max
+    p = found.bound_share
     assert (1 - p) ** 3 + 3 * p * (1 - p) ** 2 + 3 * p * p * (1 - p) == pytest.approx(0.05)
-    assert against_own({"a": {"own": runs(1.0), "adaptive": runs(9.0)}}, "adaptive").worse_share_max == 1.0
+    assert against_own({"a": {"own": runs(1.0), "adaptive": runs(9.0)}}, "adaptive").bound_share == 1.0
 
 
 @pytest.mark.parametrize(

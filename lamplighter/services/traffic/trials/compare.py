@@ -41,12 +41,12 @@ class Outcome:
 @dataclass(frozen=True)
 class AgainstOwn:
     """In how many runs of an arm vehicles were delayed by more than 1 % and more than 0.5 s beyond the own programmes' run of
-    the same scenario and seed; and what the share of such runs lies below (`worse_share_max`), with 95 % confidence, were
+    the same scenario and seed; and what the share of such runs lies below (`bound_share`), with 95 % confidence, were
     scenarios and seeds drawn like these (C. J. Clopper, E. S. Pearson, Biometrika 26 (1934) 404-413)."""
 
     worse_runs: int
     runs: int
-    worse_share_max: float
+    bound_share: float
 
 
 def against_own(results: dict[str, dict[str, dict[int, Measures]]], arm: str) -> AgainstOwn:

@@ -58,7 +58,7 @@ def tell(outcome: Outcome) -> None:
         if arm != "own" and found.runs:
             console.print(
                 f"{arm}: vehicles worse off than under the own programmes (by more than 1 % and 0.5 s) in {found.worse_runs} of "
-                f"{found.runs} runs. Of scenarios and seeds drawn like these, below {found.worse_share_max:.0%} of runs would be "
+                f"{found.runs} runs. Of scenarios and seeds drawn like these, below {found.bound_share:.0%} of runs would be "
                 f"({CONFIDENCE:.0%} confidence); that is no promise.",
                 highlight=False,
             )
