@@ -120,11 +120,13 @@ def _reported(snapshot: Snapshot, layout: Layout) -> tuple[FloatArray, FloatArra
 
 
 def _ramp_s(dimming_level: FloatArray, snapshot: Snapshot, layout: Layout) -> FloatArray:
-    """Return (s,) how fast to move: quickly up, slowly down; an unchanged dimming_level keeps the ramp that is in force."""
+    """Return (s,) how fast to move: quickly up, slowly down; an unchanged dimming_level keeps the ramp that is in force, unless
+    that was at once: it need not be said three times again."""
     local = layout.segments.asset - layout.start
     force = snapshot.in_force[DIM]
     ramp = np.where(dimming_level < _reported(snapshot, layout)[0] - 1e-9, RAMP_DOWN_S, RAMP_UP_S)
     same = force.active[local] & (np.abs(force.values["dimming_level"][local] - dimming_level) < 1e-9)
+    same &= force.values["ramp_s"][local] > downlink.AT_ONCE_S
     return np.where(same, force.values["ramp_s"][local], ramp)
 
 
@@ -242,9 +244,8 @@ def _said_again(snapshot: Snapshot, memory: Memory, layout: Layout) -> tuple[tup
     seen, when_s = _reported(snapshot, layout)
     asked, left_s = force.values["dimming_level"][local], force.expires_s[local] - snapshot.now_s
     deaf = force.active[local] & (left_s >= CADENCE_S) & (when_s >= force.since_s[local] + CADENCE_S)
-    cost = downlink.copies(force.values["ramp_s"][local])
     most = layout.downlink_max - np.minimum(downlink.KEPT_FOR_CELL, layout.downlink_max // 2)
-    deaf &= (seen > 0.0) & (seen < np.minimum(asked, memory.least_share) - SAME) & (memory.spent.sent + cost <= most)
+    deaf &= (seen > 0.0) & (seen < np.minimum(asked, memory.least_share) - SAME) & (memory.spent.sent < most)
     if not deaf.any():
         return (), memory
     longest_s = float(left_s[deaf].max())  # one table has one lease: the newest commands first

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The best compliant timetable from past counts, and how fast traffic grows at each hour of the day.
 
-Compliant means: in no quarter-hour of the day would any segment have been below class on more than three past days in a hundred,
+Compliant means: in no quarter-hour of the day would any segment have been below class on more than four past days in a hundred,
 by the count of that quarter-hour or of the one before it. That is the safe side: it must hold where a counter is silent, and live
 commands go down from it. Best means: no timetable of as many steps takes less energy (exact, by the dynamic programme of
 `timetable`).
@@ -25,7 +25,7 @@ QUARTERS = 96
 FROM_NOON = np.roll(np.arange(QUARTERS), QUARTERS // 2)
 PROGRAMME_STEPS = 8  # of a calendar in a lamp with a radio; a stand-alone driver holds five (`lighting night`)
 SURE_GROWTH_SHARE = 0.95
-DAYS_SHARE = 0.03  # of the past days, for one segment in one quarter-hour: so often may it have been below class
+DAYS_SHARE = 0.04  # of the past days, for one segment in one quarter-hour: so often may it have been below class
 LEAST_FLOW_VEH_H = 50.0  # over the whole city: fewer cars tell nothing of growth
 
 
