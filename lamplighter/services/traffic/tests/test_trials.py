@@ -156,6 +156,15 @@ def test_a_run_without_an_end_stops_when_nobody_has_arrived_for_an_hour(tmp_path
     assert trial.STOOD_S <= found["duration_s"] <= trial.STOOD_S + 60
 
 
+def test_a_run_without_an_end_waits_for_its_first_vehicle_however_late_that_comes(tmp_path):
+    endless = small_scenario(tmp_path)
+    endless.write_text(endless.read_text().replace('<end value="240"/>', ""))
+    late = '<vehicle id="s" depart="7200"><route edges="left0A0 A0B0"/></vehicle>'
+    (tmp_path / "small.rou.xml").write_text(f"<routes>{late}</routes>")
+    found = run_arm(endless, "own", 1, Conditions(cadence="1s"))
+    assert (found["finished"], found["total"]) == (1, 1)
+
+
 def test_worse_than_own_is_counted_run_by_run_and_bounded():
     def runs(*delays_s):
         return {seed: {"delay_s": delay_s} for seed, delay_s in enumerate(delays_s)}

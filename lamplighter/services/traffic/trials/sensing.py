@@ -64,7 +64,8 @@ class Loop(NamedTuple):
 class Sums(NamedTuple):
     """The sums of one second: cells (l, CELLS), loops (l, ROLES) passages and covered share, people who wait (f,).
 
-    states (s, n): bytes that each watched signal shows. totals: 0 vehicles expected, 1 teleports that began.
+    states (s, n): bytes that each watched signal shows. totals: 0 vehicles expected, 1 teleports that began,
+    2 vehicles on the road.
     """
 
     cell_veh: FloatArray
@@ -148,7 +149,7 @@ def sums(lanes: int, crossings: int, signals: int, letters: int) -> Sums:
         np.zeros((lanes, ROLES)),
         np.zeros(crossings),
         np.zeros((signals, letters), np.uint8),
-        np.zeros(2, np.int64),
+        np.zeros(3, np.int64),
     )
 
 
@@ -307,6 +308,10 @@ def reduce(data: Bytes, now_s: float, known: Places, out: Sums) -> int:
                     out.totals[0] = _whole(data, value + 3)
                 elif data[value] == talk.TELEPORTS:
                     out.totals[1] += _whole(data, value + 3)
+                elif data[value] == talk.DEPARTED:
+                    out.totals[2] += _whole(data, value + 3)
+                elif data[value] == talk.ARRIVED:
+                    out.totals[2] -= _whole(data, value + 3)
                 value = _skip(data, value + 2)
         at = begin + length
     return at

@@ -23,7 +23,7 @@ from lamplighter.services.traffic.trials.survey import Survey, survey
 
 Measures = dict[str, float | int]
 LONGEST_S = 86_400  # a scenario without an end ends by itself or after a day
-STOOD_S = 3_600  # or when nobody has arrived for so long
+STOOD_S = 3_600  # or when somebody is on the road and nobody has arrived for so long
 SHOWS = {"G": 2, "g": 1}
 
 
@@ -89,7 +89,7 @@ def run(ground: Ground, installed: Installed, seed: int, driver: Driver | None, 
             sumo.talk.send(second.commands(now_s) + talk.NEXT_STEP)
             now_s, before = now_s + 1, expected
             expected = second.take(sumo.talk.receive(), now_s)
-            stood_s = stood_s + 1 if expected == before else 0
+            stood_s = stood_s + 1 if expected == before and second.sums.totals[2] > 0 else 0
             if scenario.end_s is None and (expected == 0 or stood_s >= STOOD_S):
                 break
         kinds = sumo.talk.values(talk.GET_TYPE, talk.ID_LIST, "")
@@ -142,7 +142,7 @@ class Second:
 
     def subscriptions(self) -> tuple[bytes, int]:
         """Return the commands to send once, and their number."""
-        commands = [talk.subscribe(talk.SUBSCRIBE_SIMULATION, "", (talk.EXPECTED, talk.TELEPORTS))]
+        commands = [talk.subscribe(talk.SUBSCRIBE_SIMULATION, "", (talk.EXPECTED, talk.TELEPORTS, talk.DEPARTED, talk.ARRIVED))]
         commands += [talk.subscribe(talk.SUBSCRIBE_SIGNAL, name, (talk.STATE,)) for name in self._signals]
         if self._driver is not None:
             wanted = [n for n, loop in enumerate(self.laid) if self._sight.loops or loop.role == sensing.STOP_LINE]
