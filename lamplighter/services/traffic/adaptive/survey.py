@@ -6,6 +6,7 @@ from typing import NamedTuple
 import numpy as np
 from numba import njit
 
+from lamplighter.services.traffic.adaptive.courses import Course
 from lamplighter.services.traffic.adaptive.ways import Ways
 from lamplighter.services.traffic.layout import CALL, EXIT, FAR, FOOT, NEAR, STOP_LINE, Layout
 from lamplighter.services.traffic.terms import VEHICLE_M
@@ -76,23 +77,8 @@ class Survey(NamedTuple):
     unwatched: BoolArray
 
 
-class _Installed(NamedTuple):
-    """What changes go by: stages and groups by box, what stages show (s, m), yellow and red-amber (g,), intergreens (p,)."""
-
-    stage_offsets: IntArray
-    group_offsets: IntArray
-    green: BoolArray
-    gives_way: BoolArray
-    yellow_s: FloatArray
-    red_amber_s: FloatArray
-    pair_offsets: IntArray
-    pair_from: IntArray
-    pair_to: IntArray
-    pair_s: FloatArray
-
-
 @njit(cache=True)
-def _changes(t: _Installed, change_s: FloatArray) -> None:
+def _changes(t: Course, change_s: FloatArray) -> None:
     """Fill change_s: the longest of the intergreens from what ends, or must give way from now on, to what starts, or need not
     any more; of the yellows of what ends; and of the red-ambers of what starts."""
     for box in range(len(t.stage_offsets) - 1):
@@ -111,7 +97,7 @@ def _changes(t: _Installed, change_s: FloatArray) -> None:
                     enters = t.green[b, g] and (not t.green[a, g] or (t.gives_way[a, g] and not t.gives_way[b, g]))
                     if leaves and enters:
                         longest_s = max(longest_s, t.pair_s[p])
-                change_s[a, b - base] = np.ceil(longest_s)
+                change_s[a, b - base] = longest_s
 
 
 def ragged_rows(offsets: IntArray, values: IntArray, rows: IntArray) -> tuple[IntArray, IntArray]:
@@ -230,9 +216,9 @@ def changes_s(layout: Layout) -> FloatArray:
     change_s = np.zeros((len(stages.box), widest))
     walk_s = np.where(groups.kind == FOOT, np.ceil(np.round(groups.crossing_m / groups.walk_m_s, 6)), 0.0)
     pair_s = np.maximum(pairs.intergreen_s, np.where(pairs.permissive, 0.0, walk_s[pairs.from_group]))
-    table = _Installed(
-        stages.offsets, groups.offsets, stages.green, stages.gives_way, groups.yellow_s, groups.red_amber_s, pairs.offsets,
-        pairs.from_group, pairs.to_group, pair_s,
+    table = Course(
+        stages.offsets, groups.offsets, stages.green, stages.gives_way, np.ceil(groups.yellow_s), np.ceil(groups.red_amber_s),
+        pairs.offsets, pairs.from_group, pairs.to_group, np.ceil(pair_s),
     )  # fmt: skip
     _changes(table, change_s)
     return change_s
