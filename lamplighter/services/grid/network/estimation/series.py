@@ -1,16 +1,18 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Estimates of consecutive steps: each by itself, then again with what the steps before say of the sources' voltage.
+"""Estimates of consecutive steps: each by itself, then again with what the steps before say of the sources' voltage and
+what the weeks before say of street ends (`habit`).
 
 A source's voltage moves little from one quarter of an hour to the next, while its meter's error is new each time. A local
 level model (Durbin and Koopman 2012, section 2.1) follows it forward in time only; how much it moves is found from the
 estimates themselves, and a step beyond four standard deviations (a tap) starts it anew.
 """
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from lamplighter.services.grid.network.estimation.fit import Estimated, Fit, estimate_states
+from lamplighter.services.grid.network.estimation.habit import Habit, corrected, missed
 from lamplighter.services.grid.network.estimation.meters import Readings
 from lamplighter.services.grid.network.estimation.prior import Moments, expected
 from lamplighter.services.grid.network.model import ABSENT
@@ -55,25 +57,30 @@ def follow(
     return expectation, spread
 
 
-def estimate_series(
-    fit: Fit, feeders: Feeders, readings: Readings, when: Moments, step: IntArray, level_sigma_pu: float
-) -> Estimated:
-    """Return the states of steps (t,), numbered by `step`: where numbers follow one another the past is used.
+@dataclass(frozen=True)
+class Learned:
+    """What earlier steps taught. level_sigma_pu: standard deviation of a source's voltage as estimated from one step alone
+    (`spread.Spread.u_pu` there); habits: of the street ends, none where too few days have been seen."""
 
-    level_sigma_pu: standard deviation of a source's voltage as estimated from one step alone (`spread.Spread.u_pu` there).
-    """
+    level_sigma_pu: float
+    habits: list[Habit]
+
+
+def estimate_series(fit: Fit, feeders: Feeders, readings: Readings, when: Moments, step: IntArray, learned: Learned) -> Estimated:
+    """Return the states of steps (t,), numbered by `step` from a midnight: where numbers follow one another the past is used."""
     pseudo = expected(fit.weights, feeders, fit.plan, readings, when, fit.drops)
     first = estimate_states(fit, readings, pseudo)
     start = np.concatenate([[True], np.diff(step) != 1])
-    if start.all():
+    if start.all() and not learned.habits:
         return first
-    u, sigma = readings.u_pu.copy(), np.broadcast_to(fit.plan.u_sigma_pu, readings.u_pu.shape).copy()
-    known = readings.u_known.copy()
+    u, known = readings.u_pu.copy(), readings.u_known.copy()
+    sigma = np.array(np.broadcast_to(fit.plan.u_sigma_pu, u.shape))
+    moved: list[FloatArray] = []
     for source in fit.network.sources.node.tolist():
         meter = int(np.argmax(fit.plan.u_node == source)) if np.any(fit.plan.u_node == source) else ABSENT
         if meter == ABSENT:
             continue
-        held_pu, variance = follow(first.u_pu[:, source], level_sigma_pu, start)
+        held_pu, variance = follow(first.u_pu[:, source], learned.level_sigma_pu, start)
         told = np.isfinite(variance)
         own = np.where(known[:, meter], sigma[:, meter] ** -2, 0.0)
         before = np.where(told, 1.0 / np.where(told, variance, 1.0), 0.0)
@@ -82,4 +89,11 @@ def estimate_series(
         u[any_way, meter] = ((own * u[:, meter] + before * held_pu) / np.where(any_way, weight, 1.0))[any_way]
         sigma[any_way, meter] = 1.0 / np.sqrt(weight[any_way])
         known[:, meter] |= told
+        share = before / (before + learned.level_sigma_pu**-2)
+        moved.append(np.where(told, share * (held_pu - first.u_pu[:, source]), 0.0))
+    if learned.habits and fit.drops is not None:
+        root = first.u_pu[:, fit.plan.u_node[fit.drops.busbar]] + np.mean(moved or [np.zeros(len(u))], axis=0)[:, None]
+        ends, errors = corrected(fit, learned.habits, missed(fit, feeders, readings, when, step), readings, root)
+        at = np.ix_(first.found, fit.drops.end)
+        u[at], sigma[at], known[at] = ends[at], errors[at], True
     return estimate_states(fit, replace(readings, u_pu=u, u_known=known), pseudo, u_sigma_pu=sigma)

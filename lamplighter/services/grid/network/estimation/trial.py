@@ -10,9 +10,20 @@ from lamplighter.services.grid.network.demand import POWER_FACTOR_TAN, commerce,
 from lamplighter.services.grid.network.engine import Flow
 from lamplighter.services.grid.network.estimation.blocks import drops_of
 from lamplighter.services.grid.network.estimation.fit import Estimated, Fit, open_fit
+from lamplighter.services.grid.network.estimation.habit import (
+    DAY_STEPS,
+    LEAST_DAYS,
+    PAST_DAYS,
+    Habit,
+    Missed,
+    joined,
+    learn,
+    missed,
+    narrowed,
+)
 from lamplighter.services.grid.network.estimation.meters import plan_of, read_meters
 from lamplighter.services.grid.network.estimation.prior import Moments, moments_of, sky_of, usual_kw, weights_of
-from lamplighter.services.grid.network.estimation.series import estimate_series
+from lamplighter.services.grid.network.estimation.series import Learned, estimate_series
 from lamplighter.services.grid.network.estimation.spread import CONFIDENCE, Spread, spread_in, spread_of
 from lamplighter.services.grid.network.flow import FlowEngine, open_flow, solve
 from lamplighter.services.grid.network.model import ABSENT
@@ -21,7 +32,6 @@ from lamplighter.services.grid.network.tables import Network
 from lamplighter.services.grid.network.topology import Feeders, feeders
 from lamplighter.terms.columns import FloatArray, IntArray
 
-DAY_STEPS = 96
 WARM_UP_STEPS = 48  # before each scored stretch, so that the source's level has settled as in a system that runs
 SKIES = (0.0, 0.5, 1.0)
 DRAWN_SPREAD = 0.6  # of a connection's power around its class, where a grid brings no year
@@ -87,9 +97,9 @@ def drawn_steps(trial: Trial, count: int, seed: int) -> list[tuple[IntArray, int
 
 
 def whole_year(trial: Trial) -> list[tuple[IntArray, int]]:
-    """Return a whole year as stretches with warm-up before each but the first."""
+    """Return a whole year as stretches of up to a week, with warm-up before each but the first."""
     total = trial.year.steps if trial.year is not None else 366 * DAY_STEPS
-    size = max(DAY_STEPS, min(2928, 4_000_000 // len(trial.engine.network.nodes.id)))
+    size = DAY_STEPS * max(1, min(7, 4_000_000 // (DAY_STEPS * len(trial.engine.network.nodes.id))))
     firsts = np.arange(0, total, size)
     return [
         (np.arange(max(first - WARM_UP_STEPS, 0), min(first + size, total), dtype=np.int64), min(WARM_UP_STEPS, first))
@@ -124,12 +134,37 @@ def _drawn(trial: Trial, step: IntArray, dice: np.random.Generator) -> tuple[Flo
     return p.T, q.T
 
 
-def _at_sky(trial: Trial, when: Moments, name: str) -> FloatArray:
+@dataclass
+class Past:
+    """What street ends missed on earlier days, kept while it is asked for; days (by number) not seen yet are drawn."""
+
+    trial: Trial
+    seed: int
+    days: dict[int, Missed]
+
+    def habits(self, step: int) -> list[Habit]:
+        """Return what the days before a step teach: none where the plan has no ends, or too few days have passed."""
+        until = step // DAY_STEPS
+        asked = range(max(until - PAST_DAYS, 0), until)
+        drops = self.trial.fit.drops
+        if drops is None or not len(drops.end) or len(asked) < LEAST_DAYS:
+            return []
+        self.days = {day: self.days[day] if day in self.days else self._drawn(day) for day in asked}
+        return learn(self.trial.fit, self.trial.feeders, joined(list(self.days.values())))
+
+    def _drawn(self, day: int) -> Missed:
+        trial, step = self.trial, np.arange(day * DAY_STEPS, (day + 1) * DAY_STEPS, dtype=np.int64)
+        dice = np.random.default_rng((self.seed, 0xDA1, day))
+        readings = read_meters(trial.fit.plan, trial.engine.network, truth_of(trial, step, dice), dice)
+        return missed(trial.fit, trial.feeders, readings, moments_of(step), step)
+
+
+def _at_sky(spreads: tuple[Spread, ...], trial: Trial, when: Moments, name: str) -> FloatArray:
     """Return a spread's column (t, ...) at the sky of each step."""
     sky = np.clip(sky_of(trial.fit.weights, when), 0.0, 1.0)
     low = np.minimum((sky * (len(SKIES) - 1)).astype(np.int64), len(SKIES) - 2)
     share = (sky * (len(SKIES) - 1) - low)[:, None]
-    table = np.stack([getattr(spread, name) for spread in trial.spreads])
+    table = np.stack([getattr(spread, name) for spread in spreads])
     return (1.0 - share) * table[low] + share * table[low + 1]
 
 
@@ -162,7 +197,8 @@ def _quantile(histogram: IntArray, share: float) -> float:
     return float(np.searchsorted(total, float(share * total[-1])) + 1) * BIN if total[-1] else 0.0
 
 
-def _score(trial: Trial, tally: Tally, truth: Flow, found: Estimated, when: Moments) -> None:
+def _score(trial: Trial, tally: Tally, states: tuple[Flow, Estimated], when: Moments, spreads: tuple[Spread, ...]) -> None:
+    truth, found = states
     settled = found.found
     tally.unsettled += int(np.count_nonzero(~settled))
     low = trial.feeders.node_station != ABSENT
@@ -171,8 +207,8 @@ def _score(trial: Trial, tally: Tally, truth: Flow, found: Estimated, when: Mome
     gap = np.abs(found.u_pu - truth.u_pu)[settled][:, low]
     lowest = np.abs(found.u_pu[settled][:, low].min(axis=1) - truth.u_pu[settled][:, low].min(axis=1))
     loading = np.abs(found.loading - truth.loading)[settled]
-    half_u = CONFIDENCE * _at_sky(trial, when, "u_pu")[settled][:, low]
-    half_line = CONFIDENCE * _at_sky(trial, when, "loading")[settled][:, line]
+    half_u = CONFIDENCE * _at_sky(spreads, trial, when, "u_pu")[settled][:, low]
+    half_line = CONFIDENCE * _at_sky(spreads, trial, when, "loading")[settled][:, line]
     tally.voltage += _binned(gap)
     tally.voltage_sum_pu += float(gap.sum())
     tally.lowest.append(lowest)
@@ -187,18 +223,25 @@ def _score(trial: Trial, tally: Tally, truth: Flow, found: Estimated, when: Mome
 def run_trial(
     trial: Trial, stretches: list[tuple[IntArray, int]], seed: int, progress: Callable[[int], None] = lambda steps: None
 ) -> Errors:
-    """Draw truths and meters of stretches of steps (each with so many of warm-up), estimate, and return the errors."""
+    """Draw truths and meters of stretches of steps (each with so many of warm-up), estimate, and return the errors.
+
+    What street ends usually miss is learned from the readings of the weeks before each stretch; in a year's first week from none.
+    """
     dice = np.random.default_rng((seed, 0x3E75))
     tally = Tally(np.zeros(BINS, np.int64), np.zeros(BINS, np.int64), 0.0, [], [], [], [], [], [], 0)
     sources = trial.engine.network.sources.node
+    past = Past(trial, seed, {})
     level_sigma = float(trial.spreads[0].u_pu[sources].max())
     for step, warm in stretches:
         truth = truth_of(trial, step, dice)
         readings = read_meters(trial.fit.plan, trial.engine.network, truth, dice)
         when = moments_of(step)
-        found = estimate_series(trial.fit, trial.feeders, readings, when, step, level_sigma).part(slice(warm, None))
+        habits = past.habits(int(step[0]))
+        learned = Learned(level_sigma, habits)
+        found = estimate_series(trial.fit, trial.feeders, readings, when, step, learned).part(slice(warm, None))
         truth = replace(truth, u_pu=truth.u_pu[warm:], loading=truth.loading[warm:])
-        _score(trial, tally, truth, found, Moments(when.local_h[warm:], when.day[warm:]))
+        spreads = tuple(narrowed(spread, trial.fit, habits) for spread in trial.spreads)
+        _score(trial, tally, (truth, found), Moments(when.local_h[warm:], when.day[warm:]), spreads)
         progress(len(step) - warm)
     return _errors(tally)
 
