@@ -6,6 +6,7 @@ light than the calendar gives, or allow enough less to be worth one of the night
 """
 
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import numpy as np
 
@@ -70,6 +71,14 @@ class Wanted:
     runs_on: BoolArray
 
 
+class Raised(NamedTuple):
+    """Which cells (c,) need more light than holds: any of them; surely, where a counter of the street's own says so, or more than
+    a class is missing."""
+
+    any: BoolArray
+    surely: BoolArray
+
+
 def start(layout: Layout) -> Memory:
     """Return the memory before the first decision: nothing counted yet, every cell at its design class."""
     counters, cells = len(layout.sites.counter), len(layout.cell_asset)
@@ -102,11 +111,11 @@ def cell_steps(given: IntArray, layout: Layout) -> IntArray:
     return np.where(bound, allowed, 0)
 
 
-def _furthest(needed: Need, now_s: float, layout: Layout) -> IntArray:
-    """Return (s,) how far each segment may go down now: one of which no sound counter tells anything stays where its timetable
-    puts it, and holds nobody back."""
-    unknown = layout.segments.by_traffic & ~needed.known
-    return np.where(unknown, np.minimum(layout.relax_most, calendar_lower(now_s, layout)), layout.relax_most).astype(np.int64)
+def furthest(needed: Need, now_s: float, layout: Layout) -> IntArray:
+    """Return (s,) how far each segment may go down now: one of which no sound counter tells anything, or that nobody counts while
+    a counter near it is silent, stays where its timetable puts it, and holds nobody back."""
+    doubtful = layout.segments.by_traffic & (~needed.known | required.thinly(needed.counts, layout))
+    return np.where(doubtful, np.minimum(layout.relax_most, calendar_lower(now_s, layout)), layout.relax_most)
 
 
 def _reported(snapshot: Snapshot, layout: Layout) -> tuple[FloatArray, FloatArray]:
@@ -161,6 +170,15 @@ def _outputs(lower: IntArray, layout: Layout) -> FloatArray:
     return np.take_along_axis(layout.class_share, np.clip(lower, 0, STEPS - 1)[:, None], axis=1)[:, 0]
 
 
+def raised_cells(held_share: FloatArray, plain: Need, lasts: int, layout: Layout) -> Raised:
+    """Return which cells need more light than what holds (s,) gives. lasts: above 0 while something unusual is on."""
+    cell, cells = layout.segments.cell, len(layout.cell_asset)
+    short = held_share < _outputs(plain.relax, layout) - SAME
+    far = held_share < _outputs(plain.relax + 1, layout) - SAME
+    surely = short & ((plain.own & plain.known) | far | (lasts > 0))
+    return Raised(np.bincount(cell, weights=short, minlength=cells) > 0, np.bincount(cell, weights=surely, minlength=cells) > 0)
+
+
 def _wanted(snapshot: Snapshot, needed: Need, step: IntArray, layout: Layout) -> Wanted:
     now_s, local = snapshot.now_s, layout.segments.asset - layout.start
     target = _outputs(own_lower(step, quiet(now_s, layout), layout) + needed.moved, layout)
@@ -188,19 +206,22 @@ def _kept(spent: Spent, now_s: float, layout: Layout) -> IntArray:
     return np.where(times.stored, by_table, downlink.KEPT_WITHOUT_TIMETABLE).astype(np.int64)
 
 
-def _chosen(wanted: Wanted, raised: BoolArray, spent: Spent, now_s: float, layout: Layout) -> tuple[BoolArray, Spent]:
-    """Return which cells (c,) get a message now, and the books with what it is worth. raised (c,): which need more light."""
+def _chosen(wanted: Wanted, raised: Raised, spent: Spent, now_s: float, layout: Layout) -> tuple[BoolArray, Spent]:
+    """Return which cells (c,) get a message now, and the books with what it is worth. To save light all lamps of a cell need
+    messages left; more light goes to those that have."""
     segments, cells, clock = layout.segments, len(layout.cell_asset), quarter(now_s, layout.local)
     worth = np.maximum(_saved_kwh(wanted, layout), 0.0)
     most = np.zeros(cells, dtype=np.int64)
     np.maximum.at(most, segments.cell, spent.sent)
-    left = layout.downlink_max - most
-    saving: IntArray = (left - _kept(spent, now_s, layout)).astype(np.int64)
+    saving: IntArray = (layout.downlink_max - most - _kept(spent, now_s, layout)).astype(np.int64)
     worthwhile = (worth > 1e-6) & (worth >= downlink.least_worth(spent, saving, clock) - 1e-9)
     # An override that runs on is let run out first: half an hour for each message.
     lapses = np.bincount(segments.cell, weights=wanted.runs_on, minlength=cells) == 0
     dimmed = layout.timetables.live & (saving > 0) & worthwhile & lapses
-    send = (left > 0) & (raised | dimmed) & (layout.cell_lamps >= CELL_LAMPS_MIN)
+    told = spent.sent < layout.downlink_max
+    reached = np.bincount(segments.cell, weights=np.where(told, segments.lamps, 0), minlength=cells)
+    brighter = raised.any & (raised.surely | (layout.downlink_max - most > downlink.KEPT_FOR_COUNTED))
+    send = (reached >= CELL_LAMPS_MIN) & (brighter | dimmed)
     return send, downlink.learned(spent, worth, clock)
 
 
@@ -236,16 +257,14 @@ def _said_again(snapshot: Snapshot, memory: Memory, layout: Layout) -> tuple[tup
     """Say a command of this quarter-hour again to segments that report less light than it and their own class ask for: it did not
     arrive.
 
-    Only light that is missing is worth it: the budget of a cell is that of the lamp that was sent most. Nothing new is asked, so
-    nothing is told between quarter-hours that was not before.
+    Only light that is missing is worth it. Nothing new is asked, so nothing is told between quarter-hours that was not before.
     """
     local = layout.segments.asset - layout.start
     force = snapshot.in_force[DIM]
     seen, when_s = _reported(snapshot, layout)
     asked, left_s = force.values["dimming_level"][local], force.expires_s[local] - snapshot.now_s
     deaf = force.active[local] & (left_s >= CADENCE_S) & (when_s >= force.since_s[local] + CADENCE_S)
-    most = layout.downlink_max - np.minimum(downlink.KEPT_FOR_CELL, layout.downlink_max // 2)
-    deaf &= (seen > 0.0) & (seen < np.minimum(asked, memory.least_share) - SAME) & (memory.spent.sent < most)
+    deaf &= (seen > 0.0) & (seen < np.minimum(asked, memory.least_share) - SAME) & (memory.spent.sent < layout.downlink_max)
     if not deaf.any():
         return (), memory
     longest_s = float(left_s[deaf].max())  # one table has one lease: the newest commands first
@@ -283,7 +302,7 @@ def decide(snapshot: Snapshot, memory: Memory, layout: Layout) -> tuple[tuple[Pr
         needed, plain = required.without_estimates(needed, layout), required.without_estimates(plain, layout)
     else:
         needed = required.by_timetable(needed, plain, now_s, layout)
-        layout = replace(layout, relax_most=_furthest(needed, now_s, layout))
+        layout = replace(layout, relax_most=furthest(needed, now_s, layout))
     needed, plain = outage.raised(needed, near), outage.raised(plain, near)
     least = _outputs(plain.relax, layout)
     allowed = cell_steps(needed.given, layout)
@@ -295,9 +314,8 @@ def decide(snapshot: Snapshot, memory: Memory, layout: Layout) -> tuple[tuple[Pr
     # A new override allows for how traffic grows at this hour. Against what holds already, the calendar too, only what is counted
     # now speaks, and then as much light as that asks for.
     wanted = _wanted(snapshot, needed, step, layout)
-    dark = wanted.held_share < least - SAME
-    brighter = np.bincount(layout.segments.cell, weights=dark, minlength=len(step)) > 0
-    if stuck.any() or brighter.any():
+    raised = raised_cells(wanted.held_share, plain, lasts, layout)
+    if stuck.any() or raised.any.any():
         # The interlock believes every counter that speaks, also those that the decider takes to be stuck.
         seen = estimate(flow, fresh, layout.sites)
         surely = required.need(required.surely(seen, layout), seen, move, now_s, layout)
@@ -307,11 +325,11 @@ def decide(snapshot: Snapshot, memory: Memory, layout: Layout) -> tuple[tuple[Pr
         most = cell_steps(surely.given, layout)
         by_calendar = np.bincount(layout.segments.cell, weights=~wanted.by_calendar, minlength=len(step)) == 0
         # What rises goes on rising: to the design class at once, so that each half hour costs one message.
-        most = np.where(brighter & (lasts > 0), 0, most)
-        step = np.where(brighter & by_calendar, most, np.minimum(step, most)).astype(np.int64)
+        most = np.where(raised.any & (lasts > 0), 0, most)
+        step = np.where(raised.any & by_calendar, most, np.minimum(step, most)).astype(np.int64)
         wanted = _wanted(snapshot, needed, step, layout)
-    send, spent = _chosen(wanted, brighter, memory.spent, now_s, layout)
-    rows = np.flatnonzero(send[layout.segments.cell])
+    send, spent = _chosen(wanted, raised, memory.spent, now_s, layout)
+    rows = np.flatnonzero(send[layout.segments.cell] & (memory.spent.sent < layout.downlink_max))
     remembered = replace(remembered, spent=spent)
     if len(rows) == 0:
         return (), remembered

@@ -13,7 +13,7 @@ import numpy as np
 from lamplighter.terms.columns import BoolArray, FloatArray, IntArray
 
 KEPT_FOR_LIGHT = 8
-KEPT_FOR_CELL = 1  # of what is kept, for the cell's next commands: saying again to one segment may not use it up
+KEPT_FOR_COUNTED = 4  # for light that a counter asks for, or much of it: an estimate that asks for a class more may be wrong
 SAID_AGAIN_RATIO = 1.4  # messages per one that arrives, of a radio that loses three in ten
 AT_ONCE_S, COPIES = 0.0, 3  # light that has been missing comes up without a ramp, and is said three times: no time to ask back
 KEPT_AFTER_COPIES = 7

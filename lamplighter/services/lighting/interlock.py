@@ -122,7 +122,8 @@ def _flows(snapshot: Snapshot, layout: Layout) -> tuple[FloatArray, BoolArray]:
 
 
 def one_step(snapshot: Snapshot, tables: tuple[Proposals, ...], layout: Layout) -> Findings:
-    """All segments of a cell are commanded, and all stand on the same step of their own plans (or all at full output)."""
+    """All segments of a cell stand on the same step of their own plans, or all at full output. Those that are not commanded, for
+    want of messages, stand on their timetable, which is the same every night; the others are still a cell's worth of lamps."""
     dimming_level, held, group = _together(snapshot, tables[0], layout)
     segments, every = layout.segments, np.arange(len(layout.segments.cell))
     path = (segments.design >= classes.code("P1")) & ~segments.by_traffic
@@ -143,7 +144,10 @@ def one_step(snapshot: Snapshot, tables: tuple[Proposals, ...], layout: Layout) 
         shared[:, k] = np.bincount(segments.cell, weights=on_step, minlength=cells).astype(np.int64)
     full = held & (dimming_level >= 1.0 - CLOSE)
     shared[:, STEPS] = np.bincount(segments.cell, weights=full, minlength=cells).astype(np.int64)
-    outside = (np.bincount(segments.cell, minlength=cells) - shared.max(axis=1)).astype(np.float64)
+    commanded = np.bincount(segments.cell, weights=held, minlength=cells)
+    lamps = np.bincount(segments.cell, weights=np.where(held, segments.lamps, 0), minlength=cells)
+    of_all = np.where(lamps >= CELL_LAMPS_MIN, commanded, np.bincount(segments.cell, minlength=cells))
+    outside = (of_all - shared.max(axis=1)).astype(np.float64)
     return Findings(outside == 0, outside, np.zeros(cells), group)
 
 

@@ -52,6 +52,16 @@ def gone_silent(found: Estimate, layout: Layout) -> BoolArray:
     return layout.sites.counted & ~counted_now(found, layout)
 
 
+def thinly(found: Estimate, layout: Layout) -> BoolArray:
+    """Return which segments (s,) have a direction that nobody counts and of whose nearest counters one is silent now: what the
+    others say of it may be too little."""
+    sites = layout.sites
+    missing = ~sites.counted & ((sites.near >= 0) & ~found.rests).any(axis=1)
+    out = np.zeros(len(layout.segments.design), dtype=np.bool_)
+    out[np.repeat(np.arange(len(out)), np.diff(sites.offsets))[missing]] = True
+    return out
+
+
 def surely(found: Estimate, layout: Layout, sure: float = SURE_OF_STREET) -> FloatArray:
     """Return the flow (d,) of the past quarter-hour: as counted; where nobody counts the end of the estimate's interval, `sure`
     standard deviations beyond it; where a counter is silent the estimate itself, beside the timetable made from its counts."""

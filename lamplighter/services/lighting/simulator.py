@@ -215,9 +215,9 @@ class LightingField:
     def _cell_reports(self) -> list[Reading]:
         rows = np.zeros(len(self._cell_wh), dtype=wire.CELL_ROW)
         rows["number"] = np.arange(len(rows))
-        rows["energy_wh"] = np.rint(self._cell_wh)
-        rows["light_wh"] = np.rint(self._cell_light_wh)
-        self._cell_wh, self._cell_light_wh = np.zeros(len(rows)), np.zeros(len(rows))
+        rows["energy_wh"], rows["light_wh"] = np.floor(self._cell_wh), np.floor(self._cell_light_wh)
+        # What is short of a watt-hour stays in the register, as in any meter.
+        self._cell_wh, self._cell_light_wh = self._cell_wh % 1.0, self._cell_light_wh % 1.0
         about = np.zeros(len(rows), dtype=wire.SURROUNDINGS_ROW)
         ambient_lx, wet_share = self._surroundings()
         about["number"], about["wet_percent"] = np.arange(len(rows)), np.rint(wet_share * 100.0)

@@ -11,14 +11,15 @@ from zoneinfo import ZoneInfo
 import numpy as np
 import pytest
 
-from lamplighter.services.lighting import adaptive, downlink
-from lamplighter.services.lighting.layout import REST, WORK, calendar_output, day_kind, local_hour, quarter
+from lamplighter import safety
+from lamplighter.services.lighting import SERVICE, adaptive, downlink, required, wire
+from lamplighter.services.lighting.layout import REST, WORK, calendar_lower, calendar_output, day_kind, local_hour, quarter
 from lamplighter.services.lighting.optimum import bound, learning, replay
 from lamplighter.services.lighting.optimum.learning import Past
 from lamplighter.services.lighting.prepared import local_time, prepare
 from lamplighter.services.lighting.simulator import open_simulator
 from lamplighter.services.lighting.terms import BOUNDARY_S, DIM, LEVEL_MIN
-from lamplighter.services.lighting.tests.small import COUNTED, EVENING_S, NIGHT_S, Small
+from lamplighter.services.lighting.tests.small import COUNTED, EVENING_S, NIGHT_S, NOON_S, Small
 from lamplighter.terms.decision import InForce
 from lamplighter.terms.simulation import SimulationStart
 from lamplighter.terms.snapshot import Column
@@ -73,6 +74,76 @@ def test_an_event_brings_the_light_up_at_the_next_quarter_hour(timed: Small) -> 
     rows = np.isin(timed.layout.segments.asset, tables[0].asset)
     assert (asked >= calendar_output(NIGHT_S + BOUNDARY_S, timed.layout)[rows] - 1e-9).all()
     assert (asked > calendar_output(NIGHT_S + BOUNDARY_S, timed.layout)[rows] + 0.01).any()
+
+
+def raised_at_night(timed: Small, used: dict[int, int], flow: dict[str, float]) -> set[str]:
+    """Return the segments that are told at night of these counts, when some have been sent so many messages (by place)."""
+    memory = adaptive.start(timed.layout)
+    _, memory = adaptive.decide(timed.snapshot(NIGHT_S, QUIET), memory, timed.layout)
+    sent = np.zeros_like(memory.spent.sent)
+    sent[list(used)] = list(used.values())
+    memory = replace(memory, spent=replace(memory.spent, sent=sent))
+    tables, _ = adaptive.decide(timed.snapshot(NIGHT_S + BOUNDARY_S, flow), memory, timed.layout)
+    holds = np.zeros(timed.layout.size, dtype=np.bool_)
+    verdict = safety.examine(SERVICE, timed.snapshot(NIGHT_S + BOUNDARY_S, flow), tables, timed.layout, holds)
+    return {str(a) for permit in verdict.permits for a in timed.city.assets.id[permit.proposals.asset[permit.row]]}
+
+
+def test_a_lamp_without_messages_left_keeps_no_light_from_its_cell(timed: Small) -> None:
+    layout, busy = timed.layout, dict.fromkeys(COUNTED, 1500.0)
+    ids = timed.city.assets.id[layout.segments.asset]
+    every = raised_at_night(timed, {}, busy)
+    lamps = np.bincount(layout.segments.cell, weights=layout.segments.lamps)
+    spare = [s for s in range(len(ids)) if ids[s] in every and lamps[layout.segments.cell[s]] - layout.segments.lamps[s] >= 64]
+    assert raised_at_night(timed, {spare[0]: layout.downlink_max}, busy) == every - {str(ids[spare[0]])}
+    cell = layout.segments.cell == layout.segments.cell[spare[0]]
+    used = {int(s): layout.downlink_max for s in np.flatnonzero(cell)[1:]}
+    assert raised_at_night(timed, used, busy) == every - set(ids[cell].tolist()), "fewer lamps than a cell needs are not told"
+
+
+def test_the_last_messages_are_kept_for_light_that_a_counter_asks_for(timed: Small) -> None:
+    layout = timed.layout
+    plain = required.now(timed.snapshot(NIGHT_S, QUIET), layout)
+    own = np.flatnonzero(plain.own & plain.known)
+    other = np.flatnonzero(layout.segments.by_traffic & ~plain.own)
+    share = layout.class_share[np.arange(len(plain.relax)), plain.relax]
+    lower = layout.class_share[np.arange(len(plain.relax)), np.minimum(plain.relax + 1, layout.class_share.shape[1] - 1)]
+    for rows, lasts, sure in ((own, 0, True), (other, 0, False), (other, 1, True)):
+        held = np.ones(len(share))
+        some = rows[(lower < share - 0.02)[rows]]
+        held[some] = np.maximum(lower, share - 0.05)[some]
+        raised = adaptive.raised_cells(held, plain, lasts, layout)
+        cells = np.unique(layout.segments.cell[some])
+        assert raised.any[cells].all()
+        assert (raised.surely[cells] == sure).all()
+
+
+def test_a_street_that_nobody_counts_goes_no_lower_than_its_timetable_while_a_counter_near_is_silent(timed: Small) -> None:
+    layout = timed.layout
+    near = {COUNTED[0]: 20.0, COUNTED[1]: 20.0, COUNTED[4]: 20.0}
+    whole = required.now(timed.snapshot(EVENING_S, dict.fromkeys(COUNTED, 20.0)), layout)
+    part = required.now(timed.snapshot(EVENING_S, near), layout)
+    thin = required.thinly(part.counts, layout)
+    assert not required.thinly(whole.counts, layout).any()
+    assert thin.any()
+    assert not (thin & whole.own & part.known).any()
+    held = adaptive.furthest(part, EVENING_S, layout)
+    assert (held[thin] <= calendar_lower(EVENING_S, layout)[thin]).all()
+    free = layout.segments.by_traffic & part.known & ~thin
+    assert (held[free] == layout.relax_most[free]).all()
+
+
+def test_cells_meters_lose_nothing_between_readings(small: Small) -> None:
+    field = open_simulator(SimulationStart(small.city, 1, NOON_S, 0.0))
+    told, true_kwh = 0.0, 0.0
+    for k in range(1, 97):
+        done = field.advance(NOON_S + BOUNDARY_S * k, (), {})
+        true_kwh += float(done.truth.value[done.truth.outcome == 0].sum())
+        for reading in done.readings:
+            if reading.topic == "cells":
+                rows = np.frombuffer(reading.payload, dtype=wire.CELL_ROW, offset=wire.HEADER.size)
+                told += float(rows["energy_wh"].sum()) / 1000.0
+    assert told == pytest.approx(true_kwh, abs=0.001 * len(small.layout.cell_asset))
 
 
 def test_no_lamp_is_sent_more_than_its_dozen_messages(timed: Small) -> None:
