@@ -1,14 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
 """`lamplighter grid hosting`: how many electric cars a grid bears on its worst night, by several ways of steering."""
 
+import contextlib
 import dataclasses
+from collections.abc import Generator
 from pathlib import Path
 from typing import Any, cast
 
 import click
+from rich.console import Console
 
 from lamplighter.city.faults import CityError
-from lamplighter.services.grid.commands.told import print_rows, write_json
+from lamplighter.services.grid.commands.told import print_facts, write_json
 from lamplighter.services.grid.hosting import search
 from lamplighter.services.grid.hosting.check import refereed
 from lamplighter.services.grid.hosting.night import Night
@@ -22,6 +25,28 @@ STRATEGIES = ("uncontrolled", "timer", "cap", "droop", "transformer", "share", "
 DIGITS = 4
 WRITTEN_AS = {"loading_max_ratio": "loading_max"}  # fields whose name in the result is another
 SHOWN = 8
+HEADINGS = {
+    "strategy": "way of charging",
+    "seed": "seed of the cars",
+    "disorder": "seed of how the field differs",
+    "hosted": "cars hosted",
+    "proven_for_all_above": "proved for all larger numbers",
+    "loading_max": "highest loading, share of rating",
+    "voltage_lowest_pu": "lowest voltage, pu",
+    "voltage_highest_pu": "highest voltage, pu",
+    "unbalance_max_ratio": "largest unbalance, share",
+    "unserved_share": "energy not charged, share",
+    "worst_served_share": "worst car got, share of its energy",
+    "jain_ratio": "Jain's index of what cars got",
+    "charged_kwh": "charged in the night, kWh",
+    "overload_h": "hours above 100 %, summed over branches",
+    "referee_loading_max": "highest loading by the referee's power flow",
+    "referee_voltage_lowest_pu": "lowest voltage by the referee, pu",
+    "short_share": "energy short at that number, share (at or below 0: none)",
+    "bound": "proved bound, cars",
+    "share_of_bound": "of the bound, share",
+    "nights_with_violation": "nights tried that broke a bound",
+}
 
 
 @click.command()
@@ -73,12 +98,14 @@ def hosting(grid: str, strategy: str, seed: int, truth: str, disorder: int, dema
         night, network, row_node = read_case(grid, demand)
     except (GridError, CityError) as error:
         raise click.ClickException(str(error)) from error
-    row = _bound_row(night, seed, volt_var) if strategy == "bound" else _row((night, network, row_node), strategy, seed, asked)
-    if more["gap"] and strategy != "bound":
-        most = search.bound(night, seed, max(round(row["hosted"] * 1.05), 1), volt_var)
-        row |= {"bound": most.cars, "share_of_bound": round(row["hosted"] / max(most.cars, 1), DIGITS)}
+    with _trying() as tried:
+        case = (night, network, row_node)
+        row = _bound_row(night, seed, volt_var, tried) if strategy == "bound" else _row(case, (strategy, seed), asked, tried)
+        if more["gap"] and strategy != "bound":
+            most = search.bound(night, seed, max(round(row["hosted"] * 1.05), 1), volt_var, tried)
+            row |= {"bound": most.cars, "share_of_bound": round(row["hosted"] / max(most.cars, 1), DIGITS)}
     row = {"grid": grid, "strategy": strategy, "seed": seed, **row}
-    print_rows(f"{grid}: cars hosted", [row])
+    _print(f"{grid}: cars hosted", row)
     if row["hosted"] == 0:
         click.echo(
             f"{grid}: not one car is hosted. Without any the highest loading is {row['loading_max']:.1%} and the lowest voltage "
@@ -86,6 +113,17 @@ def hosting(grid: str, strategy: str, seed: int, truth: str, disorder: int, dema
             "at once on the evening's peak: --demand 0.3 takes three tenths of them."
         )
     write_json(into, row)
+
+
+@contextlib.contextmanager
+def _trying() -> Generator[search.Trying]:
+    """Show which number of cars is tried while the block runs; how many will be is not known beforehand."""
+    with Console(stderr=True).status("reading the night") as status:
+        yield lambda cars: status.update(f"trying {cars} cars")
+
+
+def _print(title: str, row: dict[str, Any]) -> None:
+    print_facts(title, {HEADINGS.get(name, name): value for name, value in row.items() if name != "grid"})
 
 
 def _usage(strategy: str, truth: str, floor_kw: float, volt_var: bool) -> None:
@@ -98,29 +136,32 @@ def _usage(strategy: str, truth: str, floor_kw: float, volt_var: bool) -> None:
 
 def _true(grid: str, strategy: str, seeds: tuple[int, int], into: Path | None) -> None:
     """Run the disordered field, print what was hosted and what the meters make of the model."""
-    found, broken = search.hosted_true(grid, strategy, *seeds)
+    with _trying() as tried:
+        found, broken = search.hosted_true(grid, strategy, *seeds, tried)
     result = {
         WRITTEN_AS.get(name, name): value for name, value in dataclasses.asdict(found).items() if name not in ("cars", "doubts")
     }
     row: dict[str, Any] = {"grid": grid, "strategy": strategy, "seed": seeds[0], "disorder": seeds[1], "hosted": found.cars}
     row |= {name: round(value, DIGITS) for name, value in result.items()} | {"nights_with_violation": broken}
-    print_rows(f"{grid}: cars hosted in a field that is not as modelled", [row])
+    _print(f"{grid}: cars hosted in a field that is not as modelled", row)
     doubts = [dataclasses.asdict(doubt) for doubt in found.doubts]
     for doubt in doubts[:SHOWN]:
         click.echo(f"The model is in doubt ({doubt['kind']}) at {doubt['node']}: {doubt['evidence']}.")
     write_json(into, row | {"model_in_doubt": bool(doubts), "doubts": doubts})
 
 
-def _row(case: tuple[Night, Network, IntArray], strategy: str, seed: int, asked: Asked | None) -> dict[str, Any]:
-    found = search.hosted(case[0], strategy, seed, asked)
+def _row(
+    case: tuple[Night, Network, IntArray], way: tuple[str, int], asked: Asked | None, tried: search.Trying
+) -> dict[str, Any]:
+    found = search.hosted(case[0], *way, asked, tried)
     loading, lowest = refereed(*case, found.drawn_kva)
     result = {WRITTEN_AS.get(name, name): value for name, value in dataclasses.asdict(found.result).items() if name != "cars"}
     result |= {"referee_loading_max": loading, "referee_voltage_lowest_pu": lowest}
     return {"hosted": found.cars, **{name: round(value, DIGITS) for name, value in result.items()}}
 
 
-def _bound_row(night: Night, seed: int, volt_var: bool) -> dict[str, Any]:
-    found = search.bound(night, seed, volt_var=volt_var)
+def _bound_row(night: Night, seed: int, volt_var: bool, tried: search.Trying) -> dict[str, Any]:
+    found = search.bound(night, seed, volt_var=volt_var, trying=tried)
     return {
         "hosted": found.cars,
         "proven_for_all_above": found.proven_to_all,

@@ -16,13 +16,12 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
 
-from lamplighter.city.directory import find_city
 from lamplighter.city.folder import load
 from lamplighter.services import discover
 from lamplighter.services.grid.network.demand import nodes_kw
 from lamplighter.services.grid.network.model import Grid, GridError
 from lamplighter.services.grid.network.prepared import Prepared, prepare
-from lamplighter.services.grid.network.readers import is_city, load_grid, network_of
+from lamplighter.services.grid.network.readers import city_folder, is_city, load_grid, network_of
 from lamplighter.services.grid.network.tables import Network
 from lamplighter.terms.columns import FloatArray
 
@@ -49,7 +48,7 @@ HEADINGS = {
 
 def opened_city(name: str) -> Prepared:
     """Open a city by name or folder; what is wrong with it is told by the city itself."""
-    path = find_city(name)
+    path = city_folder(name)
     cities = load(path, discover())
     if "grid" not in cities:
         raise click.ClickException(f"{path}: the city has no grid. Build it anew with `lamplighter city build {name}`.")

@@ -30,6 +30,7 @@ WAYS: dict[str, Callable[[Night, Cars], Way]] = {
     "share": lambda night, cars: ways.equal_share(night, cars, False),
     "adaptive": steered.adaptive,
 }
+Trying = Callable[[int], None]  # told each number of cars before its night is computed
 FAR = ("uncontrolled", "timer", "cap", "droop", "transformer", "share")  # what bounds them depends on where a few cars stand
 PER_CONNECTION = {"uncontrolled": 1.3, "timer": 0.5, "cap": 1.0, "droop": 1.4, "transformer": 1.4, "share": 6.0, "adaptive": 7.0}
 
@@ -43,7 +44,11 @@ class Hosted:
     drawn_kva: AnyArray
 
 
-def hosted(night: Night, way: str, seed: int, asked: steered.Asked | None = None) -> Hosted:
+def silent(cars: int) -> None:
+    """Tell nobody which number is tried."""
+
+
+def hosted(night: Night, way: str, seed: int, asked: steered.Asked | None = None, trying: Trying = silent) -> Hosted:
     """Return the most cars that a night hosts by a way of steering. asked: what envelopes (`adaptive`) keep besides."""
     made = WAYS[way] if asked is None else partial(steered.adaptive, asked=asked)
     highest = max(CARS_MAX, 40 * len(night.connection_row))
@@ -52,6 +57,7 @@ def hosted(night: Night, way: str, seed: int, asked: steered.Asked | None = None
 
     def good(many: int) -> bool:
         if many not in seen:
+            trying(many)
             cars = everyone.head(many)
             seen[many] = run(night, cars, made(night, cars))
         return seen[many][0].hosted
@@ -63,7 +69,7 @@ def hosted(night: Night, way: str, seed: int, asked: steered.Asked | None = None
     return Hosted(many, *seen[many])
 
 
-def hosted_true(asked: str, way: str, seed: int, disorder: int) -> tuple[TrueNight, int]:
+def hosted_true(asked: str, way: str, seed: int, disorder: int, trying: Trying = silent) -> tuple[TrueNight, int]:
     """Return the night with the most cars that a disordered field hosts, and how many nights tried broke a grid bound."""
     night, network, row_node = read_case(asked)
     field = Field(night, network, row_node, disordered(night, disorder))
@@ -73,6 +79,7 @@ def hosted_true(asked: str, way: str, seed: int, disorder: int) -> tuple[TrueNig
 
     def good(many: int) -> bool:
         if many not in seen:
+            trying(many)
             cars = everyone.head(many)
             seen[many] = run_true(night, cars, WAYS[way](night, cars), field, disorder)
         return seen[many].hosted
@@ -94,7 +101,7 @@ class Bound:
     solved: int
 
 
-def bound(night: Night, seed: int, guess: int | None = None, volt_var: bool = False) -> Bound:
+def bound(night: Night, seed: int, guess: int | None = None, volt_var: bool = False, trying: Trying = silent) -> Bound:
     """Return the most cars that the relaxation allows. volt_var: with reactive power from the points' inverters."""
     highest = max(CARS_MAX, 40 * len(night.connection_row))
     everyone = draw(seed, highest, night.connection_row)
@@ -102,6 +109,7 @@ def bound(night: Night, seed: int, guess: int | None = None, volt_var: bool = Fa
 
     def short(many: int) -> float:
         if many not in seen:
+            trying(many)
             seen[many] = relaxed(night, everyone.head(many), volt_var=volt_var)
         return seen[many].short_share
 

@@ -6,7 +6,8 @@ import re
 from pathlib import Path
 from typing import Any, cast
 
-from lamplighter.city.directory import find_city
+from lamplighter.city.directory import built_cities, find_city
+from lamplighter.city.faults import CityError
 from lamplighter.city.folder import load
 from lamplighter.services import discover
 from lamplighter.services.grid.network.check import check_network
@@ -59,8 +60,20 @@ def load_year(asked: str) -> tuple[Network, year.Year]:
     return network, year.year_from_net(net, network)
 
 
+def city_folder(asked: str) -> Path:
+    """Return the folder of a built city. GridError names all that a grid may be, where there is no such city."""
+    try:
+        return find_city(asked)
+    except CityError as error:
+        built = ", ".join(built_cities()) or "none is built yet"
+        raise GridError(
+            f"{asked}: there is no file, SimBench code or built city of that name; allowed are {FILES}, a code (1-LV-urban6--2, "
+            f"or urban6 in short) or a built city ({built}). Nothing was read."
+        ) from error
+
+
 def _read_city(asked: str) -> Network:
-    cities = load(find_city(asked), discover())
+    cities = load(city_folder(asked), discover())
     if "grid" not in cities:
         raise GridError(f"{asked}: the city has no grid. Build it anew with `lamplighter city build {asked}`.")
     return network_of(read_grid(cities["grid"].tables), asked)
