@@ -110,8 +110,8 @@ def _power_faults(network: Network) -> list[str]:
         for name in ("p_kw", "q_kvar"):
             value: FloatArray = getattr(table, name)
             faults += _told(kind, table.id, ~(np.abs(value) < max(bound_kw, 1e6)), value,
-                            f"{name} is {{value}}; "
-                            "more than a hundred times all transformers together (is it in W?)")  # fmt: skip
+                            f"{name} is {{value}}; allowed is a number "
+                            "of up to a hundred times all transformers together (is it in W?)")  # fmt: skip
     count = network.loads.connections_count
     faults += _told("load", network.loads.id, ~(count >= 0.0), count, "connections_count is {value}; allowed is 0 or more")
     return faults

@@ -181,3 +181,23 @@ def test_a_net_of_pandapower_without_ratings_is_read_as_having_none(tmp_path: Pa
     assert not np.isfinite(network.lines.i_n_a[1:]).any()
     pp.runpp(net, lightsim2grid=False, numba=False)
     np.testing.assert_allclose(voltages(network), net.res_bus.vm_pu.to_numpy(), atol=1e-6)
+
+
+def test_tables_that_do_not_fit_together_are_told_with_row_and_remedy(tmp_path: Path) -> None:
+    """A line at a bus that is not there, text for a number, a matrix of text: each is named, none is read."""
+    net: Any = import_module("pandapower.networks").case33bw()
+    net.line.loc[net.line.index[3], "to_bus"] = 9999
+    pp.to_json(net, str(tmp_path / "nowhere.json"))
+    with pytest.raises(GridError, match=r"line 3 \(to_bus 9999\): there is no such bus"):
+        load_grid(str(tmp_path / "nowhere.json"))
+    pp.to_json(import_module("pandapower.networks").case33bw(), str(tmp_path / "sound.json"))
+    whole = json.loads((tmp_path / "sound.json").read_text())
+    loads = json.loads(whole["_object"]["load"]["_object"])
+    loads["data"][0][loads["columns"].index("p_mw")] = "much"
+    whole["_object"]["load"]["_object"] = json.dumps(loads)
+    (tmp_path / "text.json").write_text(json.dumps(whole))
+    with pytest.raises(GridError, match="'much'"):
+        load_grid(str(tmp_path / "text.json"))
+    (tmp_path / "matrix.json").write_text(json.dumps({"bus": "x", "branch": [], "gen": [], "baseMVA": 1}))
+    with pytest.raises(GridError, match="not of numbers alone"):
+        load_grid(str(tmp_path / "matrix.json"))

@@ -156,10 +156,16 @@ def from_json(data: dict[str, Any], name: str) -> Network:
     """Return the network of a case in JSON: matrices, or PowerModels' dictionaries."""
     if isinstance(data["bus"], dict):
         return _network(_power_models(data), name)
-    parts: dict[str, Any] = {
-        "baseMVA": float(data["baseMVA"]),
-        **{part: np.array(data[part], dtype=np.float64) for part in COLUMNS},
-    }
+    try:
+        parts: dict[str, Any] = {
+            "baseMVA": float(data["baseMVA"]),
+            **{part: np.array(data[part], dtype=np.float64) for part in COLUMNS},
+        }
+    except (ValueError, TypeError) as error:
+        raise GridError(
+            f"{name}: baseMVA or one of the matrices {', '.join(COLUMNS)} is not of numbers alone, rows of one width ({error}). "
+            "Mend it there. Nothing was read."
+        ) from error
     for part, least in COLUMNS.items():
         shape = np.shape(parts[part])
         if len(shape) != 2 or shape[1] < least:

@@ -262,14 +262,38 @@ def _generation(net: Any, buses: Buses, notes: list[str]) -> GenerationTable:
     return GenerationTable(*(np.concatenate(column) for column in zip(*parts, strict=True)))
 
 
+ENDS = (
+    ("line", "from_bus"), ("line", "to_bus"), ("trafo", "hv_bus"), ("trafo", "lv_bus"), ("switch", "bus"), ("load", "bus"),
+    ("sgen", "bus"), ("gen", "bus"), ("storage", "bus"), ("ext_grid", "bus"), ("shunt", "bus"), ("asymmetric_load", "bus"),
+)  # fmt: skip
+
+
+def _nowhere(net: Any) -> list[str]:
+    """Return a sentence for every kind of row that stands at a bus which the bus table does not have."""
+    found: list[str] = []
+    for kind, name in ENDS:
+        if kind in net and len(net[kind]):
+            lost = net[kind][~net[kind][name].isin(net.bus.index)]
+            rows = [f"{index} ({name} {bus})" for index, bus in zip(lost.index[:5], lost[name], strict=False)]
+            more = f" and {len(lost) - 5} more" if len(lost) > 5 else ""
+            found += [f"{kind} {', '.join(rows)}{more}: there is no such bus"] if rows else []
+    return found
+
+
 def network_from_net(net: Any, name: str) -> Network:
-    """Return the network of a pandapower net. GridError names kinds of elements that are not carried over."""
+    """Return the network of a pandapower net. GridError names kinds of elements that are not carried over, and rows at buses
+    that are not there."""
     left = [f"{len(net[kind])} {kind}" for kind in NOT_CARRIED if kind in net and len(net[kind])]
     if left:
         raise GridError(
             f"{name}: it holds {', '.join(left)}, which cannot be carried over; allowed are buses, lines, "
             "two-winding transformers, switches, loads, storage, sgen, gen, shunts and external grids. "
             "Replace them in pandapower. Nothing was read."
+        )
+    nowhere = _nowhere(net)
+    if nowhere:
+        raise GridError(
+            "\n".join([f"{name}: {told}. Give it a bus of the bus table." for told in nowhere] + ["Nothing was read."])
         )
     notes: list[str] = []
     buses = Buses(net)
@@ -306,7 +330,15 @@ def read_json(path: Path) -> Network:
     reader: Any = importlib.import_module("pandapower")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        return network_from_net(reader.from_json(str(path)), path.stem)
+        try:
+            return network_from_net(reader.from_json(str(path)), path.stem)
+        except GridError:
+            raise
+        except (ValueError, TypeError, KeyError, AttributeError, OverflowError) as error:
+            raise GridError(
+                f"{path}: pandapower's tables cannot be read ({type(error).__name__}: {error}); allowed is what pandapower's "
+                "to_json writes, with numbers where it has numbers. Mend that cell. Nothing was read."
+            ) from error
 
 
 def simbench_code(asked: str) -> str:
