@@ -49,7 +49,8 @@ def estimate(grid: str, which: str, steps: int, seed: int, whole: bool, into: Pa
 
     GRID: a city, a file, or a SimBench code. SimBench's year is the truth where there is one; else demands are drawn
     around class curves. The estimate sees meters (0.2 % of voltage, 0.5 % of a transformer's rating, drawn errors), counts
-    of connections and registered power; never a profile.
+    of connections and registered power; never a profile. Street ends know what they usually miss from the 56 days before, read
+    by the same meters; in a year's first week from none.
     """
     network, year = load_year(grid) if has_year(grid) else (opened_grid(grid).network, None)
     trial = open_trial(network, year, which)
