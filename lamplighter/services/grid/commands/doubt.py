@@ -7,7 +7,7 @@ from typing import Any
 import click
 from rich.console import Console
 
-from lamplighter.services.grid.commands.told import moving_bar, opened_grid, print_rows, write_json
+from lamplighter.services.grid.commands.told import moving_bar, opened_grid, placed, print_rows, write_json
 from lamplighter.services.grid.network.doubt.planted import Trial, doubts_after, recall_of
 from lamplighter.services.grid.network.doubt.rank import CABLE, KINDS, LINE_PHASE, Doubt
 from lamplighter.services.grid.network.doubt.threephase import with_line_phases
@@ -22,7 +22,11 @@ from lamplighter.services.grid.network.readers import has_year, load_year
 @click.option("--seeds", default=1, show_default=True, type=click.IntRange(1), help="How many seeds, counted from --seed.")
 @click.option("--no-faults", is_flag=True, help="Plant none: every doubt is then a false one.")
 @click.option(
-    "--json", "into", type=click.Path(dir_okay=False, path_type=Path), help="Write all of it as JSON into this file too."
+    "--json",
+    "into",
+    type=click.Path(dir_okay=False, path_type=Path),
+    callback=placed,
+    help="Write all of it as JSON into this file too.",
 )
 def doubt(grid: str, days: int, seed: int, seeds: int, no_faults: bool, into: Path | None) -> None:
     """Rank likely faults of GRID's model from station and feeder-end meters, with the evidence, and print the recall.

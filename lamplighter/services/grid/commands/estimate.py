@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 from rich.console import Console
 
-from lamplighter.services.grid.commands.told import moving_bar, opened_grid, print_facts, write_json
+from lamplighter.services.grid.commands.told import moving_bar, opened_grid, placed, print_facts, write_json
 from lamplighter.services.grid.network.estimation.meters import SETS
 from lamplighter.services.grid.network.estimation.trial import drawn_steps, open_trial, run_trial, whole_year
 from lamplighter.services.grid.network.readers import has_year, load_year
@@ -42,7 +42,11 @@ FACTS = {
 @click.option("--seed", default=1, show_default=True, help="Seed of the days and of the meters' errors.")
 @click.option("--year", "whole", is_flag=True, help="All quarters of an hour of the year.")
 @click.option(
-    "--json", "into", type=click.Path(dir_okay=False, path_type=Path), help="Write the errors as JSON into this file too."
+    "--json",
+    "into",
+    type=click.Path(dir_okay=False, path_type=Path),
+    callback=placed,
+    help="Write the errors as JSON into this file too.",
 )
 def estimate(grid: str, which: str, steps: int, seed: int, whole: bool, into: Path | None) -> None:
     """Estimate states of GRID from its meters, and show how far the estimate is from the truth.

@@ -11,7 +11,7 @@ import click
 from rich.console import Console
 
 from lamplighter.city.faults import CityError
-from lamplighter.services.grid.commands.told import print_facts, write_json
+from lamplighter.services.grid.commands.told import placed, print_facts, write_json
 from lamplighter.services.grid.hosting import search
 from lamplighter.services.grid.hosting.check import refereed
 from lamplighter.services.grid.hosting.night import Night
@@ -78,7 +78,9 @@ HEADINGS = {
     help="Points' inverters supply reactive power where voltage binds, to a power factor of 0.9. With adaptive and bound.",
 )
 @click.option("--gap", is_flag=True, help="Solve the bound too, and print how far the strategy stays below it.")
-@click.option("--json", "into", type=click.Path(path_type=Path), help="Write the result as JSON into this file too.")
+@click.option(
+    "--json", "into", type=click.Path(path_type=Path), callback=placed, help="Write the result as JSON into this file too."
+)
 def hosting(grid: str, strategy: str, seed: int, truth: str, disorder: int, demand: float, **more: Any) -> None:
     """Find the most electric cars that GRID hosts on the noon-to-noon night of its year's highest demand.
 

@@ -7,7 +7,7 @@ from typing import Any
 import click
 import numpy as np
 
-from lamplighter.services.grid.commands.told import opened_grid, print_rows, write_json
+from lamplighter.services.grid.commands.told import opened_grid, placed, print_rows, write_json
 from lamplighter.services.grid.network.estimation.meters import SETS, U_SIGMA_PU, MeterPlan, plan_of, without
 from lamplighter.services.grid.network.estimation.prior import Weights, usual_kw, weights_of
 from lamplighter.services.grid.network.estimation.spread import (
@@ -35,7 +35,11 @@ from lamplighter.services.grid.network.topology import Feeders, feeders, fused
     "--next", "most", default=5, show_default=True, type=click.IntRange(1), help="How many places for a next meter to name."
 )
 @click.option(
-    "--json", "into", type=click.Path(dir_okay=False, path_type=Path), help="Write all of it as JSON into this file too."
+    "--json",
+    "into",
+    type=click.Path(dir_okay=False, path_type=Path),
+    callback=placed,
+    help="Write all of it as JSON into this file too.",
 )
 def observe(grid: str, which: str, lost: str, most: int, into: Path | None) -> None:
     """Say what meters see of GRID: intervals of voltage and loading per station, and where the next meter helps most.

@@ -7,7 +7,7 @@ from typing import Any
 import click
 from rich.console import Console
 
-from lamplighter.services.grid.commands.told import write_json
+from lamplighter.services.grid.commands.told import placed, write_json
 from lamplighter.services.grid.network.model import GridError
 from lamplighter.services.grid.switching.case import Case, read_case
 from lamplighter.services.grid.switching.least_loss import PARTS_MAX, Reconfiguration, reconfigure
@@ -18,7 +18,9 @@ ADVICE = "Advice to the network operator's control room. lamplighter sends no sw
 
 @click.command("reconfigure")
 @click.argument("case")
-@click.option("--json", "into", type=click.Path(path_type=Path), help="Write the result as JSON into this file too.")
+@click.option(
+    "--json", "into", type=click.Path(path_type=Path), callback=placed, help="Write the result as JSON into this file too."
+)
 @click.option(
     "--parts",
     default=PARTS_MAX,

@@ -11,7 +11,7 @@ from rich.console import Console
 
 from lamplighter.services import discover
 from lamplighter.services.grid.commands.reconfigure import ADVICE
-from lamplighter.services.grid.commands.told import opened_city, write_json
+from lamplighter.services.grid.commands.told import opened_city, placed, write_json
 from lamplighter.services.grid.network.model import GridError
 from lamplighter.services.grid.network.readers import is_city
 from lamplighter.services.grid.outage.priorities import ranks
@@ -30,7 +30,9 @@ from lamplighter.terms.columns import IntArray
     help=f"CSV file with the columns node and class ({', '.join(CLASSES)}); the first node of all is a home.",
 )  # fmt: skip
 @click.option("--lowest", default=Limits.u_low_pu, show_default=True, help="Lowest voltage allowed, per unit.")
-@click.option("--json", "into", type=click.Path(path_type=Path), help="Write the result as JSON into this file too.")
+@click.option(
+    "--json", "into", type=click.Path(path_type=Path), callback=placed, help="Write the result as JSON into this file too."
+)
 def command(case: str, fault: str, priorities: Path | None, lowest: float, into: Path | None) -> None:
     """Find how most of CASE can be supplied again after a line has failed, and in which order to switch.
 

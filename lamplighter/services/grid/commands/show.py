@@ -7,7 +7,7 @@ from typing import Any
 import click
 import numpy as np
 
-from lamplighter.services.grid.commands.told import drawing_file, opened_grid, print_rows, write_json
+from lamplighter.services.grid.commands.told import drawing_file, opened_grid, placed, print_rows, write_json
 from lamplighter.services.grid.network.drawing import picture_of, svg_of
 from lamplighter.services.grid.network.engine import Flow
 from lamplighter.services.grid.network.flow import demands, open_flow, solve
@@ -27,7 +27,11 @@ from lamplighter.terms.columns import FloatArray
 )
 @click.option("--no-svg", is_flag=True, help="Draw nothing.")
 @click.option(
-    "--json", "into", type=click.Path(dir_okay=False, path_type=Path), help="Write the table as JSON into this file too."
+    "--json",
+    "into",
+    type=click.Path(dir_okay=False, path_type=Path),
+    callback=placed,
+    help="Write the table as JSON into this file too.",
 )
 def show(grid: str, hour: float, charging: float, drawing: Path | None, no_svg: bool, into: Path | None) -> None:
     """Draw GRID with loading and voltage, and show every station with its headroom, by power flow.

@@ -111,6 +111,15 @@ def print_rows(title: str, rows: list[dict[str, Any]]) -> None:
     Console().print(table)
 
 
+def placed(context: click.Context, parameter: click.Parameter, value: Path | None) -> Path | None:
+    """Refuse, before anything runs, a file in a folder that is not there."""
+    if value is not None and not value.absolute().parent.is_dir():
+        raise click.BadParameter(
+            f"{value}: the folder {value.parent} does not exist; make it first. Nothing was run.", context, parameter
+        )
+    return value
+
+
 def write_json(into: Path | None, value: dict[str, Any]) -> None:
     """Write a result as JSON where a file was named; UsageError where it cannot be written."""
     if into is not None:

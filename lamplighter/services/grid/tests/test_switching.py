@@ -247,6 +247,9 @@ def test_the_engine_agrees_with_the_sweeps_on_every_case() -> None:
 
 def test_commands_print_a_sheet_and_write_json(tmp_path: Path) -> None:
     into, runner = tmp_path / "found.json", CliRunner()
+    away = runner.invoke(reconfigure_command, ["33", "--json", str(tmp_path / "nowhere" / "found.json")])
+    assert away.exit_code == 2
+    assert "nowhere does not exist; make it first. Nothing was run." in " ".join(away.output.split())
     done = runner.invoke(reconfigure_command, ["33", "--json", str(into)])
     assert done.exit_code == 0, done.output
     found = json.loads(into.read_text())
