@@ -15,10 +15,12 @@ from lamplighter.services.lighting.commands.waiting import waiting
 from lamplighter.services.lighting.optimum import least as programme
 from lamplighter.services.lighting.optimum.least import Optimum, Task, Unreachable
 from lamplighter.services.lighting.photometry import classes, columns, rtables, streets, verdict
+from lamplighter.services.lighting.photometry.columns import Fields
 from lamplighter.services.lighting.photometry.streets import Street
 from lamplighter.terms.columns import FloatArray, IntArray
 
 MISSED_SHOWN = 12
+CELLS_MOST = 40_000_000  # of the programme, some 300 lamps beside two lanes
 
 
 @click.command()
@@ -94,9 +96,23 @@ def _task(given: dict[str, object]) -> tuple[Street, Task, float]:
             raise click.UsageError(f"--dead {row}: the street has lamps 1 to {len(x)}")
         high[row - 1] = lows[row - 1] = 0.0
     fields, poles, _ = streets.fields_of_streets([street], [bool(classes.LUMINANCE_CD_M2[kind] > 0)])
+    _bounded(fields, len(x), bool(classes.LUMINANCE_CD_M2[kind] > 0))
     wanted = verdict.blocks_for(np.full(len(fields.begin_m), kind))
     stored = verdict.store(fields, poles, (columns.lights_of([facing.light]), surfaces), wanted, np.float64)
     return street, Task(stored, np.full(len(x), facing.light.power_w), lows, high, kind, maintenance), maintenance
+
+
+def _bounded(fields: Fields, lamps: int, luminance: bool) -> None:
+    """Refuse a street whose programme would take more memory than a small computer has."""
+    rows, unknowns = int((fields.along * fields.across).sum()), lamps
+    if luminance:
+        rows = int((fields.lanes * fields.along * (3 * fields.lanes + 3)).sum())
+        unknowns += int(fields.lanes.sum())
+    if rows * unknowns > CELLS_MOST:
+        raise click.UsageError(
+            f"--lamps: {lamps} lamps make a programme of {rows} requirements for {unknowns} unknowns, {rows * unknowns:,} "
+            f"figures; {CELLS_MOST:,} are allowed: compute the street in parts"
+        )
 
 
 def _sides(side: FloatArray) -> IntArray:

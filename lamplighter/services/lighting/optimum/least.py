@@ -7,9 +7,11 @@ stored influences by `verdict`, another code path.
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from scipy.optimize import linprog
+from scipy.sparse import csr_array
 
 from lamplighter.services.lighting.optimum import certificate, rows
 from lamplighter.services.lighting.optimum.rows import AVERAGE, CRITERIA, GlareRows, RowMatrix, Rows
@@ -82,7 +84,8 @@ def _joined(first: Rows, second: Rows) -> Rows:
 def _solved(asked: Rows, cost: RowMatrix, low: RowMatrix, high: RowMatrix) -> tuple[RowMatrix, RowMatrix] | None:
     """Return unknowns and row weights of the least cost, None where no output keeps every row; RuntimeError if HiGHS fails."""
     bounds = list(zip(low.tolist(), high.tolist(), strict=True))
-    found = linprog(cost, A_ub=-asked.matrix, b_ub=-(asked.right + SURE), bounds=bounds, method="highs")
+    sparse: Any = -csr_array(asked.matrix)  # each row is of the few lamps that light one field
+    found = linprog(cost, A_ub=sparse, b_ub=-(asked.right + SURE), bounds=bounds, method="highs")
     if found.status == 2:
         return None
     if found.status != 0:
