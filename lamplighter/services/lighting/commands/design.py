@@ -24,6 +24,7 @@ from lamplighter.services.lighting.photometry.textfile import PhotometryError
 
 FILE_ENDINGS = (".ies", ".ldt", ".eul")
 FILES_MOST = 200
+CHOICES_MOST = 10_000
 _RANGES = {
     "spacing": "20:50:1",
     "height": "5,6,7,8,9,10,12",
@@ -117,8 +118,10 @@ def numbers(text: str, option: str) -> tuple[float, ...]:
     try:
         if ":" in text:
             begin, end, step = (float(cell) for cell in text.split(":"))
-            if not (np.isfinite([begin, end, step]).all() and step > 0.0 and begin <= end and (end - begin) / step < 10_000):
+            if not (np.isfinite([begin, end, step]).all() and step > 0.0 and begin <= end):
                 raise ValueError
+            if (end - begin) / step >= CHOICES_MOST:
+                raise click.UsageError(f"{option} {text}: more than {CHOICES_MOST} numbers; take a wider step or a smaller range")
             return tuple(round(begin + i * step, 9) for i in range(int((end - begin) / step + 1e-9) + 1))
         found = tuple(float(cell) for cell in text.split(","))
         if not np.isfinite(found).all():

@@ -25,7 +25,8 @@ def _free(options: tuple[Callable[[Any], Any], ...]) -> Callable[[Any], Any]:
     def wrap(command: Any) -> Any:
         made = group.with_options(options)(command)
         for parameter in made.__click_params__:
-            parameter.required = False
+            if parameter.name in _FREE:
+                parameter.required = False
         return made
 
     return wrap

@@ -136,8 +136,8 @@ def show(made: Report, rows: int) -> None:
     table = Table(
         box=SIMPLE, padding=(0, 1, 0, 0), title_justify="left", title="Streets that go furthest of what their zone allows"
     )
-    for label in ("street", "lamps", "early lx", "late lx", "late cd", "ULR %", "class", "kWh saved", "of limit"):
-        table.add_column(label, justify="left" if label == "street" else "right", no_wrap=label != "street")
+    for label in ("street", "lamps", "early\nlx", "late\nlx", "late\ncd", "ULR\n%", "class", "kWh\nsaved", "of\nlimit"):
+        table.add_column(label, justify="left" if label == "street" else "right", no_wrap=label != "street", overflow="fold")
     for n in np.argsort(-made.ratio, kind="stable")[:rows].tolist():
         saved = streets.full_kwh[n] - streets.clock_kwh[n]
         table.add_row(

@@ -32,7 +32,10 @@ def annual_energy_kwh_m2(power_w: float, standby_w: float, periods: tuple[Period
         raise ValueError(f"lit area is {area_m2:g} m2; it must be above 0")
     for period in periods:
         if not (0.0 <= period.power_share <= 1.0 and 0.0 <= period.detected_share <= 1.0 and period.hours_h >= 0.0):
-            raise ValueError(f"period {period}: hours must not be negative, and shares lie from 0 to 1")
+            raise ValueError(
+                f"period of {period.hours_h:g} h at power share {period.power_share:g}, {period.detected_share:g} detected: "
+                "hours must not be negative, and shares lie from 0 to 1"
+            )
     burnt = sum(period.hours_h for period in periods)
     if burnt > HOURS_A_YEAR:
         raise ValueError(f"periods add up to {burnt:g} hours; a year has {HOURS_A_YEAR:g}")
