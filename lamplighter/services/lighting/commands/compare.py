@@ -64,8 +64,10 @@ def compare(measured_file: Path, lane: int, uncertainty_percent: float, json_fil
 
 def _classes(met: dict[str, dict[str, str | None]], quantity: str, uncertainty_percent: float) -> str:
     """Say which classes the measured average and least value meet."""
-    families = " and ".join(f"{family} {name or 'none'}" for family, name in met["as_measured"].items())
-    lower = " and ".join(f"{family} {name or 'none'}" for family, name in met["at_the_lower_end"].items())
+    families, lower = (
+        " and ".join(name or f"no {family} class" for family, name in met[when].items())
+        for when in ("as_measured", "at_the_lower_end")
+    )
     asked = "Lav and Uo alone" if quantity == measured.LUMINANCE else "average and least illuminance"
     return (
         f"Best classes by {asked}, as measured: {families}; with every value {uncertainty_percent:g} % lower: {lower}. What was "

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """`lamplighter lighting faults`: what is broken by the registers of a day, and the work orders, the most needed first."""
 
-import csv
 from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
@@ -25,6 +24,7 @@ from lamplighter.terms.columns import FloatArray, TextArray
 from lamplighter.terms.simulation import SimulationStart
 
 SHOWN = 30
+REGISTER_MAX = 1e6  # of a day, in kWh or hours
 LAMP_COLUMNS, METER_COLUMNS = ("lamp", "energy_kwh", "burn_h", "light_h"), ("cabinet", "energy_kwh")
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 
@@ -76,13 +76,12 @@ def usual_share(city: CityData) -> FloatArray:
     return np.where(table["flow_max_veh_h"] > 0, share, 0.0)
 
 
-def _rows(file: Path, columns: tuple[str, ...], ids: TextArray) -> tuple[list[FloatArray], FloatArray]:
+def _rows(option: str, file: Path, columns: tuple[str, ...], ids: TextArray) -> tuple[list[FloatArray], FloatArray]:
     """Return the figures of each asset (k,) and whether the file has a row for it; UsageError says which line cannot be read."""
     place = {str(name): k for k, name in enumerate(ids.tolist())}
     values = [np.zeros(len(ids)) for _ in columns[1:]]
     told = np.zeros(len(ids))
-    with file.open(newline="", encoding="utf-8") as stream:
-        reader = csv.DictReader(stream)
+    with group.csv_of(option, file) as reader:
         missing = sorted(set(columns) - set(reader.fieldnames or ()))
         if missing:
             raise click.UsageError(f"{file}, line 1: column {missing[0]} is missing; needed are {', '.join(columns)}")
@@ -91,8 +90,12 @@ def _rows(file: Path, columns: tuple[str, ...], ids: TextArray) -> tuple[list[Fl
                 raise click.UsageError(f"{file}, line {number}: {row[columns[0]]!r} is not in the city's register")
             try:
                 figures = [float(row[name]) for name in columns[1:]]
-            except (TypeError, ValueError) as error:
-                raise click.UsageError(f"{file}, line {number}: numbers are needed in {', '.join(columns[1:])}") from error
+            except (TypeError, ValueError):
+                figures = [-1.0]
+            if not all(0.0 <= figure <= REGISTER_MAX for figure in figures):
+                raise click.UsageError(
+                    f"{file}, line {number}: numbers from 0 to {REGISTER_MAX:g} are needed in {', '.join(columns[1:])}"
+                )
             k = place[row[columns[0]]]
             told[k] = 1.0
             for column, figure in zip(values, figures, strict=True):
@@ -103,8 +106,8 @@ def _rows(file: Path, columns: tuple[str, ...], ids: TextArray) -> tuple[list[Fl
 def _from_files(lamp_file: Path, meter_file: Path, noon_s: float, layout: Layout) -> Day:
     lamp_ids = layout.asset_id[layout.lamp_asset - layout.start]
     cabinet_ids = layout.asset_id[layout.cabinet_asset - layout.start]
-    (energy, burn, light), heard = _rows(lamp_file, LAMP_COLUMNS, lamp_ids)
-    (metered,), told = _rows(meter_file, METER_COLUMNS, cabinet_ids)
+    (energy, burn, light), heard = _rows("--lamps", lamp_file, LAMP_COLUMNS, lamp_ids)
+    (metered,), told = _rows("--meters", meter_file, METER_COLUMNS, cabinet_ids)
     cabinet = layout.segments.cabinet[layout.lamp_segment]
     spoke = np.bincount(cabinet, weights=heard, minlength=len(cabinet_ids)) > 0
     return Day(energy, burn, light, heard > 0, metered, told > 0, spoke, reading.planned_h(noon_s, layout))

@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """The group that holds the subcommands, and what several of them ask: a luminaire and a straight road."""
 
+import csv
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar, cast
@@ -133,6 +135,18 @@ def maintenance_of(given: dict[str, object]) -> float:
     if not 0.0 < maintenance <= 1.0:
         raise click.UsageError(f"--maintenance {maintenance:g}: the maintenance factor lies above 0 and at most at 1")
     return maintenance
+
+
+@contextmanager
+def csv_of(option: str, file: Path) -> Generator["csv.DictReader[str]"]:
+    """Yield the rows of a CSV file as they are read, by column; UsageError where it is no such text."""
+    try:
+        with file.open(newline="", encoding="utf-8-sig") as stream:
+            yield csv.DictReader(stream)
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise click.UsageError(f"{option} {file}: no CSV text in UTF-8 ({error}); save it as CSV in UTF-8") from error
+    except OSError as error:
+        raise click.UsageError(f"{option} {file}: cannot be read ({error.strerror}); give the path of a CSV file") from error
 
 
 def write_json(file: Path, result: object) -> None:

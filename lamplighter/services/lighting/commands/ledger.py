@@ -42,8 +42,8 @@ def ledger(city_name: str, record: Path | None, file: Path | None, verify: Path 
     if file is not None:
         _write(file, rows)
     if verify is not None:
-        with verify.open(newline="", encoding="utf-8") as stream:
-            told = list(csv.reader(stream))[1:]
+        with group.csv_of("--verify", verify) as reader:
+            told = [[str(cell) for cell in row.values()] for row in reader]
         wrong = burning.differing(told, rows)
         for line in wrong[:SHOWN]:
             click.echo(line)

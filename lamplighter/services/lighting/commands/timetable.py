@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """`lamplighter lighting timetable`: the best compliant timetable of every cell from past counts, into the city folder."""
 
-import csv
 from collections import defaultdict
 from dataclasses import replace
 from pathlib import Path
@@ -24,6 +23,8 @@ from lamplighter.terms.table import Table
 COLUMNS = ("time_s", "street", "flow_veh_h")
 COMPARED_DAYS = 28
 QUARTERS_PER_DAY = 96
+YEAR_2100_S = 4_102_444_800
+FLOW_MAX_VEH_H = 1e5
 
 
 @click.command()
@@ -87,8 +88,7 @@ def _past(file: Path, city: CityData, layout: Layout) -> Past:
     streets = city.assets.street[layout.sites.counter].tolist()
     place = {str(street): k for k, street in enumerate(streets)}
     told: dict[int, dict[int, float]] = defaultdict(dict)
-    with file.open(newline="", encoding="utf-8") as stream:
-        reader = csv.DictReader(stream)
+    with group.csv_of("--counts", file) as reader:
         if set(COLUMNS) - set(reader.fieldnames or ()):
             raise click.UsageError(f"--counts {file}, line 1: the columns {', '.join(COLUMNS)} are needed")
         for number, row in enumerate(reader, start=2):
@@ -96,8 +96,11 @@ def _past(file: Path, city: CityData, layout: Layout) -> Past:
                 at_s, flow = int(row["time_s"]), float(row["flow_veh_h"])
             except (TypeError, ValueError) as error:
                 raise click.UsageError(f"--counts {file}, line {number}: time_s and flow_veh_h must be numbers") from error
-            if at_s % BOUNDARY_S or flow < 0:
-                raise click.UsageError(f"--counts {file}, line {number}: a quarter-hour and a flow of 0 or more are needed")
+            if not (at_s % BOUNDARY_S == 0 and 0 < at_s < YEAR_2100_S and 0.0 <= flow <= FLOW_MAX_VEH_H):
+                raise click.UsageError(
+                    f"--counts {file}, line {number}: a quarter-hour from 1970 to 2100 and a flow of 0 to {FLOW_MAX_VEH_H:g} "
+                    "are needed"
+                )
             if row["street"] in place:
                 told[at_s][place[row["street"]]] = flow
     if len(told) < QUARTERS_PER_DAY * 7:

@@ -15,6 +15,8 @@ from lamplighter.terms.columns import FloatArray
 
 ILLUMINANCE, LUMINANCE = "illuminance_lx", "luminance_cd_m2"
 POINTS_MOST = 100_000
+PLACE_MOST_M = 1_000.0
+VALUE_MOST = 1e6  # lx or cd/m2: ten times the sun
 
 
 @dataclass(frozen=True)
@@ -59,10 +61,11 @@ def read_grid(path: Path) -> Grid:
         try:
             found = [float(row[place]) for place in places]
         except (ValueError, IndexError):
-            found = [np.nan]
-        if not np.isfinite(found).all() or found[-1] < 0.0:
+            found = []
+        if not (found and all(abs(place_m) <= PLACE_MOST_M for place_m in found[:2]) and 0.0 <= found[2] <= VALUE_MOST):
             raise PhotometryError(
-                f"{path}, line {number}: {','.join(row)[:60]!r}; three numbers, the measured one not negative, are needed"
+                f"{path}, line {number}: {','.join(row)[:60]!r}; a place within {PLACE_MOST_M:g} m of the field's first "
+                f"luminaire and a measured value of 0 to {VALUE_MOST:g} are needed"
             )
         points.append(found)
     if not 3 <= len(points) <= POINTS_MOST:
