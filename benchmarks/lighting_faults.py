@@ -129,7 +129,9 @@ def ledger_off(heard: Heard, layout: Layout) -> dict[str, list[float]]:
         groups = tuple((f"group {k}", m.astype(np.int64)) for k, m in enumerate(members))
         record = Quarters(groups, key[:, 0], np.full(len(key), float(BOUNDARY_S)), key[:, 1].astype(np.int64), light, energy)
         out[name] = [
-            abs(r.computed_kwh - r.metered_kwh) / r.metered_kwh * 100.0 for r in burning.ledger(record, layout) if r.metered_kwh > 0.5
+            abs(r.computed_kwh - r.metered_kwh) / r.metered_kwh * 100.0
+            for r in burning.ledger(record, layout)
+            if r.metered_kwh > 0.5
         ]
     return out
 
