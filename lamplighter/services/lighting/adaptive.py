@@ -220,7 +220,8 @@ def _chosen(wanted: Wanted, raised: Raised, spent: Spent, now_s: float, layout: 
     dimmed = layout.timetables.live & (saving > 0) & worthwhile & lapses
     told = spent.sent < layout.downlink_max
     reached = np.bincount(segments.cell, weights=np.where(told, segments.lamps, 0), minlength=cells)
-    brighter = raised.any & (raised.surely | (layout.downlink_max - most > downlink.KEPT_FOR_COUNTED))
+    kept = min(downlink.KEPT_FOR_COUNTED, layout.downlink_max // 3)  # a radio that allows few keeps fewer
+    brighter = raised.any & (raised.surely | (layout.downlink_max - most > kept))
     send = (reached >= CELL_LAMPS_MIN) & (brighter | dimmed)
     return send, downlink.learned(spent, worth, clock)
 
