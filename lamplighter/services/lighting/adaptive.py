@@ -213,7 +213,8 @@ def _chosen(wanted: Wanted, raised: Raised, spent: Spent, now_s: float, layout: 
     worth = np.maximum(_saved_kwh(wanted, layout), 0.0)
     most = np.zeros(cells, dtype=np.int64)
     np.maximum.at(most, segments.cell, spent.sent)
-    saving: IntArray = (layout.downlink_max - most - _kept(spent, now_s, layout)).astype(np.int64)
+    left = layout.downlink_max - most
+    saving: IntArray = (left - _kept(spent, now_s, layout)).astype(np.int64)
     worthwhile = (worth > 1e-6) & (worth >= downlink.least_worth(spent, saving, clock) - 1e-9)
     # An override that runs on is let run out first: half an hour for each message.
     lapses = np.bincount(segments.cell, weights=wanted.runs_on, minlength=cells) == 0
@@ -221,7 +222,7 @@ def _chosen(wanted: Wanted, raised: Raised, spent: Spent, now_s: float, layout: 
     told = spent.sent < layout.downlink_max
     reached = np.bincount(segments.cell, weights=np.where(told, segments.lamps, 0), minlength=cells)
     kept = min(downlink.KEPT_FOR_COUNTED, layout.downlink_max // 3)  # a radio that allows few keeps fewer
-    brighter = raised.any & (raised.surely | (layout.downlink_max - most > kept))
+    brighter = raised.any & (raised.surely | (left > kept))
     send = (reached >= CELL_LAMPS_MIN) & (brighter | dimmed)
     return send, downlink.learned(spent, worth, clock)
 

@@ -52,14 +52,18 @@ def gone_silent(found: Estimate, layout: Layout) -> BoolArray:
     return layout.sites.counted & ~counted_now(found, layout)
 
 
+def _with_any(directions: BoolArray, layout: Layout) -> BoolArray:
+    """Return the segments (s,) of which any direction (d,) is among these."""
+    out = np.zeros(len(layout.segments.design), dtype=np.bool_)
+    out[np.repeat(np.arange(len(out)), np.diff(layout.sites.offsets))[directions]] = True
+    return out
+
+
 def thinly(found: Estimate, layout: Layout) -> BoolArray:
     """Return which segments (s,) have a direction that nobody counts and of whose nearest counters one is silent now: what the
     others say of it may be too little."""
     sites = layout.sites
-    missing = ~sites.counted & ((sites.near >= 0) & ~found.rests).any(axis=1)
-    out = np.zeros(len(layout.segments.design), dtype=np.bool_)
-    out[np.repeat(np.arange(len(out)), np.diff(sites.offsets))[missing]] = True
-    return out
+    return _with_any(~sites.counted & ((sites.near >= 0) & ~found.rests).any(axis=1), layout)
 
 
 def surely(found: Estimate, layout: Layout, sure: float = SURE_OF_STREET) -> FloatArray:
@@ -108,10 +112,7 @@ def need(flow_veh_h: FloatArray, counts: Estimate, move: IntArray, now_s: float,
     share = np.where(known, share, 0.0)
     interval = (share[:, None] >= segments.bound_share).sum(axis=1)
     by_flow = np.take_along_axis(segments.bound_relax, interval[:, None], axis=1)[:, 0]
-    silent = np.zeros(count, dtype=np.bool_)
-    silent[np.repeat(np.arange(count), size)[gone_silent(counts, layout)]] = True
-    own = np.zeros(count, dtype=np.bool_)
-    own[np.repeat(np.arange(count), size)[sites.counted]] = True
+    silent, own = _with_any(gone_silent(counts, layout), layout), _with_any(sites.counted, layout)
     by_table = calendar_lower(now_s, layout)
     by_flow = np.where(silent, np.minimum(by_flow, by_table), by_flow)
     by_clock = (segments.design >= P_FIRST) * (layout.surroundings.quiet_classes * quiet(now_s, layout))

@@ -23,7 +23,11 @@ from lamplighter.terms.columns import FloatArray
     "--charging", default=0.0, show_default=True, help="Share of all charging points at full power, 0 to 1; cities only."
 )
 @click.option(
-    "--svg", "drawing", type=click.Path(dir_okay=False, path_type=Path), help="Where to draw; by default grid-NAME.svg here."
+    "--svg",
+    "drawing",
+    type=click.Path(dir_okay=False, path_type=Path),
+    callback=placed,
+    help="Where to draw; by default grid-NAME.svg here.",
 )
 @click.option("--no-svg", is_flag=True, help="Draw nothing.")
 @click.option(
