@@ -67,12 +67,12 @@ def _where(plan: Plan, graph: StreetGraph, names: list[str], context: BuildConte
 
 
 def _assets(plan: Plan, graph: StreetGraph, context: BuildContext) -> Assets:
-    """Return the rows of the asset table: stations, low-voltage nodes, lines, charging groups, meters."""
+    """Return the rows of the asset table: stations, low-voltage nodes, lines, charging groups, meters, inverters."""
     kinds = dict(plan.kinds)
     for row in plan.rows["nodes"]:
         if row["station"]:
             kinds[str(row["id"])] = "node"
-    order = {"station": 0, "node": 1, "line": 2, "charging_group": 3, "meter": 4}
+    order = {"station": 0, "node": 1, "line": 2, "charging_group": 3, "meter": 4, "inverter": 5}
     names = sorted(kinds, key=lambda name: (order[kinds[name]], name))
     lon, lat = _where(plan, graph, names, context)
     street = graph.street[np.array([plan.at[name] for name in names], dtype=np.int64)]

@@ -14,7 +14,7 @@ from zoneinfo import ZoneInfo
 
 import numpy as np
 
-from lamplighter.services.grid import charging, wire
+from lamplighter.services.grid import charging, field_inverters, wire
 from lamplighter.services.grid.field_heat import Heat, outside_c
 from lamplighter.services.grid.network.demand import HOURS_A_YEAR, POWER_FACTOR_TAN, commerce, household, sun_share
 from lamplighter.services.grid.network.engine import Flow, open_engine, power_flow
@@ -53,6 +53,7 @@ class GridField:
         self._begin_s = start.begin_s
         self._points = charging.open_points(self._grid)
         self._boxes = charging.open_boxes(self._grid)
+        self._inverters = field_inverters.open_inverters(self._grid.inverters)
         many = len(self._grid.nodes.id)
         dice = np.random.default_rng((start.seed, 0x40DE))
         self._lasting: FloatArray = dice.lognormal(-0.5 * NODE_SPREAD**2, NODE_SPREAD, many)
@@ -106,6 +107,8 @@ class GridField:
     def _deliver(self, messages: Sequence[Message]) -> None:
         """Let the boxes take orders; whatever is no whole number of rows is dropped, as a real head end would."""
         for message in messages:
+            if message.topic == wire.SETS and len(message.payload) % wire.SET_ROW.itemsize == 0:
+                self._set_inverters(np.frombuffer(message.payload, wire.SET_ROW))
             if message.topic != wire.LIMITS or len(message.payload) % wire.LIMIT_ROW.itemsize:
                 continue
             rows = np.frombuffer(message.payload, wire.LIMIT_ROW)
@@ -116,6 +119,17 @@ class GridField:
             rows, number = rows[~install], number[~install]
             back = rows["order"] == wire.ORDER_HAND_BACK
             self._boxes.take(number, rows["limit_10w"] / 100.0, self._now_s + rows["duration_s"].astype(np.float64), back)
+
+    def _set_inverters(self, rows: AnyArray) -> None:
+        rows = rows[rows["number"] < len(self._grid.inverters.id)]
+        until_s = self._now_s + rows["duration_s"].astype(np.float64)
+        back = rows["order"] == wire.ORDER_HAND_BACK
+        self._inverters.take(rows["number"].astype(np.int64), rows["q_10var"] / 100.0, until_s, back)
+
+    def _supplied(self) -> FloatArray:
+        """Return the reactive power (i,) that inverters supply in the minute that begins; nothing without voltage."""
+        live = self._switchgear.live[self._grid.inverters.node]
+        return np.where(live, self._inverters.obeyed_kvar(float(self._now_s)), 0.0)
 
     def _arrivals(self, world: World) -> None:
         """Scale public charging by the trips that traffic says ended in each area, against what is usual there."""
@@ -157,11 +171,13 @@ class GridField:
                 hangs = self._fed != ABSENT
                 np.add.at(total, self._fed[hangs], np.asarray(drawn, np.float64)[hangs])
         p_kw += np.bincount(self._points.node, weights=self._points.p_kw, minlength=len(p_kw))
+        supplied = self._supplied()
+        q_kvar -= np.bincount(self._grid.inverters.node, weights=supplied, minlength=len(q_kvar))
         self._flow = power_flow(self._engine, p_kw[None], q_kvar[None])
         self._heated(at_s)
         self._now_s += MINUTE_S
         self._account(late)
-        return self._readings(minute, late, dice)
+        return self._readings(minute, (late, supplied), dice)
 
     def _demand(self, at_s: float, dice: np.random.Generator) -> tuple[FloatArray, FloatArray]:
         nodes = self._grid.nodes
@@ -229,8 +245,10 @@ class GridField:
         value = self._truth[outcome, area]
         return OutcomeRows(outcome.astype(np.int64), area.astype(np.int64), value, np.ones(len(value)))
 
-    def _readings(self, minute: int, late: FloatArray, dice: np.random.Generator) -> list[Reading]:
-        """Return the head end's three batches: stations, feeder ends, charging groups."""
+    def _readings(self, minute: int, passed: tuple[FloatArray, FloatArray], dice: np.random.Generator) -> list[Reading]:
+        """Return the head end's batches: stations, feeder ends, charging groups, inverters. passed: energy that leaving cars
+        lacked, per point, and what inverters supplied."""
+        late, supplied = passed
         flow, grid, many = self._flow, self._grid, len(self._grid.groups.id)
         assert flow is not None  # noqa: S101 - solved just before
         stations = np.zeros(len(grid.station_id), wire.STATION_ROW)
@@ -254,8 +272,15 @@ class GridField:
             stations["p_10w"][number] = round(value * 100.0)
         live = self._switchgear.live  # a station's meter has a battery and reads no voltage; what has none falls silent
         stations["p_10w"][~live[grid.station_busbar]] = stations["q_10var"][~live[grid.station_busbar]] = 0
-        self._unsupplied = {wire.ENDS: ~live[grid.meter_node], wire.CHARGING: ~live[self._box_node]}
-        batches = ((wire.STATIONS, stations), (wire.ENDS, ends), (wire.CHARGING, groups))
+        inverters = np.zeros(len(supplied), wire.INVERTER_ROW)
+        inverters["q_10var"] = np.round(supplied * 100.0)
+        inverters["set_10var"] = np.round(self._inverters.obeyed_kvar(self._now_s - 1.0) * 100.0)
+        self._unsupplied = {
+            wire.ENDS: ~live[grid.meter_node],
+            wire.CHARGING: ~live[self._box_node],
+            wire.INVERTERS: ~live[grid.inverters.node],
+        }
+        batches = ((wire.STATIONS, stations), (wire.ENDS, ends), (wire.CHARGING, groups), (wire.INVERTERS, inverters))
         return [Reading("grid field", topic, self._batch(topic, minute, rows), float(self._now_s)) for topic, rows in batches]
 
     def _volts(self, node: AnyArray, dice: np.random.Generator) -> FloatArray:
@@ -283,9 +308,9 @@ class GridField:
         return Simulated({"asset": at, "true_loading": loading})
 
     def inject(self, fault: str, arguments: Mapping[str, Any]) -> str:
-        """Break: `silent_station`, `stuck_station` (p_kw), `deaf_group`, `cable_cut`, `station_off`, or `mend` everything.
+        """Break: `silent_station`, `stuck_station` (p_kw), `deaf_group`, `deaf_inverter`, `cable_cut`, `station_off`.
 
-        `switch` (asset, closed) is what a crew does after a fault.
+        `mend` mends everything; `switch` (asset, closed) is what a crew does after a fault.
         """
         if fault in ("cable_cut", "station_off", "switch"):
             return self._switch(fault, str(arguments.get("asset", "")), bool(arguments.get("closed", False)))
@@ -293,12 +318,13 @@ class GridField:
             "silent_station": self._grid.station_id,
             "stuck_station": self._grid.station_id,
             "deaf_group": self._grid.groups.id,
+            "deaf_inverter": self._grid.inverters.id,
         }
         if fault == "mend":
             self._stuck.clear()
             self._switchgear.restore()
             self._engine = open_engine(self._grid)
-            self._boxes.deaf[:] = False
+            self._boxes.deaf[:] = self._inverters.deaf[:] = False
             for mute in self._mute.values():
                 mute[:] = False
             return "All meters report again and all boxes hear."
@@ -315,7 +341,7 @@ class GridField:
         if fault == "stuck_station":
             self._stuck[number] = float(arguments.get("p_kw", 0.0))
             return f"The meter of {asset} is stuck at {self._stuck[number]:g} kW."
-        self._boxes.deaf[number] = True
+        (self._inverters if fault == "deaf_inverter" else self._boxes).deaf[number] = True
         return f"The box of {asset} hears no orders any more."
 
     def _switch(self, fault: str, asset: str, closed: bool) -> str:

@@ -25,12 +25,17 @@ SAID = (
     "station_p_kw", "station_q_kvar", "station_u_v", "station_oil_c", "charging_p_kw", "charging_limit_kw", "charging_safe_kw",
     "charging_wanting", *ENERGIES,
 )  # fmt: skip
+ROOF_EVERY = 5  # of so many stations one has inverters of the city's own
 SAFE_KW = 41.4
 LON0_DEG, LAT0_DEG = 13.0, 52.0
 
 
 def _names(prefix: str, many: int) -> TextArray:
     return np.char.add(prefix, np.char.zfill(np.arange(many).astype(np.str_), 6))
+
+
+def _roofs(many: int) -> TextArray:
+    return _names("I", many)[::ROOF_EVERY]
 
 
 def synthetic(scale: float, seed: int) -> Synthetic:
@@ -57,17 +62,18 @@ def synthetic(scale: float, seed: int) -> Synthetic:
 
 def _assets(many: int) -> Assets:
     parts = (("station", "S"), ("node", "B"), ("node", "N"), ("line", "L"), ("line", "M"), ("charging_group", "C"))
-    ids = np.concatenate([_names(prefix, many) for _, prefix in parts])
+    roofs = _roofs(many)
+    ids = np.concatenate([*(_names(prefix, many) for _, prefix in parts), roofs])
     lon, lat = _where(many)
     total = len(ids)
     return Assets(
         id=ids,
-        kind=np.repeat(np.array([kind for kind, _ in parts]), many),
+        kind=np.concatenate([np.repeat(np.array([kind for kind, _ in parts]), many), np.full(len(roofs), "inverter")]),
         service=np.full(total, "grid"),
         area=np.full(total, "bench"),
         street=np.full(total, ""),
-        lon_deg=np.tile(lon, len(parts)),
-        lat_deg=np.tile(lat, len(parts)),
+        lon_deg=np.concatenate([np.tile(lon, len(parts)), lon[::ROOF_EVERY]]),
+        lat_deg=np.concatenate([np.tile(lat, len(parts)), lat[::ROOF_EVERY]]),
         fed_by=np.full(total, ""),
     )
 
@@ -149,17 +155,26 @@ def _tables(many: int) -> dict[str, Table]:
         "group_points": {"group": group, "node": end, "points": np.full(many, POINTS)},
         "line_phases": {"node": text, **{f"connections_l{k}": np.zeros(0, np.int64) for k in (1, 2, 3)}},
         "meters": {"id": text, "node": text},
+        "inverters": {
+            "id": _roofs(many),
+            "node": end[::ROOF_EVERY],
+            **{name: np.full(len(_roofs(many)), kva) for name, kva in (("sn_kva", 100.0), ("q_max_kvar", 43.0))},
+        },
     }
 
 
 def _frames(many: int, seed: int, assets: Assets, vocabulary: tuple[str, ...]) -> Callable[[float], bytes]:
-    """Return the maker of a minute's frames: four values of each station, nine of each group."""
+    """Return the maker of a minute's frames: four values of each station, nine of each group, two of inverters."""
     dice = np.random.default_rng((seed, 0xBE7C))
     station: IntArray = np.flatnonzero(assets.kind == "station")
     group: IntArray = np.flatnonzero(assets.kind == "charging_group")
     wanting = dice.integers(10, 51, many)
     homes = dice.uniform(90.0, 160.0, many)
-    rows: AnyArray = np.zeros(len(SAID) * many, FRAME)
+    roof: IntArray = np.flatnonzero(assets.kind == "inverter")
+    rows: AnyArray = np.zeros(len(SAID) * many + 2 * len(roof), FRAME)
+    for number, name in enumerate(("inverter_q_kvar", "inverter_set_kvar")):  # at rest
+        part = rows[len(SAID) * many + number * len(roof) :][: len(roof)]
+        part["asset"], part["quantity"], part["count"] = roof, vocabulary.index(name), 60
     for number, name in enumerate(SAID):
         part = rows[number * many : (number + 1) * many]
         part["asset"], part["quantity"], part["count"] = (

@@ -15,6 +15,7 @@ NODE = "node"
 LINE = "line"
 CHARGING_GROUP = "charging_group"
 METER = "meter"
+INVERTER = "inverter"
 
 # A group of charging points is steered and measured as one only where a car in it is one of many.
 GROUP_CONNECTIONS_MIN = 100  # private points: connections behind the group's cable
@@ -31,6 +32,9 @@ KINDS = (
     AssetKind(LINE, "a cable between two points of the grid"),
     AssetKind(CHARGING_GROUP, "charging points behind one cable, steered and measured as one"),
     AssetKind(METER, "a voltage meter at the end of a street's cable"),
+    AssetKind(
+        INVERTER, "inverters of the city's own at one point, on a school's roof or at a depot, steered and measured as one"
+    ),
 )
 
 QUANTITIES = (
@@ -117,6 +121,10 @@ QUANTITIES = (
     Quantity(
         "energy_late_kwh", "kWh", 1.0, 0.0, 100000.0, "total", 60, CHARGING_GROUP, "energy still wanted when its time was up"
     ),
+    Quantity(
+        "inverter_q_kvar", "kvar", 0.01, -5000.0, 5000.0, "mean", 60, INVERTER, "reactive power supplied; negative where taken"
+    ),
+    Quantity("inverter_set_kvar", "kvar", 0.01, -5000.0, 5000.0, "instant", 60, INVERTER, "set-point that the box obeys now"),
 )
 
 ACTIONS = (
@@ -136,9 +144,17 @@ ACTIONS = (
         change_min_s=60.0,
         doc="Install the permanent maximum of a group: what holds whenever there is no lease. It stays when the lease ends.",
     ),
+    Action(
+        "supply_reactive",
+        INVERTER,
+        (ActionColumn("q_kvar", -5000.0, 5000.0, "reactive power to supply; negative: to take"),),
+        lease_max_s=900.0,
+        change_min_s=30.0,
+        doc="Let inverters lift (supply) or lower (take) the voltage around them; without a lease their own programme holds.",
+    ),
 )
 
-FULL, CABLE, TRANSFORMER, VOLTAGE, RAMP, BELOW_GUARANTEE, MEDIUM_VOLTAGE, INSTALL, TURN, OPERATOR = range(10)
+FULL, CABLE, TRANSFORMER, VOLTAGE, RAMP, BELOW_GUARANTEE, MEDIUM_VOLTAGE, INSTALL, TURN, OPERATOR, LIFT, LOWER, REST = range(13)
 REASONS = (
     "cable and transformer have room for all that want to charge",
     "the cable has no more room; its points share what is left",
@@ -150,6 +166,9 @@ REASONS = (
     "before the first lease the permanent maximum is installed, and read back",
     "there is no room for one more point at 6 A; groups take turns",
     "the network operator allows no more",
+    "what wants to charge would pull the voltage too low: reactive power lifts it",
+    "the voltage could rise too high: reactive power taken lowers it",
+    "voltages are in their band without reactive power",
 )
 
 ID = "id"
@@ -268,6 +287,17 @@ TABLES = (
         ),
         (ID,),
     ),
+    TableSpec(
+        "inverters",
+        "inverters of the city's own that supply or take reactive power when asked",
+        (
+            ColumnSpec(ID, "text", "the inverters at one point together, an asset", refers_to="assets"),
+            ColumnSpec("node", "text", "where", refers_to="nodes.id"),
+            ColumnSpec("sn_kva", "float", "rating", low=0.1, high=10000.0),
+            ColumnSpec("q_max_kvar", "float", "most that they supply or take, whatever else they do", low=0.0, high=5000.0),
+        ),
+        (ID,),
+    ),
 )
 
 OUTCOMES = (
@@ -294,6 +324,16 @@ LAYERS = (
         "limit per point that wants power, as share of full power",
     ),
     Layer("outage", NODE, "point", "energised", 0.0, 1.0, "diverging", "1 where there is power, 0 where it is believed dark"),
+    Layer(
+        "inverters",
+        INVERTER,
+        "point",
+        "inverter_q_kvar",
+        -50.0,
+        50.0,
+        "diverging",
+        "reactive power supplied, negative where taken",
+    ),
     Layer("street ends", METER, "point", "u_pu", 0.9, 1.1, "diverging", "voltage at the end of the street's cable, 1 is rated"),
 )
 
@@ -301,6 +341,7 @@ RECORDS = (
     Record("station_p_kw", "asset", 900, "mean"),
     Record("station_u_v", "area", 900, "min"),
     Record("charging_p_kw", "area", 900, "sum"),
+    Record("inverter_q_kvar", "area", 900, "sum"),
 )
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Messages of meters and charging boxes <-> frames and permits; the only place where units and codes are converted.
+"""Messages of meters, charging boxes and inverters <-> frames and permits; the only place where units and codes are converted.
 
 A head end sends one batch a minute for each kind of box: a header (window, the minute since 1970 at which it began)
 and fixed rows of whole numbers. A row names its box by its number in the city's own table. Whatever is not a whole
@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from lamplighter.services.grid.network.model import ABSENT
 from lamplighter.services.grid.network.prepared import Prepared
 from lamplighter.services.grid.terms import DUE_H, QUANTITIES
 from lamplighter.terms.columns import AnyArray, IntArray
@@ -21,6 +22,7 @@ from lamplighter.terms.reading import Message, Reading
 HEADER = struct.Struct("<I")
 STATIONS, ENDS, CHARGING, LIMITS = "grid/stations", "grid/ends", "grid/charging", "grid/charging/limit"
 STATION_ENVELOPES, GROUP_ENVELOPES = "grid/stations/envelope", "grid/charging/envelope"  # as the network operator set them
+INVERTERS, SETS = "grid/inverters", "grid/inverters/set"
 TOLD = "grid/charging/told"  # limits that stations read back by themselves, without the rest of a charging row
 
 # told: whether the row's values under that mark are there (a station without thermometer, a group too small to tell).
@@ -34,11 +36,14 @@ CHARGING_ROW = np.dtype(
 )  # fmt: skip
 TOLD_ROW = np.dtype([("number", "<u4"), ("limit_10w", "<u4"), ("installed", "<u4"), ("safe_10w", "<u4")])
 ENVELOPE_ROW = np.dtype([("number", "<u4"), ("limit_10w", "<u4")])
+INVERTER_ROW = np.dtype([("number", "<u4"), ("q_10var", "<i4"), ("set_10var", "<i4")])
+SET_ROW = np.dtype([("number", "<u4"), ("order", "<u4"), ("q_10var", "<i4"), ("duration_s", "<u4")])
 LIMIT_ROW = np.dtype([("number", "<u4"), ("order", "<u4"), ("limit_10w", "<u4"), ("duration_s", "<u4")])
 ORDER_LIMIT, ORDER_HAND_BACK, ORDER_INSTALL = 1, 2, 3
 ORDERS: Mapping[str, tuple[int, str]] = {
     "limit_charging": (ORDER_LIMIT, "p_max_kw"),
     "install_maximum": (ORDER_INSTALL, "p_safe_kw"),
+    "supply_reactive": (ORDER_LIMIT, "q_kvar"),
 }
 
 # Field of a row -> quantity, and how many of the field's units make one step of the quantity.
@@ -52,6 +57,7 @@ FIELDS: Mapping[str, tuple[np.dtype[np.void], tuple[tuple[str, str], ...]]] = {
          ("wanting", "charging_wanting"), *((f"due_{hours}h_5kwh", f"energy_due_{hours}h_kwh") for hours in DUE_H),
          ("wanted_5kwh", "energy_wanted_kwh"), ("late_1kwh", "energy_late_kwh")),
     ),
+    INVERTERS: (INVERTER_ROW, (("q_10var", "inverter_q_kvar"), ("set_10var", "inverter_set_kvar"))),
     TOLD: (TOLD_ROW, (("limit_10w", "charging_limit_kw"), ("safe_10w", "charging_safe_kw"))),
     STATION_ENVELOPES: (ENVELOPE_ROW, (("limit_10w", "station_limit_kw"),)),
     GROUP_ENVELOPES: (ENVELOPE_ROW, (("limit_10w", "group_limit_kw"),)),
@@ -66,7 +72,10 @@ KNOWN = {quantity.name: quantity for quantity in QUANTITIES}
 
 def positions(topic: str, prepared: Prepared) -> IntArray:
     """Return the own positions of the boxes that speak under a topic, by their number."""
-    of_kind = {STATIONS: prepared.station_at, STATION_ENVELOPES: prepared.station_at, ENDS: prepared.meter_at}
+    of_kind = {
+        STATIONS: prepared.station_at, STATION_ENVELOPES: prepared.station_at, ENDS: prepared.meter_at,
+        INVERTERS: prepared.inverter_at,
+    }  # fmt: skip
     return of_kind.get(topic, prepared.group_at)
 
 
@@ -112,21 +121,27 @@ def _frames(reading: Reading, prepared: Prepared) -> list[bytes]:
 
 
 def encode(permits: Permits, prepared: Prepared) -> Sequence[Message]:
-    """Return one batch of orders: limits in steps of 10 W with their lease, or a permanent maximum, or the return to it."""
-    proposals = permits.proposals
-    back = np.zeros(prepared.size, np.int64)
-    back[prepared.group_at] = np.arange(len(prepared.group_at))
-    mine = np.zeros(prepared.size, np.bool_)
-    mine[prepared.group_at] = True
-    asset = proposals.asset[permits.row] - prepared.city.span.start
-    keep = mine[asset]
-    rows = np.zeros(int(keep.sum()), LIMIT_ROW)
-    rows["number"] = back[asset[keep]]
+    """Return batches of orders: limits in steps of 10 W and set-points in steps of 10 var with their lease, a permanent maximum,
+    or the return to the own programme."""
+    kinds = ((LIMITS, LIMIT_ROW, prepared.group_at), (SETS, SET_ROW, prepared.inverter_at))
+    batches = ((topic, _orders(permits, prepared, at, kind)) for topic, kind, at in kinds)
+    return tuple(Message(topic, rows.tobytes()) for topic, rows in batches if len(rows))
+
+
+def _orders(permits: Permits, prepared: Prepared, at: IntArray, kind: np.dtype[np.void]) -> AnyArray:
+    """Return the orders to the boxes at own positions `at` as rows of a kind."""
+    proposals, value = permits.proposals, kind.names[2] if kind.names else ""
+    number = np.full(prepared.size, ABSENT, np.int64)
+    number[at] = np.arange(len(at))
+    of_box = number[proposals.asset[permits.row] - prepared.city.span.start]
+    rows = np.zeros(int((of_box != ABSENT).sum()), kind)
+    rows["number"] = of_box[of_box != ABSENT]
     if proposals.action == HAND_BACK:
         rows["order"] = ORDER_HAND_BACK
-    else:
+    elif len(rows):
         order, column = ORDERS[proposals.action]
-        limit = proposals.values[column][permits.row][keep]
-        rows["order"], rows["limit_10w"] = order, np.floor(limit * 100.0 + 1e-6).astype(np.int64)
+        asked = proposals.values[column][permits.row][of_box != ABSENT]
+        # Towards nothing: a box is never asked for more than was permitted.
+        rows["order"], rows[value] = order, np.trunc(asked * 100.0 + np.sign(asked) * 1e-6).astype(np.int64)
         rows["duration_s"] = round(proposals.lease_s)
-    return (Message(LIMITS, rows.tobytes()),) if len(rows) else ()
+    return rows

@@ -6,13 +6,14 @@ large city plans a part of its stations every minute, all of them in a quarter o
 others are fitted to what is so now, max-min fair.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numba import njit
 
 from lamplighter.services.grid import arrivals
+from lamplighter.services.grid.adaptive.reactive import Reactive, decided
 from lamplighter.services.grid.adaptive.room import (
     BLOCK_ENDS_H,
     WIDE_KW,
@@ -27,7 +28,7 @@ from lamplighter.services.grid.envelopes.city import limits
 from lamplighter.services.grid.network.estimate import Estimate, estimate
 from lamplighter.services.grid.network.model import ABSENT
 from lamplighter.services.grid.network.prepared import Prepared
-from lamplighter.services.grid.network.sharing import share, sums_below
+from lamplighter.services.grid.network.sharing import fallen, share, sums_of_groups
 from lamplighter.services.grid.terms import (
     BELOW_GUARANTEE,
     CABLE,
@@ -51,7 +52,11 @@ GROUPS_A_TICK = 3400
 LOST_SHARE = 0.04  # of charging, on the way: kept free where only first-order formulas tell the room
 BEHIND_MAX_KW = 2.0 * POINT_MIN_KW
 VOLTAGE_BINDS = 0.97
-CITED = ("station_p_kw", "station_u_v", "charging_p_kw", "charging_limit_kw", "charging_safe_kw")
+CITED = {
+    "limit_charging": ("station_p_kw", "station_u_v", "charging_p_kw", "charging_limit_kw", "charging_safe_kw"),
+    "install_maximum": ("charging_p_kw", "charging_limit_kw"),
+    "supply_reactive": ("station_p_kw", "station_u_v", "inverter_q_kvar", "inverter_set_kvar"),
+}
 
 
 @dataclass(frozen=True)
@@ -81,26 +86,33 @@ def _turn(prepared: Prepared, memory: Memory, found: Estimate) -> IntArray:
 
 
 def adaptive(snapshot: Snapshot, state: Memory, prepared: Prepared) -> tuple[tuple[Proposals, ...], Memory]:
-    """Propose a limit for every group whose station and box report, and the permanent maximum where none is read back."""
-    if len(prepared.installed_kw) == 0:
+    """Propose a limit for every group whose station and box report, the permanent maximum where none is read back, and reactive
+    power for inverters that report."""
+    if len(prepared.installed_kw) + len(prepared.inverter_at) == 0:
         return (), state
     found = estimate(snapshot, prepared)
     wish = wishes(snapshot, prepared, found)
-    limit, because, state = decide(snapshot, prepared, state, found, wish)
-    rows = np.flatnonzero(wish.steered)
-    blank = np.flatnonzero(wish.reports & ~wish.installed)
-    leases = _proposals(snapshot, prepared, rows, ("limit_charging", "p_max_kw"), (limit, because))
+    limit, because, supply, state = decide(snapshot, prepared, state, found, wish)
     safe = prepared.grid.groups.p_safe_kw
-    install = _proposals(snapshot, prepared, blank, ("install_maximum", "p_safe_kw"), (safe, np.full(len(safe), INSTALL)))
-    return ((leases, install) if len(blank) else (leases,)), state
+    given = (
+        (np.flatnonzero(wish.steered), ("limit_charging", "p_max_kw"), (limit, because)),
+        (np.flatnonzero(wish.reports & ~wish.installed), ("install_maximum", "p_safe_kw"), (safe, np.full(len(safe), INSTALL))),
+        (np.flatnonzero(supply.asked), ("supply_reactive", "q_kvar"), (supply.q_kvar, supply.because)),
+    )
+    leases = _proposals(snapshot, prepared, *given[0])
+    return (leases, *(_proposals(snapshot, prepared, *table) for table in given[1:] if len(table[0]))), state
 
 
 def decide(
     snapshot: Snapshot, prepared: Prepared, memory: Memory, found: Estimate, wish: Wish
-) -> tuple[FloatArray, IntArray, Memory]:
-    """Return limit and reason (g,) of every group, and what is remembered."""
+) -> tuple[FloatArray, IntArray, Reactive, Memory]:
+    """Return limit and reason (g,) of every group, what inverters shall do, and what is remembered."""
     moment = moment_of(snapshot, prepared, found)
     headroom = headrooms(prepared, found, moment.room)
+    supply = decided(snapshot, prepared, found, wish, (moment.room, headroom))
+    if len(supply.q_kvar):
+        moment = replace(moment, room=moment.room._replace(most_share=supply.most_share, u_min_pu=supply.u_min_pu))
+        headroom = headrooms(prepared, found, moment.room)
     groups, stations = prepared.grid.groups, len(prepared.grid.station_id)
     station = np.maximum(groups.station, 0)
     b = np.maximum(prepared.station_row, 0)
@@ -126,7 +138,7 @@ def decide(
     limit = _whole(np.minimum(np.minimum(limit, raised), wish.most_kw), wish.wanting_count)
     sag = _sag(prepared, np.maximum(limit - found.charging_kw, 0.0))
     plan = np.where(fresh, np.maximum(shared, POINT_MIN_KW), memory.plan_kw)
-    return limit, because, Memory(plan, behind, memory.turn + 1, sag, arrived)
+    return limit, because, supply, Memory(plan, behind, memory.turn + 1, sag, arrived)
 
 
 def _fitted(
@@ -170,21 +182,9 @@ def _tightest(parent: IntArray, left: FloatArray) -> IntArray:
     return where
 
 
-@njit(cache=True)
-def _fallen(parent: IntArray, own: FloatArray) -> FloatArray:
-    """Return sums (n,) from the source down to each row."""
-    total = own.copy()
-    for row in range(len(parent)):
-        if parent[row] >= 0:
-            total[row] += total[parent[row]]
-    return total
-
-
 def _below(prepared: Prepared, given: FloatArray) -> FloatArray:
     """Return what groups draw (g,) as sums over the tree (n,)."""
-    on = prepared.attach != ABSENT
-    own = np.bincount(prepared.attach[on], weights=given[on], minlength=len(prepared.grid.tree.node))
-    return sums_below(prepared.grid.tree.parent, np.asarray(own, np.float64))
+    return sums_of_groups(prepared.grid.tree.parent, prepared.attach, given)
 
 
 def _whole(limit_kw: FloatArray, wanting: FloatArray) -> FloatArray:
@@ -198,7 +198,7 @@ def _sag(prepared: Prepared, more_kw: FloatArray) -> FloatArray:
     """Return by how much (s,) the voltage that feeds each station falls when so much more (g,) is drawn."""
     tree = prepared.grid.tree
     own = np.where(prepared.row_station == ABSENT, tree.r_pu * _below(prepared, more_kw), 0.0)
-    total = _fallen(tree.parent, own)
+    total = fallen(tree.parent, own)
     feeding = tree.parent[np.maximum(prepared.station_row, 0)]
     return np.where(feeding == ABSENT, 0.0, total[np.maximum(feeding, 0)])
 
@@ -228,21 +228,24 @@ def _reasons(
 
 
 def _proposals(
-    snapshot: Snapshot, prepared: Prepared, rows: IntArray, action: tuple[str, str], of_groups: tuple[FloatArray, Any]
+    snapshot: Snapshot, prepared: Prepared, rows: IntArray, action: tuple[str, str], of_boxes: tuple[FloatArray, Any]
 ) -> Proposals:
-    """Return one action's table for some groups; of_groups: value and reason (g,). An installation rests on no measurement."""
+    """Return one action's table for some groups or inverters; of_boxes: value and reason of each."""
     start_at = prepared.city.span.start
     codes = {name: code for code, name in enumerate(snapshot.vocabulary)}
-    group = prepared.group_at[rows] + start_at
-    station = prepared.station_at[prepared.grid.groups.station[rows]] + start_at
-    cited = CITED if action[0] == "limit_charging" else CITED[2:4]
-    asset = np.stack([station if name.startswith("station") else group for name in cited], axis=1).reshape(-1)
+    if action[0] == "supply_reactive":
+        box, of_station = prepared.inverter_at[rows] + start_at, prepared.row_station[prepared.inverter_row[rows]]
+    else:
+        box, of_station = prepared.group_at[rows] + start_at, prepared.grid.groups.station[rows]
+    station = prepared.station_at[of_station] + start_at
+    cited = CITED[action[0]]
+    asset = np.stack([station if name.startswith("station") else box for name in cited], axis=1).reshape(-1)
     quantity = np.tile(np.array([codes[name] for name in cited], dtype=np.int64), len(rows))
     return Proposals(
         action=action[0],
-        asset=group,
-        values={action[1]: of_groups[0][rows]},
-        because=of_groups[1][rows].astype(np.int64),
+        asset=box,
+        values={action[1]: of_boxes[0][rows]},
+        because=of_boxes[1][rows].astype(np.int64),
         cites=Cites(np.arange(len(rows) + 1, dtype=np.int64) * len(cited), asset, quantity),
         arm="adaptive",
         issued_s=snapshot.now_s,

@@ -7,8 +7,8 @@ follow counts as it says it stands, a group's power may sit at the far end of th
 off is added to every branch.
 """
 
-from lamplighter.services.grid.interlock import checks
-from lamplighter.services.grid.interlock.checks import worst_of
+from lamplighter.services.grid.interlock import checks, supply
+from lamplighter.services.grid.interlock.worst import worst_of
 from lamplighter.terms.decision import Rule
 from lamplighter.terms.service import Interlock
 
@@ -45,6 +45,21 @@ BAND = Rule(
     "EN 50160, 4.2.2 (means of ten minutes)",
     "the power flow of all that is permitted keeps the voltage of every node in the city's band; a station's set fails whole",
 )
+LIFTED = Rule(
+    "voltage not lifted out of its band",
+    "pu",
+    "EN 50160, 4.2.2 (means of ten minutes)",
+    "with all that inverters may supply and nobody charging, no voltage rises above the city's band; a station's set fails whole",
+)
+WITHIN_RATING = Rule(
+    "within what inverters can", "kvar", "VDE-AR-N 4105:2018, 5.7.2", "no more reactive power is asked for than the table says"
+)
+ANSWERS = Rule(
+    "inverters answer",
+    "of 1",
+    "SunSpec DER information model 704, read-back of set-points",
+    "nothing but 0 is asked of inverters whose power and set-point are not read back",
+)
 UNBALANCE = Rule(
     "voltages balanced",
     "of positive sequence",
@@ -58,15 +73,19 @@ STATION_ENVELOPE = Rule(
     "power into the busbar of all that is permitted stays within what the network operator allows; a station's set fails whole",
 )
 
-LIMITING, INSTALLING = ("limit_charging",), ("install_maximum",)
+LIMITING, INSTALLING, SUPPLYING = ("limit_charging",), ("install_maximum",), ("supply_reactive",)
+BOTH = (*LIMITING, *SUPPLYING)
 INTERLOCKS = (
     Interlock(WHOLE_POINT, LIMITING, "row", checks.whole_point),
     Interlock(INSTALLED, LIMITING, "row", checks.installed),
     Interlock(READ_BACK, LIMITING, "row", checks.read_back),
     Interlock(GROUP_ENVELOPE, LIMITING, "row", checks.group_envelope),
     Interlock(NO_HIGHER, INSTALLING, "row", checks.no_higher),
-    Interlock(THERMAL, LIMITING, "set", checks.thermal),
-    Interlock(BAND, LIMITING, "set", checks.band),
+    Interlock(WITHIN_RATING, SUPPLYING, "row", supply.within_rating),
+    Interlock(ANSWERS, SUPPLYING, "row", supply.answers),
+    Interlock(THERMAL, BOTH, "set", checks.thermal),
+    Interlock(BAND, BOTH, "set", checks.band),
+    Interlock(LIFTED, BOTH, "set", checks.lifted),
     Interlock(UNBALANCE, LIMITING, "set", checks.unbalance),
     Interlock(STATION_ENVELOPE, LIMITING, "set", checks.station_envelope),
 )

@@ -1,45 +1,26 @@
 # SPDX-License-Identifier: Apache-2.0
 """The checks themselves: row checks of one limit, and set checks of a station's limits by a power flow of all that is permitted.
 
-A set is a station's groups that rise. Rows that lower what a box obeys now, or ask for no more than its permanent maximum,
-never fail a set check.
+A set is a station's groups that rise and its inverters that move. Rows that lower what a box obeys now, ask for no more than its
+permanent maximum, or bring an inverter nearer to nothing for heat's sake never fail a set check.
 """
-
-from typing import NamedTuple
 
 import numpy as np
 
 from lamplighter.services.grid.interlock.effect import groups_of, in_effect, operators, permanent, worst_case
-from lamplighter.services.grid.interlock.flow import (
-    FRESH_S,
-    U_COLLAPSED,
-    heat_of_cables,
-    heat_of_transformers,
-    homes,
-    per_station,
-    solved,
-    through_kw,
-)
+from lamplighter.services.grid.interlock.flow import homes, per_station
+from lamplighter.services.grid.interlock.supply import ROUNDING_KVAR, asked_of, moves, supply_of
+from lamplighter.services.grid.interlock.worst import Worst, worst_of
 from lamplighter.services.grid.network.model import ABSENT
-from lamplighter.services.grid.network.prepared import Prepared, latest
+from lamplighter.services.grid.network.prepared import Prepared
 from lamplighter.services.grid.terms import POINT_MIN_KW
-from lamplighter.terms.columns import FloatArray, IntArray
+from lamplighter.terms.columns import BoolArray, FloatArray, IntArray
 from lamplighter.terms.decision import Findings, Proposals
 from lamplighter.terms.snapshot import Snapshot
 
 UNBALANCE_MAX = 0.02  # EN 50160, 4.2.4: negative over positive sequence, means of ten minutes
-SHIFT_MAX_PU = 0.06  # meters that say more than this against the model are not believed about it
 NO_LIMIT_KW = 1e9
-
-
-class Worst(NamedTuple):
-    """The power flow of all that is permitted, per row (n,): heat (1 is all a branch stands), voltage, unbalance; and power into
-    the branch above each row in kW."""
-
-    heat_ratio: FloatArray
-    u_pu: FloatArray
-    unbalance_ratio: FloatArray
-    p_kw: FloatArray
+U_LOST_PU = 0.85  # EN 50160, 4.2.2: no mean of ten minutes is below, were all that lifts the voltage to stop at once
 
 
 def whole_point(snapshot: Snapshot, proposals: tuple[Proposals, ...], prepared: Prepared) -> Findings:
@@ -83,83 +64,29 @@ def group_envelope(snapshot: Snapshot, proposals: tuple[Proposals, ...], prepare
     return Findings((limit <= most + 1e-6) | (limit <= obeyed[group] + 1e-6), limit, most)
 
 
-def worst_of(snapshot: Snapshot, most_kw: FloatArray, prepared: Prepared) -> Worst:
-    """Return the state when the groups draw `most_kw` (g,), the worst of what is not known included.
+def _judged(
+    snapshot: Snapshot, proposals: tuple[Proposals, ...], prepared: Prepared, moving: BoolArray | None = None
+) -> tuple[IntArray, Worst | None]:
+    """Return the set (n,) of each row and the worst state; the last set, which never fails, are the rows that only lower.
 
-    The error of the estimate is that of splitting each station's meter, and what may change while a lease holds. Voltage is the
-    model's, shifted by what meters say against it now. A sweep that does not settle counts as the worst everywhere.
+    proposals: limits, and set-points of inverters where the check is of both; moving: which of the latter count.
     """
-    tree, settings, grid = prepared.grid.tree, prepared.settings, prepared.grid
-    home_kw, home_kvar, fresh = homes(snapshot, prepared)
-    charging = through_kw(prepared, most_kw)
-    p, q, u, settled = solved(prepared, (home_kw, home_kvar), charging)
-    many = len(p)
-    if not settled:
-        return Worst(np.full(many, np.inf), np.zeros(many), np.full(many, np.inf), p)
-    drawn, _ = latest(snapshot, "charging_p_kw", prepared.group_at, FRESH_S)
-    _, _, u_now, _ = solved(prepared, (home_kw, home_kvar), through_kw(prepared, drawn))
-    u = u + _shift(snapshot, prepared, u_now)
-    finite = np.isfinite(tree.rating_kva)
-    rating = np.where(finite, tree.rating_kva, 1e12)
-    open_kw = settings.confidence_ratio * np.hypot(prepared.split.flow_kw, prepared.change_kw)
-    own_kw = np.maximum(p - charging, 0.0) * prepared.line_phases.fullest_ratio
-    full = np.maximum(p, own_kw + charging) + open_kw
-    received = np.hypot(full, q) / np.maximum(u, U_COLLAPSED)
-    square = (full**2 + q**2) / np.maximum(u, U_COLLAPSED) ** 2
-    sent = np.hypot(full + tree.r_pu * square, q + tree.x_pu * square)
-    heat = np.where(finite & tree.is_line, heat_of_cables(prepared, received / rating, charging / rating), 0.0)
-    at = prepared.station_row
-    here = at != ABSENT
-    b = np.maximum(at, 0)
-    idle = grid.branches.no_load_kw[grid.station_branch]
-    heat[at[here]] = heat_of_transformers(snapshot, prepared, (sent[b] + idle) / rating[b])[here]
-    # A station whose meter is stale counts as fully loaded already: nothing more fits.
-    heat[at[here & ~fresh]] = np.inf
-    unbalance = _down_sum(tree.parent, np.abs(tree.r_pu + 1j * tree.x_pu) * own_kw * prepared.line_phases.unbalanced_ratio)
-    return Worst(heat, u - settings.confidence_ratio * prepared.split.u_pu, unbalance / np.maximum(u, U_COLLAPSED), p)
-
-
-def _shift(snapshot: Snapshot, prepared: Prepared, u_now: FloatArray) -> FloatArray:
-    """Return by how much (n,) meters at busbars and feeder ends say that the model's voltage is off, one value per station."""
-    grid, stations = prepared.grid, len(prepared.grid.station_id)
-    rows = np.concatenate([prepared.station_row, grid.tree.row[grid.meter_node]])
-    rated = grid.nodes.u_rated_v[np.concatenate([grid.station_busbar, grid.meter_node])]
-    busbar, one = latest(snapshot, "station_u_v", prepared.station_at, FRESH_S)
-    end, other = latest(snapshot, "end_u_v", prepared.meter_at, FRESH_S)
-    value, use = np.concatenate([busbar, end]) / rated, np.concatenate([one, other]) & (rows != ABSENT)
-    use &= (value > 0.0) & (prepared.row_station[np.maximum(rows, 0)] != ABSENT)
-    station = prepared.row_station[rows[use]]
-    off = np.clip(value[use] - u_now[rows[use]], -SHIFT_MAX_PU, SHIFT_MAX_PU)
-    mean = np.bincount(station, weights=off, minlength=stations) / np.maximum(np.bincount(station, minlength=stations), 1)
-    return np.where(prepared.row_station != ABSENT, mean[np.maximum(prepared.row_station, 0)], 0.0)
-
-
-def _down_sum(parent: IntArray, own: FloatArray) -> FloatArray:
-    """Return sums (n,) from the source down to each row, by pointer doubling."""
-    if not bool(own.any()):
-        return own
-    total, up = own.copy(), parent.copy()
-    while bool((up != ABSENT).any()):
-        above = np.maximum(up, 0)
-        total = total + np.where(up != ABSENT, total[above], 0.0)
-        up = np.where(up == ABSENT, ABSENT, up[above])
-    return total
-
-
-def _judged(snapshot: Snapshot, proposals: tuple[Proposals, ...], prepared: Prepared) -> tuple[IntArray, Worst | None]:
-    """Return the set (n,) of each row and the worst state; the last set, which never fails, are the rows that only lower."""
-    table = proposals[0]
+    table, last = proposals[0], len(prepared.grid.station_id)
     group = groups_of(snapshot, table.asset, prepared)
-    value = table.values["p_max_kw"]
+    value = table.values["p_max_kw"] if len(table) else np.zeros(0)
     obeyed, _ = in_effect(snapshot, prepared)
     safe = prepared.grid.groups.p_safe_kw
     lowers = (value <= obeyed[group] + 1e-6) | (value <= safe[group] + 1e-6)
-    sets = np.where(lowers, len(prepared.grid.station_id), prepared.grid.groups.station[group])
-    if bool(lowers.all()):
+    sets = np.where(lowers, last, prepared.grid.groups.station[group])
+    supplying = proposals[1] if len(proposals) > 1 else None
+    if supplying is not None and moving is not None:
+        sets = np.concatenate([sets, np.where(moving, moves(snapshot, supplying, prepared)[0], last)])
+    if bool((sets == last).all()):
         return sets, None
     asked, is_asked = np.zeros(len(prepared.installed_kw)), np.zeros(len(prepared.installed_kw), np.bool_)
     asked[group], is_asked[group] = value, True
-    return sets, worst_of(snapshot, worst_case(snapshot, asked, is_asked, prepared), prepared)
+    supply = supply_of(snapshot, prepared, *asked_of(snapshot, supplying, prepared)) if supplying is not None else None
+    return sets, worst_of(snapshot, worst_case(snapshot, asked, is_asked, prepared), prepared, supply)
 
 
 def _by_set(prepared: Prepared, value: FloatArray, highest: bool) -> FloatArray:
@@ -169,8 +96,11 @@ def _by_set(prepared: Prepared, value: FloatArray, highest: bool) -> FloatArray:
 
 
 def thermal(snapshot: Snapshot, proposals: tuple[Proposals, ...], prepared: Prepared) -> Findings:
-    """Refuse a station's raised limits where any branch of it, or between it and the source, could get hotter than it stands."""
-    sets, worst = _judged(snapshot, proposals, prepared)
+    """Refuse a station's raised limits and growing reactive power where any branch of it, or between it and the source, could get
+    hotter than it stands. Reactive power that only comes nearer to nothing is never refused for heat."""
+    _, asked, now = moves(snapshot, proposals[1], prepared)
+    grows = np.abs(asked - np.clip(now, np.minimum(asked, 0.0), np.maximum(asked, 0.0))) > ROUNDING_KVAR
+    sets, worst = _judged(snapshot, proposals, prepared, grows)
     if worst is None:
         return _nothing_rises(sets, prepared)
     heat = _by_set(prepared, worst.heat_ratio, True)
@@ -178,13 +108,33 @@ def thermal(snapshot: Snapshot, proposals: tuple[Proposals, ...], prepared: Prep
 
 
 def band(snapshot: Snapshot, proposals: tuple[Proposals, ...], prepared: Prepared) -> Findings:
-    """Refuse a station's raised limits where the voltage of any of its nodes could leave the band."""
-    sets, worst = _judged(snapshot, proposals, prepared)
+    """Refuse a station's raised limits, and less reactive power, where the voltage of any of its nodes could fall out of the
+    band; or out of the wider one of EN 50160 if inverters stopped at once."""
+    _, asked, now = moves(snapshot, proposals[1], prepared)
+    sets, worst = _judged(snapshot, proposals, prepared, asked < now - ROUNDING_KVAR)
     if worst is None:
         return _nothing_rises(sets, prepared)
     low = prepared.settings.u_low_pu
-    lowest = _by_set(prepared, worst.u_pu, False)
-    return Findings(lowest >= low, np.minimum(lowest, 2.0), np.full(len(lowest), low), sets)
+    lowest, lost = _by_set(prepared, worst.u_pu, False), _by_set(prepared, worst.u_lost_pu, False)
+    by_loss = (lowest >= low) & (lost < U_LOST_PU)
+    seen, limit = np.where(by_loss, lost, lowest), np.where(by_loss, U_LOST_PU, low)
+    return Findings(seen >= limit, np.minimum(seen, 2.0), limit, sets)
+
+
+def lifted(snapshot: Snapshot, proposals: tuple[Proposals, ...], prepared: Prepared) -> Findings:
+    """Refuse more reactive power where the voltage of any node of a station could rise out of the band, were nobody to charge."""
+    _, asked, now = moves(snapshot, proposals[1], prepared)
+    rises = asked > now + ROUNDING_KVAR
+    last = len(prepared.grid.station_id)
+    if not bool(rises.any()):
+        return _nothing_rises(np.full(len(proposals[0]) + len(proposals[1]), last), prepared)
+    sets, worst = _judged(snapshot, proposals, prepared, rises)
+    sets[: len(proposals[0])] = last  # charging lifts no voltage
+    if worst is None:
+        return _nothing_rises(sets, prepared)
+    high = prepared.settings.u_high_pu
+    highest = _by_set(prepared, worst.u_high_pu, True)
+    return Findings(highest <= high, np.clip(highest, 0.0, 2.0), np.full(len(highest), high), sets)
 
 
 def unbalance(snapshot: Snapshot, proposals: tuple[Proposals, ...], prepared: Prepared) -> Findings:

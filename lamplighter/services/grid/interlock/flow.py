@@ -82,11 +82,15 @@ def homes(snapshot: Snapshot, prepared: Prepared) -> tuple[FloatArray, FloatArra
     p, p_fresh = latest(snapshot, "station_p_kw", at, FRESH_S)
     q, q_fresh = latest(snapshot, "station_q_kvar", at, FRESH_S)
     drawn, _ = latest(snapshot, "charging_p_kw", prepared.group_at, FRESH_S)  # a silent group's power stays with the homes
+    supplied, _ = latest(snapshot, "inverter_q_kvar", prepared.inverter_at, FRESH_S)  # and so does a silent inverter's
+    of_inverter = prepared.row_station[np.maximum(prepared.inverter_row, 0)]
+    on = (prepared.inverter_row != ABSENT) & (of_inverter != ABSENT)
+    taken_off = np.bincount(of_inverter[on], weights=supplied[on], minlength=len(p))
     moving = np.bincount(grid.groups.station, weights=drawn, minlength=len(p))
     sn = grid.branches.rating_kva[grid.station_branch]
     fresh = p_fresh & q_fresh
     own = np.where(fresh, p - moving, sn)
-    reactive = np.where(fresh, q, FULL_TAN * sn)
+    reactive = np.where(fresh, q + taken_off, FULL_TAN * sn)
     low = prepared.row_station != ABSENT
     station = np.where(low, prepared.row_station, 0)
     share = np.where(low, prepared.energy_share, 0.0)

@@ -14,7 +14,7 @@ from numba import njit
 from lamplighter.services.grid.intervals import chosen
 from lamplighter.services.grid.network.engine import EstimateError, Meters, estimate_state
 from lamplighter.services.grid.network.model import ABSENT
-from lamplighter.services.grid.network.prepared import Prepared, latest
+from lamplighter.services.grid.network.prepared import Prepared, at_rows, latest
 from lamplighter.services.grid.network.sharing import sums_below
 from lamplighter.terms.columns import BoolArray, FloatArray, IntArray
 from lamplighter.terms.snapshot import Snapshot
@@ -92,7 +92,10 @@ def estimate(snapshot: Snapshot, prepared: Prepared) -> Estimate:
     below: BoolArray = prepared.row_station != ABSENT
     station = np.where(below, prepared.row_station, 0)
     base_row = np.where(below, base[station] * prepared.energy_share, 0.0)
-    q_row = np.where(below, np.where(known, q, 0.0)[station] * prepared.energy_share, 0.0)
+    # What inverters supply is known and where: it is taken off there, and the rest is split as before.
+    supplied = at_rows(prepared, latest(snapshot, "inverter_q_kvar", prepared.inverter_at, FRESH_S)[0])
+    whole = q + np.bincount(station[below], weights=supplied[below], minlength=len(q))
+    q_row = np.where(below, np.where(known, whole, 0.0)[station] * prepared.energy_share - supplied, 0.0)
     node_kw = np.zeros(len(grid.nodes.id))
     node_kvar = np.zeros(len(grid.nodes.id))
     node_kw[grid.tree.node], node_kvar[grid.tree.node] = base_row, q_row

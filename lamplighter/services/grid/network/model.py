@@ -94,6 +94,16 @@ class Groups:
 
 
 @dataclass(frozen=True)
+class Inverters:
+    """Inverters of the city's own (i,): where, rating, and the most that they supply or take."""
+
+    id: TextArray
+    node: IntArray
+    sn_kva: FloatArray
+    q_max_kvar: FloatArray
+
+
+@dataclass(frozen=True)
 class Grid:
     """One grid. station_* (s,): transformer tables' own order; source_*: where the region feeds in."""
 
@@ -101,6 +111,7 @@ class Grid:
     branches: Branches
     tree: Tree
     groups: Groups
+    inverters: Inverters
     tables: Mapping[str, Table]
     station_id: TextArray
     station_branch: IntArray
@@ -269,6 +280,20 @@ def _groups(tables: Mapping[str, Table], nodes: Nodes, faults: list[str]) -> Gro
     )
 
 
+def _inverters(table: Table, nodes: Nodes, faults: list[str]) -> Inverters:
+    """Return the inverters; those at medium voltage, or that can do more than their rating, are faults."""
+    node = find(nodes.id, table["node"].astype(np.str_))
+    _need(faults, "inverters", "node", table["node"], node, "grid/nodes.csv")
+    sn, most = table["sn_kva"].astype(np.float64), table["q_max_kvar"].astype(np.float64)
+    for row in np.flatnonzero((node != ABSENT) & (nodes.station[node] == ABSENT))[:3]:
+        faults.append(
+            f"grid/inverters.csv:{int(row) + 2}: node {table['node'][row]} is at medium voltage, allowed is one behind a station"
+        )
+    for row in np.flatnonzero(most > sn)[:3]:
+        faults.append(f"grid/inverters.csv:{int(row) + 2}: q_max_kvar is {most[row]:g}, allowed is at most sn_kva, {sn[row]:g}")
+    return Inverters(table["id"].astype(np.str_), node, sn, most)
+
+
 def read_grid(tables: Mapping[str, Table]) -> Grid:
     """Return the grid of a city folder's tables. GridError tells every row that points at nothing, and rings."""
     faults: list[str] = []
@@ -286,6 +311,7 @@ def read_grid(tables: Mapping[str, Table]) -> Grid:
     _need(faults, "meters", "node", tables["meters"]["node"], meter_node, "grid/nodes.csv")
     closed = _switched(tables["switches"], lines, faults)
     groups = _groups(tables, nodes, faults)
+    inverters = _inverters(tables["inverters"], nodes, faults)
     if faults:
         raise GridError("\n".join([*faults, "Nothing of this grid is used meanwhile."]))
     branches = _branches(nodes, lines, transformers, tuple(ends), closed)
@@ -294,6 +320,7 @@ def read_grid(tables: Mapping[str, Table]) -> Grid:
         branches=branches,
         tree=span_tree(nodes, branches, source_node, sources["u_ref_pu"].astype(np.float64)),
         groups=groups,
+        inverters=inverters,
         tables=tables,
         station_id=station_id,
         station_branch=np.arange(len(station_id), dtype=np.int64) + branches.lines,

@@ -28,7 +28,8 @@ class Prepared:
     the two ways of estimating may be off; change_kw (n,): what a branch's power changes by itself within a lease;
     entry_*: how much of a group can flow through a low-voltage branch; attach: row below which a group draws;
     area (k,): area of each own asset, ABSENT where none; fed_row (a,): row from which each asset of the whole
-    city has its power, ABSENT where it has none; node_at (nodes,): own position of each node, ABSENT at medium voltage.
+    city has its power, ABSENT where it has none; inverter_row (i,): row at which
+    each inverter stands, ABSENT where cut off; node_at (nodes,): own position of each node, ABSENT at medium voltage.
     """
 
     city: CityData
@@ -39,6 +40,8 @@ class Prepared:
     line_at: IntArray
     group_at: IntArray
     meter_at: IntArray
+    inverter_at: IntArray
+    inverter_row: IntArray
     station_row: IntArray
     row_station: IntArray
     energy_share: FloatArray
@@ -124,7 +127,8 @@ def prepare(city: CityData) -> Prepared:
     line_at, attach = _at(city, grid.branches.id[: grid.branches.lines]), attach_rows(grid)
     below = np.full(len(grid.branches.id), ABSENT, np.int64)
     below[grid.tree.branch[grid.tree.branch != ABSENT]] = np.flatnonzero(grid.tree.branch != ABSENT)
-    own = ((station_at, station_row), (meter_at, grid.tree.row[grid.meter_node]), (group_at, attach))
+    inverter_at, inverter_row = _at(city, grid.inverters.id), grid.tree.row[grid.inverters.node]
+    own = ((station_at, station_row), (inverter_at, inverter_row), (meter_at, grid.tree.row[grid.meter_node]), (group_at, attach))
     return Prepared(
         city=city,
         grid=grid,
@@ -134,6 +138,8 @@ def prepare(city: CityData) -> Prepared:
         line_at=line_at,
         group_at=group_at,
         meter_at=meter_at,
+        inverter_at=inverter_at,
+        inverter_row=inverter_row,
         station_row=station_row,
         row_station=row_station,
         energy_share=share,
@@ -167,6 +173,14 @@ def lines_of(prepared: Prepared) -> dict[str, AnyArray]:
         "lon2_deg": nodes.lon_deg[far],
         "lat2_deg": nodes.lat_deg[far],
     }
+
+
+def at_rows(prepared: Prepared, kvar: FloatArray) -> FloatArray:
+    """Return what inverters supply (i,) at the rows (n,) at which they stand."""
+    on = prepared.inverter_row != ABSENT
+    return np.asarray(
+        np.bincount(prepared.inverter_row[on], weights=kvar[on], minlength=len(prepared.grid.tree.node)), np.float64
+    )
 
 
 def latest(snapshot: Snapshot, name: str, at: IntArray, within_s: float) -> tuple[FloatArray, BoolArray]:

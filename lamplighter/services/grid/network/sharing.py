@@ -27,6 +27,23 @@ def sums_below(parent: IntArray, own: FloatArray) -> FloatArray:
 
 
 @njit(cache=True)
+def fallen(parent: IntArray, own: FloatArray) -> FloatArray:
+    """Return sums (n,) from the source down to each row."""
+    total = own.copy()
+    for row in range(len(parent)):
+        if parent[row] >= 0:
+            total[row] += total[parent[row]]
+    return total
+
+
+def sums_of_groups(parent: IntArray, attach: IntArray, group_kw: FloatArray) -> FloatArray:
+    """Return what groups draw (g,) below the rows `attach` (ABSENT: nowhere) as sums over the tree (n,)."""
+    on = attach != ABSENT
+    own = np.bincount(attach[on], weights=group_kw[on], minlength=len(parent))
+    return sums_below(parent, np.asarray(own, np.float64))
+
+
+@njit(cache=True)
 def share(
     parent: IntArray, headroom_kw: FloatArray, attach: IntArray, weight: FloatArray, wanted_kw: FloatArray
 ) -> tuple[FloatArray, IntArray]:

@@ -25,6 +25,9 @@ PUBLIC_POINTS = (GROUP_POINTS_MIN, 14)
 PV_KW_CONNECTION = 0.12
 SOURCE_U_PU, SOURCE_SK_MVA = 1.02, 350.0
 TAP = -1  # one step up: 2.5 % for the way to the street's end
+ROOF_SHARE = 0.5  # stations with a school's or a depot's roof of the city's own in their streets
+ROOF_KVA = (30.0, 120.0)
+REACTIVE_SHARE = 0.43  # of the rating, whatever the sun does: a power factor of 0.9 at full power (VDE-AR-N 4105:2018, 5.7.2)
 TRENCH = 1.05  # a cable is a little longer than the street
 
 Row = dict[str, object]
@@ -35,7 +38,8 @@ class Plan:
     """Rows of the tables while they grow, and where (graph point) and in which street each asset stands."""
 
     rows: dict[str, list[Row]] = field(default_factory=lambda: {name: [] for name in (
-        "nodes", "sources", "lines", "transformers", "switches", "groups", "group_points", "line_phases", "meters")})  # fmt: skip
+        "nodes", "sources", "lines", "transformers", "switches", "groups", "group_points", "line_phases", "meters",
+        "inverters")})  # fmt: skip
     at: dict[str, int] = field(default_factory=dict[str, int])
     kinds: dict[str, str] = field(default_factory=dict[str, str])
 
@@ -238,6 +242,23 @@ def _add_public(plan: Plan, ground: Ground, station: str, start: int, points: In
     plan.place(f"{feeder}.E", "meter", point)
 
 
+def add_roofs(plan: Plan, seed: int) -> None:
+    """Put the city's own inverters under half of the stations, at the farthest end of a street that has a meter."""
+    dice = np.random.default_rng((seed, 0x1A7E))
+    for row in plan.rows["transformers"]:
+        station = str(row["id"])
+        ends = [str(meter["node"]) for meter in plan.rows["meters"] if str(meter["id"]).startswith(f"{station}.F")]
+        has, which, size = float(dice.random()), float(dice.random()), float(dice.uniform(*ROOF_KVA))
+        if has >= ROOF_SHARE or not ends:
+            continue
+        node, rating = ends[int(which * len(ends))], round(size / 10.0) * 10.0
+        name = f"{station}.I1"
+        plan.rows["inverters"].append(
+            {"id": name, "node": node, "sn_kva": rating, "q_max_kvar": round(REACTIVE_SHARE * rating, 1)}
+        )
+        plan.place(name, "inverter", plan.at[node])
+
+
 def _tour(x: FloatArray, y: FloatArray) -> IntArray:
     """Return a short round trip from row 0 through all rows: nearest insertion order by angle, then 2-opt."""
     order = [0, *(1 + np.argsort(np.arctan2(y[1:] - y.mean(), x[1:] - x.mean()), kind="stable")).tolist()]
@@ -306,6 +327,7 @@ def synthesise(graph: StreetGraph, settings: Settings, seed: int) -> tuple[Plan,
     middle = sorted(parts, key=lambda p: (-float(graph.y_m[p].mean()), float(graph.x_m[p].mean())))
     for number, points in enumerate(middle, start=1):
         add_station(plan, ground, f"ST{number:0{digits}d}", points)
+    add_roofs(plan, seed)
     return plan, add_rings(plan, ground)
 
 

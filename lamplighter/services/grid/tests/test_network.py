@@ -50,6 +50,7 @@ def two_nodes(r_ohm_km: float = 0.2, x_ohm_km: float = 0.08) -> dict[str, Table]
         "groups": {"id": text, "access": text, "p_point_kw": number, "p_safe_kw": number},
         "group_points": {"group": text, "node": text, "points": whole},
         "meters": {"id": text, "node": text},
+        "inverters": {"id": text, "node": text, "sn_kva": np.zeros(0), "q_max_kvar": np.zeros(0)},
     }  # fmt: skip
 
 
