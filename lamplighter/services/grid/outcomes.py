@@ -152,9 +152,13 @@ def group_of(prepared: Prepared, asset: int) -> int | None:
 
 
 def describe(proposals: Proposals, row: int, prepared: Prepared) -> str:
-    """Return one proposed limit as a sentence."""
+    """Return one proposed limit or set-point as a sentence."""
     group = group_of(prepared, int(proposals.asset[row]))
     reason = REASONS[int(proposals.because[row])]
+    if "q_kvar" in proposals.values:
+        at, asked = int(proposals.asset[row]) - prepared.city.span.start, float(proposals.values["q_kvar"][row])
+        name = prepared.city.assets.id[proposals.asset[row]]
+        return f"{name}, {prepared.street[at]}: {_reactive(asked)}; {reason}."
     if group is None:
         return f"{proposals.action}: {reason}."
     limit = float(proposals.values["p_max_kw"][row]) if "p_max_kw" in proposals.values else 0.0
@@ -177,6 +181,7 @@ def explain(snapshot: Snapshot, prepared: Prepared, asset: int) -> Sequence[str]
         (prepared.group_at, _say_group),
         (prepared.line_at, _say_line),
         (prepared.meter_at, _say_meter),
+        (prepared.inverter_at, _say_inverter),
     ):
         where = np.flatnonzero(places == local)
         if len(where):
@@ -275,6 +280,27 @@ def _say_meter(snapshot: Snapshot, prepared: Prepared, found: Estimate, number: 
     if not known[0]:
         return ("This meter is silent; the voltage here is estimated from the station.",)
     return (f"{u[0]:.1f} V between line phases at the end of the cable, {u[0] / rated:.3f} of what is rated.",)
+
+
+def _reactive(kvar: float) -> str:
+    if abs(kvar) < 0.05:
+        return "no reactive power"
+    return f"{abs(kvar):.1f} kvar {'supplied' if kvar > 0.0 else 'taken'}"
+
+
+def _say_inverter(snapshot: Snapshot, prepared: Prepared, found: Estimate, number: int) -> Sequence[str]:
+    at, row = prepared.inverter_at[[number]], int(prepared.inverter_row[number])
+    measured, known = latest(snapshot, "inverter_q_kvar", at, FRESH_S)
+    told, read_back = latest(snapshot, "inverter_set_kvar", at, FRESH_S)
+    inverters = prepared.grid.inverters
+    what = f"Inverters of {inverters.sn_kva[number]:.0f} kVA that can supply or take {inverters.q_max_kvar[number]:.1f} kvar"
+    if not (known[0] and read_back[0]):
+        return (f"{what}; they are silent, and nothing is asked of them.",)
+    leased = "under a lease" if snapshot.in_force["supply_reactive"].active[at[0]] else "by their own programme"
+    said = [f"{what}; now {_reactive(float(measured[0]))}, their set-point is {_reactive(float(told[0]))}, {leased}."]
+    if row != ABSENT:
+        said.append(f"The voltage here is {found.u_pu[row]:.3f} pu; without a lease they supply and take nothing by order.")
+    return said
 
 
 def _say_node(prepared: Prepared, found: Estimate, name: str) -> Sequence[str]:

@@ -21,7 +21,7 @@ BLOCK_ENDS_H = np.array([0.25, 1.0, 2.0, 3.0, 4.0, 6.0, 8.0, 12.0, 24.0])
 FADES_H = 2.0  # what differs from usual now is half gone after so long
 CARE_RATIO = 1.03  # margins of the safety check, and a little: what is proposed should not be refused for a rounding
 COUNTED_SHARE = 0.95  # of later headroom: what is due early then comes first in good time
-U_CARE_PU = 0.004
+U_CARE_PU = 0.005
 WIDE_KW = 1e12
 
 

@@ -101,14 +101,18 @@ def homes(snapshot: Snapshot, prepared: Prepared) -> tuple[FloatArray, FloatArra
     return own[station] * share, reactive[station] * share, fresh
 
 
-def through_kw(prepared: Prepared, most_kw: FloatArray) -> FloatArray:
-    """Return the most charging (n,) through the branch above each row: at low voltage limited by the points below."""
+def through_kw(prepared: Prepared, most_kw: FloatArray, evenly: bool = False) -> FloatArray:
+    """Return the most charging (n,) through the branch above each row: at low voltage limited by the points below, or their even
+    share of what the group draws."""
     tree = prepared.grid.tree
     own = np.zeros(len(tree.node))
     on = prepared.attach != ABSENT
     np.add.at(own, prepared.station_row[prepared.grid.groups.station[on]], most_kw[on])
     total = gathered(tree.parent, own)
-    np.add.at(total, prepared.entry_row, np.minimum(most_kw[prepared.entry_group], prepared.entry_kw))
+    below = prepared.entry_kw
+    part = most_kw[prepared.entry_group]
+    share = below / np.maximum(prepared.installed_kw[prepared.entry_group], 1e-9)
+    np.add.at(total, prepared.entry_row, part * share if evenly else np.minimum(part, below))
     return total
 
 

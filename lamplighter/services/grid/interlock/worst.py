@@ -75,7 +75,8 @@ def worst_of(snapshot: Snapshot, most_kw: FloatArray, prepared: Prepared, supply
     if not (relied.settled and low.settled and high.settled):
         none, endless = np.zeros(many), np.full(many, np.inf)
         return Worst(endless, none, none, endless, endless, relied.p_kw)
-    shift = _shift(snapshot, prepared, at(supply.measured_kvar, through_kw(prepared, drawn)).u_pu)
+    # Against the likely state: one that is too low by itself would let meters lift what is asked for.
+    shift = _shift(snapshot, prepared, at(supply.measured_kvar, through_kw(prepared, drawn, evenly=True)).u_pu)
     idle = at(supply.most_kvar, np.zeros(many)) if inverters else relied
     off = prepared.settings.confidence_ratio * prepared.split.u_pu
     heat = _heat(snapshot, prepared, relied, charging)

@@ -2,6 +2,7 @@
 """A small town of square blocks for the tests: streets, its grid, and an evening in it."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
@@ -10,6 +11,8 @@ import numpy as np
 from lamplighter.runtime import loop
 from lamplighter.services.grid import SERVICE
 from lamplighter.services.grid.build import build
+from lamplighter.services.grid.network.model import read_grid
+from lamplighter.services.grid.network.safe import safe_limits
 from lamplighter.services.grid.simulator import GridField
 from lamplighter.services.grid.terms import OUTCOMES, Settings
 from lamplighter.terms.asset import Assets
@@ -101,6 +104,17 @@ def city_of(built: Built, settings: Settings | None = None) -> CityData:
 def small_city() -> CityData:
     """Return the small town with seed 1."""
     return city_of(build(context()))
+
+
+@cache
+def low_city() -> CityData:
+    """Return the small town fed with 0.98 of the rated voltage, of which 0.93 must be left everywhere: there voltage is short."""
+    settings = Settings(u_low_pu=0.93)
+    city = city_of(build(context(settings=settings)), settings)
+    sources = {**city.tables["sources"], "u_ref_pu": np.full(len(city.tables["sources"]["id"]), 0.98)}
+    tables = {**city.tables, "sources": sources}
+    groups = {**tables["groups"], "p_safe_kw": safe_limits(read_grid(tables), settings)}
+    return replace(city, tables={**tables, "groups": groups})
 
 
 class Evening:
