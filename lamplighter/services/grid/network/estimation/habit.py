@@ -155,6 +155,11 @@ def _true_part(fit: Fit, column: IntArray, covariance: FloatArray, pairs: FloatA
     return np.asarray(np.einsum("sik,sk,sjk->sij", way, np.maximum(size, VARIANCE_LEAST), way), np.float64)
 
 
+def starts(step: IntArray) -> BoolArray:
+    """Return where steps (t,), numbered from a midnight, begin a series anew: where one does not follow the one before."""
+    return np.concatenate([[True], np.diff(step) != 1])
+
+
 def corrected(
     fit: Fit, habits: list[Habit], now: Missed, readings: Readings, root_pu: FloatArray
 ) -> tuple[FloatArray, FloatArray]:
@@ -165,7 +170,7 @@ def corrected(
     drops, plan = _drops(fit), fit.plan
     u, sigma = readings.u_pu.copy(), np.array(np.broadcast_to(plan.u_sigma_pu, readings.u_pu.shape))
     slot = now.step % WEEK_STEPS
-    start = np.concatenate([[True], np.diff(now.step) != 1])
+    start = starts(now.step)
     for habit in habits:
         column, end = habit.column, drops.end[habit.column]
         away = (now.power_kw[:, habit.station] - habit.mean_kw[slot]) / habit.scale_kw[slot]

@@ -5,6 +5,9 @@ what the weeks before say of street ends (`habit`).
 A source's voltage moves little from one quarter of an hour to the next, while its meter's error is new each time. A local
 level model (Durbin and Koopman 2012, section 2.1) follows it forward in time only; how much it moves is found from the
 estimates themselves, and a step beyond four standard deviations (a tap) starts it anew.
+
+What is expected of an end has heard the registers already. Were it one more reading, the fit would hear them twice and draw it
+back to them; so the fit keeps it, and only finds how the rest lies given the ends (Jeffrey's rule; Jeffrey 1965, chapter 11).
 """
 
 from dataclasses import dataclass, replace
@@ -12,7 +15,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from lamplighter.services.grid.network.estimation.fit import Estimated, Fit, estimate_states
-from lamplighter.services.grid.network.estimation.habit import Habit, corrected, missed
+from lamplighter.services.grid.network.estimation.habit import Habit, corrected, missed, starts
 from lamplighter.services.grid.network.estimation.meters import Readings
 from lamplighter.services.grid.network.estimation.prior import Moments, expected
 from lamplighter.services.grid.network.model import ABSENT
@@ -22,6 +25,7 @@ from lamplighter.terms.columns import BoolArray, FloatArray, IntArray
 GATE = 4.0
 FORGET = 0.99  # weight of the past in the running variance of the level's moves
 MOVES_AT_START_PU = 0.002
+HELD_PU = 1e-4  # so near to its expectation the fit keeps an end: that holds all that registers, meters and weeks said of it
 
 
 def follow(
@@ -70,7 +74,7 @@ def estimate_series(fit: Fit, feeders: Feeders, readings: Readings, when: Moment
     """Return the states of steps (t,), numbered by `step` from a midnight: where numbers follow one another the past is used."""
     pseudo = expected(fit.weights, feeders, fit.plan, readings, when, fit.drops)
     first = estimate_states(fit, readings, pseudo)
-    start = np.concatenate([[True], np.diff(step) != 1])
+    start = starts(step)
     if start.all() and not learned.habits:
         return first
     u, known = readings.u_pu.copy(), readings.u_known.copy()
@@ -93,7 +97,7 @@ def estimate_series(fit: Fit, feeders: Feeders, readings: Readings, when: Moment
         moved.append(np.where(told, share * (held_pu - first.u_pu[:, source]), 0.0))
     if learned.habits and fit.drops is not None:
         root = first.u_pu[:, fit.plan.u_node[fit.drops.busbar]] + np.mean(moved or [np.zeros(len(u))], axis=0)[:, None]
-        ends, errors = corrected(fit, learned.habits, missed(fit, feeders, readings, when, step), readings, root)
+        ends, _ = corrected(fit, learned.habits, missed(fit, feeders, readings, when, step), readings, root)
         at = np.ix_(first.found, fit.drops.end)
-        u[at], sigma[at], known[at] = ends[at], errors[at], True
+        u[at], sigma[at], known[at] = ends[at], HELD_PU, True
     return estimate_states(fit, replace(readings, u_pu=u, u_known=known), pseudo, u_sigma_pu=sigma)
