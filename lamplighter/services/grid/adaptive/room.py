@@ -22,6 +22,7 @@ FADES_H = 2.0  # what differs from usual now is half gone after so long
 CARE_RATIO = 1.03  # margins of the safety check, and a little: what is proposed should not be refused for a rounding
 COUNTED_SHARE = 0.95  # of later headroom: what is due early then comes first in good time
 U_CARE_PU = 0.005
+HEAT_CARE_SHARE = 0.994  # of what a cable stands: the check may hold the voltage, and so the current, for a little worse
 WIDE_KW = 1e12
 
 
@@ -51,7 +52,8 @@ def _shares(prepared: Prepared, found: Estimate, snapshot: Snapshot) -> FloatArr
     home, shop = stations.home_kw / rating, stations.shop_kw / rating
     base = found.base_kw / rating / np.maximum(found.u_pu, 0.5)
     square = home**2 * day.home_square_ratio + shop**2 * day.shop_square_ratio + 2.0 * home * shop * day.product_ratio
-    out = np.where(finite & tree.is_line, cable_shares(base, home * day.home_ratio + shop * day.shop_ratio, square), 1.0)
+    cable = HEAT_CARE_SHARE * cable_shares(base, home * day.home_ratio + shop * day.shop_ratio, square)
+    out = np.where(finite & tree.is_line, cable, 1.0)
     oil, warm = latest(snapshot, "station_oil_c", prepared.station_at, FRESH_S)
     table = grid.tables["transformers"]
     loss = np.asarray(table["pk_kw"], np.float64) / np.maximum(np.asarray(table["p0_kw"], np.float64), 1e-3)

@@ -79,9 +79,9 @@ def worst_of(snapshot: Snapshot, most_kw: FloatArray, prepared: Prepared, supply
     shift = _shift(snapshot, prepared, at(supply.measured_kvar, through_kw(prepared, drawn, evenly=True)).u_pu)
     idle = at(supply.most_kvar, np.zeros(many)) if inverters else relied
     off = prepared.settings.confidence_ratio * prepared.split.u_pu
-    heat = _heat(snapshot, prepared, relied, charging)
-    if inverters:
-        heat = np.maximum(heat, np.maximum(*(_heat(snapshot, prepared, state, charging) for state in (low, high))))
+    states = (relied, low, high) if inverters else (relied,)
+    shifted = [state._replace(u_pu=state.u_pu + shift) for state in states]
+    heat = np.max([_heat(snapshot, prepared, state, charging) for state in shifted], axis=0)
     # A station whose meter is stale counts as fully loaded already: nothing more fits.
     at_busbar = prepared.station_row
     heat[at_busbar[(at_busbar != ABSENT) & ~fresh]] = np.inf

@@ -83,7 +83,7 @@ def test_handing_back_leaves_the_permanent_maximum() -> None:
 
     run = Evening(small_city(), "adaptive").minutes(100)
     run.messages, boxes = loop.hand_back(run.run, run.now_s)
-    assert boxes == len(run.run.prepared.installed_kw)
+    assert boxes == len(run.run.prepared.installed_kw) + len(run.run.prepared.inverter_at)
     before = run.truth["overload_h"]
     run.minutes(10)
     assert run.truth["overload_h"] == before
