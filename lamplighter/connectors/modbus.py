@@ -1,9 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Registers of meters over Modbus TCP, read only: the two functions that read are the only ones that exist here.
+"""Registers over Modbus TCP. A client reads; it writes only where it was opened with a word on what may be written.
 
-Modbus Application Protocol 1.1b3, sections 6.3 and 6.4; Modbus Messaging on TCP/IP 1.0b, section 3.1.3. One connection
-per address, kept open; an answer that is late, too long, for another question or of another unit ends it. A meter that
-does not answer is left alone for a while, so that the others are not kept waiting. The protocol has neither
+Meters are opened without it: for them the two functions that read are the only ones there are. A client for boxes that take
+orders is opened with a function that names, for one unit at one address, the holding registers that may be written; any
+other write is an error and nothing is sent. Several registers are written at once (function 16), also where it is one: some
+boxes know no other.
+
+Modbus Application Protocol 1.1b3, sections 6.3, 6.4 and 6.12; Modbus Messaging on TCP/IP 1.0b, section 3.1.3. One connection
+per address, kept open; an answer that is late, too long, for another question or of another unit ends it. Who does not
+answer is left alone for a while, so that the others are not kept waiting. The protocol has neither
 encryption nor passwords: it belongs on a network of its own.
 """
 
@@ -11,6 +16,7 @@ import contextlib
 import socket
 import struct
 import time
+from collections.abc import Callable, Container
 from dataclasses import dataclass
 
 from lamplighter.terms.exchange import Answered, Asked
@@ -20,13 +26,16 @@ NEEDED = ("connector", "map_file")
 TABLES = {"holding": 3, "input": 4}  # function codes: Read Holding Registers, Read Input Registers
 HEADER = struct.Struct(">HHHB")  # transaction, protocol (0), bytes that follow, unit
 REGISTERS_MAX = 125
+WRITE_FUNCTION = 16  # Write Multiple Registers
+WRITTEN_MAX = 16  # registers of one write; the standard allows 123, an order needs a handful
 ANSWER_MAX_BYTES = 260
 LEFT_ALONE_S = 15.0
-READ = "READ"
+READ, WRITE = "READ", "WRITE"
+Writable = Callable[[str, int, int], Container[int]]  # host, port, unit -> holding registers that may be written there
 
 
 def path_of(host: str, port: int, unit: int, table: str, at: int, count: int) -> str:
-    """Return the path of one reading, as `Asked` carries it: `count` registers of a table from `at` on."""
+    """Return the path of one reading or writing, as `Asked` carries it: `count` registers of a table from `at` on."""
     return f"/{host}/{port}/{unit}/{table}/{at}/{count}"
 
 
@@ -40,13 +49,16 @@ class _Line:
 
 
 class ModbusClient:
-    """Reads registers, one question at a time. Answers are the registers' bytes (status 200), or an exception code (502)."""
+    """Asks one question at a time. Answers are the registers' bytes (status 200), or an exception code (502)."""
 
-    def __init__(self, timeout_s: float = 2.0) -> None:
-        """Prepare to read; nothing is connected yet. ValueError where the time allowed is out of bounds."""
+    def __init__(self, timeout_s: float = 2.0, writable: Writable | None = None) -> None:
+        """Prepare to ask; nothing is connected yet. ValueError where the time allowed is out of bounds.
+
+        writable: which holding registers may be written; without it this client only reads.
+        """
         if not 0.05 <= timeout_s <= 30.0:
             raise ValueError(f"timeout_s is {timeout_s:g}; allowed is 0.05 to 30 seconds")
-        self._timeout_s = timeout_s
+        self._timeout_s, self._writable = timeout_s, writable
         self._lines: dict[tuple[str, int], _Line] = {}
         self._transaction = 0
 
@@ -58,19 +70,27 @@ class ModbusClient:
         return "; ".join(wrong[:3]) + more
 
     def ask(self, asked: Asked) -> Answered | None:
-        """Return the answer to a reading, nothing where none came whole. ValueError for anything that does not read."""
+        """Return the answer, nothing where none came whole. A write is answered without bytes once it is confirmed.
+
+        ValueError for anything that neither reads nor may be written.
+        """
         parts = asked.path.split("/")
-        if asked.method != READ or len(parts) != 7 or parts[4] not in TABLES:
+        writes = asked.method == WRITE and self._writable is not None
+        if len(parts) != 7 or parts[4] not in TABLES or not (asked.method == READ or (writes and parts[4] == "holding")):
             raise ValueError(f"{asked.method} {asked.path}: registers are only read, holding or input ones")
         host, port, unit, table = parts[1], int(parts[2]), int(parts[3]), parts[4]
         at, count = int(parts[5]), int(parts[6])
-        if not (0 <= at < 65536 and 1 <= count <= REGISTERS_MAX and 0 <= unit < 256):
-            raise ValueError(f"{asked.path}: 1 to {REGISTERS_MAX} registers from 0 to 65535 of units 0 to 255 can be read")
+        most = WRITTEN_MAX if writes else REGISTERS_MAX
+        if not (0 <= at <= at + count - 1 < 65536 and 1 <= count <= most and 0 <= unit < 256):
+            raise ValueError(f"{asked.path}: 1 to {most} registers from 0 to 65535 of units 0 to 255 are allowed")
+        question = struct.pack(">BHH", TABLES[table], at, count)
+        if writes:
+            question = self._writing((host, port, unit), at, count, asked.body)
         line = self._lines.setdefault((host, port), _Line())
         if time.monotonic() < line.silent_until_s:
             return None
         try:
-            answer = self._exchange(line, (host, port), unit, struct.pack(">BHH", TABLES[table], at, count))
+            answer = self._exchange(line, (host, port), unit, question)
         except (OSError, ValueError) as error:
             self._hang_up(line)
             line.why = f"does not answer ({type(error).__name__}: {str(error)[:80]})"
@@ -80,11 +100,20 @@ class ModbusClient:
         if answer[0] & 0x80:
             line.why = f"unit {unit} refuses register {at} of {table} (exception {answer[1]})"
             return Answered(502, {"exception": str(answer[1])}, b"")
-        if len(answer) != 2 + 2 * count or answer[1] != 2 * count:
+        if writes and answer == question[:5]:  # what is confirmed is where and how many
+            return Answered(200, {}, b"")
+        if writes or len(answer) != 2 + 2 * count or answer[1] != 2 * count:
             self._hang_up(line)
             line.why = f"unit {unit} answers {count} registers with {len(answer) - 2} bytes"
             return None
         return Answered(200, {}, answer[2:])
+
+    def _writing(self, whom: tuple[str, int, int], at: int, count: int, body: bytes) -> bytes:
+        """Return the question that writes. ValueError, and nothing is sent, where a register is not named as writable."""
+        named: Container[int] = self._writable(*whom) if self._writable is not None else ()
+        if whom[2] == 0 or len(body) != 2 * count or not all(register in named for register in range(at, at + count)):
+            raise ValueError(f"registers {at} to {at + count - 1} of {whom[0]}:{whom[1]} unit {whom[2]} may not be written")
+        return struct.pack(">BHHB", WRITE_FUNCTION, at, count, len(body)) + body
 
     def _exchange(self, line: _Line, address: tuple[str, int], unit: int, question: bytes) -> bytes:
         end_s = time.monotonic() + self._timeout_s

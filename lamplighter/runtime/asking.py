@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Boxes that are only ever asked, and several wires of one service joined: meters read, limits of an operator fetched."""
+"""Boxes that never ask themselves, and several wires of one service joined: meters read, limits of an operator fetched,
+inverters steered."""
 
 import threading
 import time
@@ -12,14 +13,16 @@ from pathlib import Path
 from typing import Any, Protocol, cast
 
 from lamplighter.terms.columns import AnyArray
-from lamplighter.terms.exchange import Answered, Asked, Dialect, DialectStart
+from lamplighter.terms.exchange import Answered, Asked, Dialect, DialectStart, Steering
 from lamplighter.terms.outcome import no_rows
 from lamplighter.terms.reading import Message, Reading
 from lamplighter.terms.service import Service
 from lamplighter.terms.simulation import Advance, Simulated, SimulationStart, World
 
+OFF_MAX_S = 5.0  # an order for a moment further off than this is not sent, as with every other field
 WAIT_MAX_S = 5.0
 PAUSE_S = 0.1
+DRAIN_MAX_S = 5.0  # how long closing waits for what hands boxes back
 CLOSE_MAX_S = 35.0  # longer than any single question may take
 
 
@@ -42,19 +45,36 @@ class Client(Protocol):
 
 @dataclass(frozen=True)
 class Transport:
-    """How the boxes of a dialect are asked: keys of its wiring table, those needed, and what opens the client."""
+    """How the boxes of a dialect are asked: keys of its wiring table, those needed, and what opens the client.
+
+    steers: whether the dialect's boxes take orders on this wire; its client alone can write, and what the dialect names.
+    """
 
     keys: Mapping[str, tuple[type, ...]]
     needed: tuple[str, ...]
-    open_client: Callable[[Mapping[str, Any]], Client]
+    open_client: Callable[[Mapping[str, Any], Dialect], Client]
+    steers: bool = False
 
 
 def transport_of(connector: str) -> Transport | None:
-    """Return how a connector asks, nothing for one that does not only ask."""
+    """Return how a connector asks, nothing for one whose boxes ask too."""
     if connector == "modbus":
         from lamplighter.connectors import modbus
 
-        return Transport(modbus.KEYS, modbus.NEEDED, lambda settings: modbus.ModbusClient(float(settings.get("timeout_s", 2.0))))
+        return Transport(
+            modbus.KEYS, modbus.NEEDED, lambda settings, dialect: modbus.ModbusClient(float(settings.get("timeout_s", 2.0)))
+        )
+    if connector == "sunspec":
+        from lamplighter.connectors import modbus
+
+        return Transport(
+            modbus.KEYS,
+            modbus.NEEDED,
+            lambda settings, dialect: modbus.ModbusClient(
+                float(settings.get("timeout_s", 2.0)), cast("Steering", dialect).writable
+            ),
+            steers=True,
+        )
     if connector == "openadr":
         from lamplighter.connectors import https  # its library is needed only where a city is wired to an operator
 
@@ -62,7 +82,7 @@ def transport_of(connector: str) -> Transport | None:
         return Transport(
             {key: https.KEYS[key] for key in keys} | {"map_file": (str,)},
             ("connector", "peer_uri", "map_file"),
-            lambda settings: https.HttpClient(https.peer_of(settings)),
+            lambda settings, dialect: https.HttpClient(https.peer_of(settings)),
         )
     return None
 
@@ -76,7 +96,7 @@ def read_map(file: Path) -> Mapping[str, Any]:
 
 
 class AskingField:
-    """The field of one service whose boxes are asked and never told anything: no order goes out on this wire."""
+    """The field of one service whose boxes never ask themselves. Orders go out only where the transport steers."""
 
     lock_step = False
 
@@ -85,15 +105,16 @@ class AskingField:
         connector = str(settings["connector"])
         transport = transport_of(connector)
         if transport is None:
-            raise ValueError(f"connector {connector!r} does not only ask")
+            raise ValueError(f"connector {connector!r}: its boxes ask too")
         module, _, name = service.dialects[connector].partition(":")
         told = {**settings, "map": read_map(Path(settings["map_file"]))}
         peer = str(settings.get("peer_uri", ""))
         begin = DialectStart(start.city, service.prepare(start.city), "", peer, told, b"", lambda: str(uuid.uuid4()))
         self._dialect = cast("Dialect", getattr(import_module(module), name)(begin))
-        self._client = transport.open_client(settings)
+        self._steering = cast("Steering", self._dialect) if transport.steers else None
+        self._client = transport.open_client(settings, self._dialect)
         self._lock, self._ends = threading.RLock(), threading.Event()
-        self._until_s, self._failed = 0.0, ""
+        self._until_s, self._off_s, self._failed = 0.0, 0.0, ""
         self._thread = threading.Thread(target=self._ask, name=f"{connector} wire", daemon=True)
         self._thread.start()
 
@@ -120,12 +141,25 @@ class AskingField:
     def wait_ready(self) -> None:
         """Nothing to wait for: what has not been read yet counts as not known."""
 
+    @property
+    def topics(self) -> Sequence[str]:
+        """Return the topics of the messages that this wire takes."""
+        return self._steering.topics if self._steering is not None else ()
+
     def send(self, messages: Sequence[Message], due_s: float | None) -> bool:
-        """Send nothing; whether there was nothing to send."""
-        return not messages
+        """Have what was permitted sent, unless the clock on the wall says that it is for another moment."""
+        if not messages or self._steering is None:
+            return not messages
+        self._off_s = 0.0 if due_s is None else time.time() - due_s
+        with self._lock:
+            return abs(self._off_s) <= OFF_MAX_S and self._dialect.order(messages, time.time())
 
     def fault(self) -> str:
-        """Return what is not read, empty where all is."""
+        """Return what is not read or not steered, empty where all is."""
+        if abs(self._off_s) > OFF_MAX_S:
+            return (
+                f"the city is {self._off_s:.0f} s behind the clock, allowed are {OFF_MAX_S:g}: until it is not, no orders go out"
+            )
         with self._lock:
             return "; ".join(text for text in (self._failed, self._client.fault, self._dialect.fault()) if text)
 
@@ -148,14 +182,22 @@ class AskingField:
         raise ValueError(f"{fault}: nothing is broken on purpose in a real city. Nothing was done.")
 
     def close(self) -> None:
-        """Stop asking and hang up."""
+        """Let what hands boxes back go out for a few seconds, stop asking and hang up."""
+        end_s = time.monotonic() + DRAIN_MAX_S
+        while self._steering is not None and self._waiting() and time.monotonic() < end_s:
+            self._ends.wait(PAUSE_S)
         self._ends.set()
         self._thread.join(CLOSE_MAX_S)
         self._client.close()
 
+    def _waiting(self) -> bool:
+        with self._lock:
+            return self._steering is not None and self._steering.waiting()
+
 
 class JoinedField:
-    """Several wires of one service as one field: orders go out on the first, readings come in on all."""
+    """Several wires of one service as one field: readings come in on all, and orders go out on the wire that takes their topic,
+    on the first where no other does."""
 
     lock_step = False
 
@@ -168,8 +210,13 @@ class JoinedField:
         self._first.wait_ready()
 
     def send(self, messages: Sequence[Message], due_s: float | None) -> bool:
-        """Send on the first."""
-        return bool(self._first.send(messages, due_s))
+        """Send each message on its wire; whether all went out."""
+        rest, went = list(messages), True
+        for field in self._others:
+            own = [message for message in rest if message.topic in field.topics]
+            rest = [message for message in rest if message.topic not in field.topics]
+            went = field.send(own, due_s) and went
+        return bool(self._first.send(rest, due_s)) and went
 
     def fault(self) -> str:
         """Return all that is wrong."""

@@ -22,7 +22,7 @@ KEYS: Mapping[str, tuple[type, ...]] = {
     "password_file": (str,), "tls_ca_file": (str,), "retry_min_s": (int,), "retry_max_s": (int,), "queue_max": (int,),
 }  # fmt: skip
 OFF_MAX_S = 5.0  # an order for a moment further off than this (a clock that jumped, a machine that slept) is not sent
-ASKING = ("modbus", "openadr")  # dialects whose boxes are asked and never told anything
+ASKING = ("modbus", "openadr", "sunspec")  # dialects whose boxes never ask themselves: a service may have several such wires
 RELAY = "ocpp"  # a dialect that speaks through a relay between stations and their operator, not over HTTP
 WAIT_MAX_S = 5.0  # never longer in one go, also where the clock was set back: whoever hands back must not wait for it
 

@@ -5,7 +5,7 @@ A dialect is the service's own translator between its messages and readings and 
 reads no clock: requests come in and go out as values, and the runtime carries them.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -78,4 +78,21 @@ class Dialect(Protocol):
 
     def memory(self) -> bytes:
         """Return what must be known after a restart; a few hundred bytes without a measurement in them."""
+        ...
+
+
+class Steering(Protocol):
+    """What a dialect offers besides whose boxes ask nothing themselves and take orders by having registers written."""
+
+    @property
+    def topics(self) -> Sequence[str]:
+        """Return the topics of the messages that are for its boxes; others are for another wire of the service."""
+        ...
+
+    def writable(self, host: str, port: int, unit: int) -> Container[int]:
+        """Return the holding registers that may be written at one unit; empty until it is known which they are."""
+        ...
+
+    def waiting(self) -> bool:
+        """Tell whether an order is being sent or waits to be."""
         ...

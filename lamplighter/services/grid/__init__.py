@@ -53,5 +53,6 @@ SERVICE = Service(
         "ocpp": "lamplighter.services.grid.ocpp:open_dialect",
         "modbus": "lamplighter.services.grid.modbus:open_dialect",
         "openadr": "lamplighter.services.grid.openadr:open_dialect",
+        "sunspec": "lamplighter.services.grid.sunspec:open_dialect",
     },
 )
