@@ -10,7 +10,8 @@ from rich.console import Console
 
 from lamplighter.services.grid.commands.told import moving_bar, opened_grid, placed, print_facts, write_json
 from lamplighter.services.grid.network.estimation.meters import SETS
-from lamplighter.services.grid.network.estimation.trial import drawn_steps, open_trial, run_trial, whole_year
+from lamplighter.services.grid.network.estimation.trial import drawn_steps, open_trial, run_trial, whole_year, work_steps
+from lamplighter.services.grid.network.model import GridError
 from lamplighter.services.grid.network.readers import has_year, load_year
 
 FACTS = {
@@ -59,10 +60,12 @@ def estimate(grid: str, which: str, steps: int, seed: int, whole: bool, into: Pa
     network, year = load_year(grid) if has_year(grid) else (opened_grid(grid).network, None)
     trial = open_trial(network, year, which)
     stretches = whole_year(trial) if whole else drawn_steps(trial, steps, seed)
-    total = sum(len(step) - warm for step, warm in stretches)
     began_s = time.perf_counter()
-    with moving_bar(Console(stderr=True), f"{network.name}, {which}", total) as advance:
-        found = dataclasses.asdict(run_trial(trial, stretches, seed, advance))
+    with moving_bar(Console(stderr=True), f"{network.name}, {which}", work_steps(trial, stretches)) as advance:
+        try:
+            found = dataclasses.asdict(run_trial(trial, stretches, seed, advance))
+        except GridError as error:
+            raise click.ClickException(str(error)) from error
     found["meters"] = len(trial.fit.plan)
     found["seconds_a_step"] = round((time.perf_counter() - began_s) / sum(len(step) for step, _ in stretches), 6)
     print_facts(f"{network.name}: errors of the estimate, meters: {which}", {FACTS[name]: value for name, value in found.items()})

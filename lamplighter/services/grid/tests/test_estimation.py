@@ -26,8 +26,16 @@ from lamplighter.services.grid.network.estimation.prior import Pseudo, expected,
 from lamplighter.services.grid.network.estimation.series import follow
 from lamplighter.services.grid.network.estimation.spread import Spread, next_voltage_meters, seen_by_meters, spread_of
 from lamplighter.services.grid.network.estimation.suspects import GATE, TRANSFORMER_P, VOLTAGE, Heard, suspects
-from lamplighter.services.grid.network.estimation.trial import Past, Trial, drawn_steps, open_trial, run_trial, truth_of
-from lamplighter.services.grid.network.model import ABSENT, read_grid
+from lamplighter.services.grid.network.estimation.trial import (
+    Past,
+    Trial,
+    drawn_steps,
+    open_trial,
+    run_trial,
+    truth_of,
+    work_steps,
+)
+from lamplighter.services.grid.network.model import ABSENT, GridError, read_grid
 from lamplighter.services.grid.network.readers import network_of
 from lamplighter.services.grid.tests.small import small_city
 
@@ -261,3 +269,29 @@ def test_a_silent_end_is_still_expected_by_its_habit() -> None:
         errors.append(float(sigma[:, ends.end[0]].mean()))
     assert errors[0] < errors[1]
     assert errors[0] < 0.002
+
+
+def test_progress_is_told_of_the_past_too() -> None:
+    """Days drawn for the past count as work as scored steps do, and all that was announced is done."""
+    made, told = trial(), list[int]()
+    stretches = [
+        (np.arange(8 * 96, 8 * 96 + 60, dtype=np.int64), 48),
+        (np.arange(10 * 96, 10 * 96 + 60, dtype=np.int64), 48),
+        (np.arange(96, 96 + 60, dtype=np.int64), 48),
+    ]
+    run_trial(made, stretches, 1, told.append)
+    assert sum(told) == work_steps(made, stretches) == 10 * 96 + 3 * 12
+    assert max(told) <= 96
+
+
+def test_what_a_grid_cannot_carry_is_drawn_again_and_told_when_it_never_settles() -> None:
+    """Demands near the limit of the cables still give a truth; far beyond it one message says so."""
+    made = trial()
+    step, loads = np.arange(96, dtype=np.int64), made.network.loads
+    for scale, carried in ((6.0, True), (1e4, False)):
+        heavy = replace(made, network=replace(made.network, loads=replace(loads, p_kw=scale * loads.p_kw)))
+        if carried:
+            assert np.isfinite(truth_of(heavy, step, np.random.default_rng(1)).u_pu).all()
+        else:
+            with pytest.raises(GridError, match="cannot carry"):
+                truth_of(heavy, step, np.random.default_rng(1))

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
+from power_grid_model.errors import PowerGridBatchError  # pyright: ignore[reportPrivateImportUsage] - its documented place
 
 from lamplighter.services.grid.network.demand import POWER_FACTOR_TAN, commerce, household
 from lamplighter.services.grid.network.engine import Flow
@@ -26,7 +27,7 @@ from lamplighter.services.grid.network.estimation.prior import Moments, moments_
 from lamplighter.services.grid.network.estimation.series import Learned, estimate_series
 from lamplighter.services.grid.network.estimation.spread import CONFIDENCE, Spread, spread_in, spread_of
 from lamplighter.services.grid.network.flow import FlowEngine, open_flow, solve
-from lamplighter.services.grid.network.model import ABSENT
+from lamplighter.services.grid.network.model import ABSENT, GridError
 from lamplighter.services.grid.network.readers.year import Year, node_powers
 from lamplighter.services.grid.network.tables import Network
 from lamplighter.services.grid.network.topology import Feeders, feeders
@@ -35,6 +36,7 @@ from lamplighter.terms.columns import FloatArray, IntArray
 WARM_UP_STEPS = 48  # before each scored stretch, so that the source's level has settled as in a system that runs
 SKIES = (0.0, 0.5, 1.0)
 DRAWN_SPREAD = 0.6  # of a connection's power around its class, where a grid brings no year
+DRAWN_AGAIN = 20  # times, where the grid cannot carry what was drawn: fuses would have blown
 
 
 @dataclass(frozen=True)
@@ -110,12 +112,27 @@ def whole_year(trial: Trial) -> list[tuple[IntArray, int]]:
 def truth_of(trial: Trial, step: IntArray, dice: np.random.Generator) -> Flow:
     """Return the true states (t, ...) of the fused network at consecutive steps: the grid's year, or draws around classes."""
     if trial.year is not None:
-        p, q = node_powers(trial.network, trial.year, slice(int(step[0]), int(step[-1]) + 1))
+        flow = solve(trial.engine, *node_powers(trial.network, trial.year, slice(int(step[0]), int(step[-1]) + 1)))
     else:
-        p, q = _drawn(trial, step, dice)
-    flow = solve(trial.engine, p, q)
+        flow = _carried(trial, step, dice)
     kept = np.unique(trial.engine.at, return_index=True)[1]
     return replace(flow, u_pu=flow.u_pu[:, kept], energised=flow.energised[:, kept])
+
+
+def _carried(trial: Trial, step: IntArray, dice: np.random.Generator) -> Flow:
+    """Return states under drawn demands; what no power flow carries is drawn again. GridError where it stays so."""
+    p, q = _drawn(trial, step, dice)
+    for _ in range(DRAWN_AGAIN):
+        try:
+            return solve(trial.engine, p, q)
+        except PowerGridBatchError as error:
+            failed = np.asarray(error.failed_scenarios, np.int64)
+            p[failed], q[failed] = _drawn(trial, step[failed], dice)
+    raise GridError(
+        f"{trial.network.name}: the power flow does not settle with demands drawn {DRAWN_AGAIN} times around the file's own, "
+        f"{float(np.abs(trial.network.loads.p_kw).sum()):.0f} kW in all. The grid cannot carry its loads, or they are in another "
+        "unit: mend them in the file (`lamplighter grid show` draws it). Nothing was estimated."
+    )
 
 
 def _drawn(trial: Trial, step: IntArray, dice: np.random.Generator) -> tuple[FloatArray, FloatArray]:
@@ -134,6 +151,23 @@ def _drawn(trial: Trial, step: IntArray, dice: np.random.Generator) -> tuple[Flo
     return p.T, q.T
 
 
+def _days_before(trial: Trial, step: int) -> range:
+    """Return the days (by number) that teach habits at a step; none where they are too few, or the plan has no ends."""
+    until, drops = step // DAY_STEPS, trial.fit.drops
+    asked = range(max(until - PAST_DAYS, 0), until)
+    return asked if drops is not None and len(drops.end) and len(asked) >= LEAST_DAYS else range(0)
+
+
+def work_steps(trial: Trial, stretches: list[tuple[IntArray, int]]) -> int:
+    """Return how many steps `run_trial` tells its progress in all: those scored, and those of the days drawn for their past."""
+    count, kept = 0, set[int]()
+    for step, warm in stretches:
+        asked = set(_days_before(trial, int(step[0])))
+        count += len(step) - warm + DAY_STEPS * len(asked - kept)
+        kept = asked or kept
+    return count
+
+
 @dataclass
 class Past:
     """What street ends missed on earlier days, kept while it is asked for; days (by number) not seen yet are drawn."""
@@ -142,15 +176,19 @@ class Past:
     seed: int
     days: dict[int, Missed]
 
-    def habits(self, step: int) -> list[Habit]:
-        """Return what the days before a step teach: none where the plan has no ends, or too few days have passed."""
-        until = step // DAY_STEPS
-        asked = range(max(until - PAST_DAYS, 0), until)
-        drops = self.trial.fit.drops
-        if drops is None or not len(drops.end) or len(asked) < LEAST_DAYS:
+    def habits(self, step: int, progress: Callable[[int], None] = lambda steps: None) -> list[Habit]:
+        """Return what the days before a step teach: none where the plan has no ends, or too few days have passed.
+
+        progress is told the steps of each day as it is drawn."""
+        asked = _days_before(self.trial, step)
+        if not asked:
             return []
-        self.days = {day: self.days[day] if day in self.days else self._drawn(day) for day in asked}
-        return learn(self.trial.fit, self.trial.feeders, joined(list(self.days.values())))
+        self.days = {day: self.days[day] for day in asked if day in self.days}
+        for day in asked:
+            if day not in self.days:
+                self.days[day] = self._drawn(day)
+                progress(DAY_STEPS)
+        return learn(self.trial.fit, self.trial.feeders, joined([self.days[day] for day in asked]))
 
     def _drawn(self, day: int) -> Missed:
         trial, step = self.trial, np.arange(day * DAY_STEPS, (day + 1) * DAY_STEPS, dtype=np.int64)
@@ -226,6 +264,7 @@ def run_trial(
     """Draw truths and meters of stretches of steps (each with so many of warm-up), estimate, and return the errors.
 
     What street ends usually miss is learned from the readings of the weeks before each stretch; in a year's first week from none.
+    progress is told `work_steps` in all.
     """
     dice = np.random.default_rng((seed, 0x3E75))
     tally = Tally(np.zeros(BINS, np.int64), np.zeros(BINS, np.int64), 0.0, [], [], [], [], [], [], 0)
@@ -236,7 +275,7 @@ def run_trial(
         truth = truth_of(trial, step, dice)
         readings = read_meters(trial.fit.plan, trial.engine.network, truth, dice)
         when = moments_of(step)
-        habits = past.habits(int(step[0]))
+        habits = past.habits(int(step[0]), progress)
         learned = Learned(level_sigma, habits)
         found = estimate_series(trial.fit, trial.feeders, readings, when, step, learned).part(slice(warm, None))
         truth = replace(truth, u_pu=truth.u_pu[warm:], loading=truth.loading[warm:])
