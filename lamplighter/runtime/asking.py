@@ -196,8 +196,8 @@ class AskingField:
 
 
 class JoinedField:
-    """Several wires of one service as one field: readings come in on all, and orders go out on the wire that takes their topic,
-    on the first where no other does."""
+    """Several wires of one service as one field: readings come in on all, and orders go out on the wires that take their topic,
+    on the first where none does."""
 
     lock_step = False
 
@@ -211,12 +211,11 @@ class JoinedField:
 
     def send(self, messages: Sequence[Message], due_s: float | None) -> bool:
         """Send each message on its wire; whether all went out."""
-        rest, went = list(messages), True
+        taken = {topic for field in self._others for topic in field.topics}
+        went = bool(self._first.send([message for message in messages if message.topic not in taken], due_s))
         for field in self._others:
-            own = [message for message in rest if message.topic in field.topics]
-            rest = [message for message in rest if message.topic not in field.topics]
-            went = field.send(own, due_s) and went
-        return bool(self._first.send(rest, due_s)) and went
+            went = field.send([message for message in messages if message.topic in field.topics], due_s) and went
+        return went
 
     def fault(self) -> str:
         """Return all that is wrong."""

@@ -34,7 +34,7 @@ ORDER_KEPT_S = 20.0  # an order that could not be begun by then is given up, as 
 LOOK_AGAIN_S = 300.0  # when an inverter that cannot be steered is looked at again: somebody may have mended it
 SETTLE_S = 5.0  # until an order is read back: many inverters take a second or two
 LATE_S = 30.0  # by which a set-point may outlast its end before the inverter's timer is held to be broken
-BLIND_S = 15.0  # for which a set-point may hold without its timer being seen to run
+BLIND_S = 15.0  # how long a set-point may hold without its timer being seen to run
 OBEYED_SHARE = 0.02  # of the most: by which what is read back may differ from what was given
 WRONG_SIGN_SHARE = 0.2  # of the most: smaller set-points tell nothing of the sign
 WRONG_SIGN_TIMES = 6  # sweeps in a row
@@ -267,7 +267,7 @@ class Inverters:
             box.said = str(value)
             if value:
                 box.given_kvar = None
-            box.due_s = min(box.due_s, self._now_s + (SETTLE_S if kind == "lease" else 0.0))
+            box.due_s = min(box.due_s, self._now_s + SETTLE_S)
 
     def _note(self, box: Box, held: Held, measured_kvar: float | None) -> None:
         minute = int(self._now_s // MINUTE_S)
@@ -351,6 +351,10 @@ def _disobeyed(box: Box, held: Held) -> str:
         return f"was given {given_kvar:g} kvar and does not obey: is it in standby, is control over Modbus allowed?"
     if held.set_kvar is None or abs(held.set_kvar - given_kvar) > OBEYED_SHARE * box.expected.q_max_kvar:
         return f"was given {given_kvar:g} kvar and reads {'another mode' if held.set_kvar is None else f'{held.set_kvar:g}'}"
+    if held.left_s is not None and 0.0 < held.left_s < held.timer_s - LATE_S:
+        return (
+            f"did not begin its time anew ({held.left_s:g} of {held.timer_s:g} s left): set-points lapse before they are renewed"
+        )
     return ""
 
 
@@ -359,6 +363,8 @@ def _why(box: Box) -> str:
         return "does not answer"
     if box.unfit or box.barred:
         return f"gets no set-points: {box.unfit or box.barred}"
+    if box.known is None:
+        return "is not known yet"
     if box.held is not None and box.held.enabled and box.held.set_kvar is None:
         return f"obeys a set-point in a way that cannot be read in kvar (mode {box.held.mode})"
     return box.said

@@ -7,11 +7,11 @@ import json
 import struct
 import subprocess
 import sys
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 import pytest
@@ -38,6 +38,7 @@ NUMBERS = {"I0": (0, Expected(18.0, 30.0)), "I1": (1, Expected(18.0, 30.0)), "I2
 NEW = (1, 701, 702, 704)
 OLD = (1, 103, 120, 121, 123)
 SET = {"enabled": "VarSetEna", "timer": "VarSetRvrtTms", "left": "VarSetRvrtRem", "after": "VarSetEnaRvrt"}
+FOLLOWS = {"value": (704, "VarSet"), "measured": (701, "Var")}
 OLD_SET = {"enabled": "VArPct_Ena", "timer": "VArPct_RvrtTms"}
 # What stands in the registers before anybody asks: numbers as they are, scale factors beside them.
 START: dict[int, dict[str, int]] = {
@@ -60,6 +61,12 @@ class Peer:
 
     port: int
     at: dict[str, tuple[int, int]]
+    stdin: IO[str]
+
+    def lives(self, now_s: float) -> None:
+        """Tell one that follows what time it is."""
+        self.stdin.write(f"{now_s}\n")
+        self.stdin.flush()
 
     @contextmanager
     def seen(self) -> Generator[Any, None, None]:
@@ -115,35 +122,45 @@ def inverter(
     for model, names in ((704, SET), (123, OLD_SET)):
         if model in models:
             control = {word: at[f"{model}.{name}"] for word, name in names.items()}
-    with served(octets, base, habit, speed, control) as port:
-        yield Peer(port, at)
+    if habit == "follows":
+        control |= {word: at[f"{model}.{name}"] for word, (model, name) in FOLLOWS.items()}
+    with process_of(octets, base, habit, speed, control) as (port, stdin):
+        yield Peer(port, at, stdin)
 
 
 @contextmanager
-def served(
-    octets: bytes, base: int = 40000, habit: str = "", speed: float = 1.0, control: dict[str, tuple[int, int]] | None = None
-) -> Generator[int, None, None]:
+def served(octets: bytes, base: int = 40000) -> Generator[int, None, None]:
     """Serve registers by libmodbus; the port."""
+    with process_of(octets, base, "", 1.0, {}) as (port, _):
+        yield port
+
+
+@contextmanager
+def process_of(
+    octets: bytes, base: int, habit: str, speed: float, control: dict[str, tuple[int, int]]
+) -> Generator[tuple[int, IO[str]], None, None]:
+    """Run the peer; its port and what it hears."""
     if ctypes.util.find_library("modbus") is None:
         pytest.skip("libmodbus is not installed: the Modbus peer cannot run (scripts/debian-packages.sh names it)")
-    told = json.dumps({"base": base, "words": octets.hex(), "habit": habit, "speed": speed, "control": control or {}})
-    process = subprocess.Popen([sys.executable, str(PEER), told], stdout=subprocess.PIPE, text=True)
-    assert process.stdout is not None
-    try:
-        yield int(process.stdout.readline())
-    finally:
-        process.kill()
-        process.wait(10)
-        process.stdout.close()
+    told = json.dumps({"base": base, "words": octets.hex(), "habit": habit, "speed": speed, "control": control})
+    with subprocess.Popen([sys.executable, str(PEER), told], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stdin is not None
+        try:
+            yield int(process.stdout.readline()), process.stdin
+        finally:
+            process.kill()
 
 
 class Wire:
     """The dialect and its client in lock step, at times that the test sets, with a list of what was asked."""
 
-    def __init__(self, *ports: int, timeout_s: float = 1.0) -> None:
-        rows = [{"asset": f"I{n}", "host": "127.0.0.1", "port": port} for n, port in enumerate(ports)]
-        self.dialect = Inverters(*boxes_of({"inverter": rows}, NUMBERS))
-        self.client = ModbusClient(timeout_s, self.dialect.writable)
+    def __init__(self, *ports: int, numbers: Mapping[str, tuple[int, Expected]] = NUMBERS) -> None:
+        """Name the inverters of a city's table in its order, one behind each port."""
+        names = sorted(numbers, key=lambda name: numbers[name][0])
+        rows = [{"asset": name, "host": "127.0.0.1", "port": port} for name, port in zip(names, ports, strict=False)]
+        self.dialect = Inverters(*boxes_of({"inverter": rows}, numbers))
+        self.client = ModbusClient(1.0, self.dialect.writable)
         self.asked: list[Asked] = []
 
     def run(self, now_s: float) -> list[Asked]:

@@ -2,7 +2,9 @@
 """Inverters over SunSpec Modbus: found, given set-points that they end themselves, read back by two readers."""
 
 import math
+import re
 import time
+import tomllib
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,7 +16,9 @@ from sunspec2 import device
 from lamplighter.connectors.modbus import ModbusClient, path_of
 from lamplighter.runtime.wiring import WiringError, read_wiring
 from lamplighter.services.grid import SERVICE
+from lamplighter.services.grid.sunspec.inverters import boxes_of
 from lamplighter.services.grid.sunspec.models import LAYOUTS, MEASURED, RATED, RATING_LENGTHS
+from lamplighter.services.grid.sunspec.talks import Expected
 from lamplighter.services.grid.tests.sunspec_field import OLD, inverter, of_model, sets, wired
 from lamplighter.terms.exchange import Answered, Asked
 from lamplighter.terms.reading import Message
@@ -95,6 +99,7 @@ def test_handed_back_at_once_and_only_where_something_is_held() -> None:
     """A return disables the set-point; where none is held, nothing is written."""
     with inverter() as peer, wired(peer.port) as wire:
         assert not wire.send(None, 599.0), "not read yet: it may hold something from before a restart"
+        assert not wire.dialect.waiting()
         wire.run(600.0)
         assert wire.send(None, 600.0)
         assert wire.run(600.0) == []
@@ -279,3 +284,21 @@ def test_from_the_wiring_file_to_the_register_and_back(tmp_path: Path) -> None:
     with pytest.raises(WiringError, match="host: unknown") as error:
         read_wiring(tmp_path / "wiring.toml", (service,))
     assert "map_file: missing" in str(error.value)
+
+
+def test_the_page_for_engineers_shows_files_that_can_be_read(repository: Path, tmp_path: Path) -> None:
+    """The map and the wiring of the page are read; each register that it names is one that is written."""
+    text = (repository / "docs" / "how-to" / "steer-inverters.md").read_text(encoding="utf-8")
+    table, wired = (
+        "\n".join(line.removeprefix("   ") for line in block.splitlines())
+        for block in re.findall(r"```toml\n(.*?)```", text, re.DOTALL)
+    )
+    boxes, period_s = boxes_of(tomllib.loads(table), {"ST10.I1": (0, Expected(10.0, 20.0))})
+    assert ([box.asset for box in boxes], period_s) == (["ST10.I1"], 10.0)
+    (tmp_path / "wiring.toml").write_text(wired)
+    assert read_wiring(tmp_path / "wiring.toml", (SERVICE,)).services["grid"]["inverters"]["connector"] == "sunspec"
+    named = set(re.findall(r"`(V[Aa]r\w+)`", text[text.index("**What is written**") : text.index("Positive lifts")]))
+    values = {way.value.point.name for layout in LAYOUTS for way in layout.modes}
+    written = {point.name for layout in LAYOUTS for point in (layout.enabled, layout.mode, layout.timer)}
+    written |= {point.name for layout in LAYOUTS for point, _, _ in layout.first} | values
+    assert named - {"VarMaxInj", "VarMaxAbs"} == written

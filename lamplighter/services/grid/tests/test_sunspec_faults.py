@@ -6,19 +6,19 @@ import socket
 import struct
 import threading
 import time
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from lamplighter.connectors.modbus import path_of
-from lamplighter.services.grid.sunspec.inverters import boxes_of
-from lamplighter.services.grid.tests.sunspec_field import NUMBERS, OLD, inverter, served, sets, wired
-from lamplighter.services.grid.wire import (
-    SETS,
-)
-from lamplighter.terms.exchange import Asked
+from lamplighter.services.grid.sunspec.inverters import Inverters, boxes_of
+from lamplighter.services.grid.tests.sunspec_field import NEW, NUMBERS, OLD, inverter, laid, served, sets, wired
+from lamplighter.services.grid.wire import SETS
+from lamplighter.terms.exchange import Answered, Asked
 from lamplighter.terms.reading import Message
 
 WRONG: list[tuple[dict[str, Any], str]] = [
@@ -234,3 +234,47 @@ def test_a_map_is_told_all_that_is_wrong_with_it_at_once() -> None:
         assert part in str(error.value), part
     with pytest.raises(ValueError, match="at least one"):
         boxes_of({}, NUMBERS)
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    st.sampled_from([NEW, OLD]),
+    st.lists(st.tuples(st.integers(2, 420), st.integers(0, 0xFFFF)), max_size=12),
+    st.lists(st.integers(0, 60), max_size=4),
+    st.floats(-18.0, 18.0),
+)
+def test_whatever_the_registers_hold_no_set_point_is_without_an_end(
+    models: Sequence[int], odd: list[tuple[int, int]], lost: list[int], kvar: float
+) -> None:
+    """Registers changed at random, answers lost at random: only named registers are written, and what counts has an end."""
+    octets, _ = laid(models, 40000, {}, end=True)
+    held = dict(enumerate((octets[at] << 8 | octets[at + 1] for at in range(0, len(octets), 2)), 40000))
+    held |= {40000 + at: word for at, word in odd if 40000 + at in held}
+    dialect = Inverters(*boxes_of({"inverter": [{"asset": "I0", "host": "a"}]}, NUMBERS))
+    asked_s = 0
+    for now_s in (600.0, 601.0, 606.0, 616.0):
+        if now_s == 601.0:
+            dialect.order((sets((0, kvar, 900)),), now_s)
+        while (asked := dialect.next_request(now_s)) is not None:
+            asked_s += 1
+            assert asked_s < 2000
+            at, count = (int(part) for part in asked.path.split("/")[5:7])
+            if asked_s in lost:
+                dialect.answered(None, now_s)
+            elif any(register not in held for register in range(at, at + count)):
+                dialect.answered(Answered(502, {"exception": "2"}, b""), now_s)
+            elif asked.method == "READ":
+                dialect.answered(Answered(200, {}, b"".join(held[r].to_bytes(2, "big") for r in range(at, at + count))), now_s)
+            else:
+                named = dialect.writable("a", 502, 1)
+                assert all(register in named for register in range(at, at + count))
+                held |= {at + n: int.from_bytes(asked.body[2 * n : 2 * n + 2], "big") for n in range(count)}
+                dialect.answered(Answered(200, {}, b""), now_s)
+                known = dialect._boxes[0].known  # pyright: ignore[reportPrivateUsage] - where it believes the timer to be
+                assert known is not None
+                timer = known.layout.timer
+                if at == known.base + known.layout.enabled.at and asked.body == b"\0\1":
+                    words = b"".join(held[known.base + timer.at + n].to_bytes(2, "big") for n in range(timer.count))
+                    assert 0 < int.from_bytes(words, "big") <= 900
+                    assert all(held[known.base + point.at] == 0 for point, _ in known.first)
+            dialect.fault()

@@ -2,13 +2,15 @@
 """An inverter on Modbus TCP by libmodbus (Debian's libmodbus5): `sunspec_inverter.py '{"base": 40000, "words": "53756e53"}'`.
 
 Writes its port, then answers any number of connections; its registers are those given. Where `control` names the registers of a
-set-point (enabled, mode, its value, its timer, what is left of it, and what it goes back to), it counts that timer down and
-ends the set-point, `speed` seconds in one; `habit` is how it does otherwise: deaf (confirms writes and forgets them), endless
-(lets the time run out and goes on), timeless (never starts its timer), refuses (answers a write with an exception).
+set-point (enabled, its timer, what is left of it, what it goes back to), it counts that timer down and ends the set-point,
+`speed` seconds in one. `habit` is how it does otherwise: deaf (confirms writes and forgets them), endless (lets the time run
+out and goes on), timeless (never starts its timer), refuses (answers a write with an exception), follows (measures what is set,
+at the time that is written to its standard input).
 """
 
 import ctypes
 import json
+import os
 import select
 import socket
 import sys
@@ -40,6 +42,7 @@ class Inverter:
         self.tab, self.base = tab, int(told["base"])
         self.control, self.habit, self.speed = told.get("control", {}), told.get("habit", ""), float(told.get("speed", 1.0))
         self.begun_s: float | None = None
+        self.told_s = 0.0
         for at, word in enumerate(words_of(told)):
             tab[at] = word
 
@@ -54,21 +57,30 @@ class Inverter:
         for n in range(count):
             self.tab[at - self.base + n] = number >> 16 * (count - 1 - n) & 0xFFFF
 
+    def now_s(self) -> float:
+        """Return the time by which it lives."""
+        return self.told_s if self.habit == "follows" else time.monotonic() * self.speed
+
     def written(self) -> None:
         """Begin the time anew, where a set-point counts."""
         if self.control and self.habit != "timeless":
-            self.begun_s = time.monotonic() if self.get("enabled") and self.get("timer") else None
+            self.begun_s = self.now_s() if self.get("enabled") and self.get("timer") else None
 
     def pass_time(self) -> None:
         """Let the timer run."""
         if self.begun_s is None:
             return
-        left = max(0.0, self.get("timer") - (time.monotonic() - self.begun_s) * self.speed)
+        left = max(0.0, self.get("timer") - (self.now_s() - self.begun_s))
         if "left" in self.control:
             self.put("left", int(left))
         if left == 0.0 and self.habit != "endless":
             self.begun_s = None
             self.put("enabled", self.get("after") if "after" in self.control else 0)
+
+    def follow(self) -> None:
+        """Supply what the set-point says; its number and that of the measurement count the same."""
+        if self.habit == "follows":
+            self.put("measured", self.get("value") & 0xFFFF if self.get("enabled") else 0)
 
 
 def words_of(told: dict[str, Any]) -> list[int]:
@@ -94,12 +106,15 @@ def main() -> None:
         peers: list[socket.socket] = []
         query = (ctypes.c_uint8 * 260)()
         while True:
-            ready, _, _ = select.select([here, *peers], [], [], 0.05)
+            hears = [sys.stdin] if inverter.habit == "follows" else []
+            ready, _, _ = select.select([*hears, here, *peers], [], [], 0.05)
+            if sys.stdin in ready:
+                inverter.told_s = float(os.read(sys.stdin.fileno(), 65536).split()[-1])
             inverter.pass_time()
-            for peer in ready:
-                if peer is here:
-                    peers.append(here.accept()[0])
-                    continue
+            inverter.follow()
+            if here in ready:
+                peers.append(here.accept()[0])
+            for peer in [peer for peer in peers if peer in ready]:
                 library.modbus_set_socket(context, peer.fileno())
                 length = library.modbus_receive(context, query)
                 if length == -1:
