@@ -52,6 +52,8 @@ GROUPS_A_TICK = 3400
 LOST_SHARE = 0.04  # of charging, on the way: kept free where only first-order formulas tell the room
 BEHIND_MAX_KW = 2.0 * POINT_MIN_KW
 VOLTAGE_BINDS = 0.97
+CARE_UP, CARE_DOWN = 0.25, 0.02
+ROUNDING_KW = 0.05
 CITED = {
     "limit_charging": ("station_p_kw", "station_u_v", "charging_p_kw", "charging_limit_kw", "charging_safe_kw"),
     "install_maximum": ("charging_p_kw", "charging_limit_kw"),
@@ -62,19 +64,32 @@ CITED = {
 @dataclass(frozen=True)
 class Memory:
     """What is remembered from tick to tick: each group's plan (g,), what it is behind by for whole points (g,), whose turn it
-    is to be planned, by how much medium voltage will fall (s,) when all that is granted is drawn, and what newcomers bring."""
+    is to be planned, by how much medium voltage will fall (s,) when all that is granted is drawn, what newcomers bring, what was
+    asked for (g,), and how much more care each station needs (s,), 0 to 1, lest what is asked for be refused."""
 
     plan_kw: FloatArray
     behind_kw: FloatArray
     turn: int
     sag_pu: FloatArray
     arrivals: Arrivals
+    asked_kw: FloatArray
+    care_ratio: FloatArray
 
 
 def start(prepared: Prepared) -> Memory:
     """Return the first memory: no plan yet, which is no limit but the room there is."""
     groups, stations = len(prepared.installed_kw), len(prepared.grid.station_id)
-    return Memory(np.full(groups, WIDE_KW), np.zeros(groups), 0, np.zeros(stations), arrivals.start(prepared))
+    none, nobody = np.zeros(stations), np.zeros(groups)
+    return Memory(np.full(groups, WIDE_KW), nobody, 0, none, arrivals.start(prepared), nobody, none)
+
+
+def _care(snapshot: Snapshot, prepared: Prepared, memory: Memory) -> FloatArray:
+    """Return how much more care each station (s,) needs: more where a limit was refused, slowly less where none was."""
+    force = snapshot.in_force["limit_charging"]
+    held = np.where(force.active, force.values["p_max_kw"], 0.0)[prepared.group_at]
+    refused = memory.asked_kw > held + ROUNDING_KW
+    often = np.bincount(prepared.grid.groups.station, weights=refused, minlength=len(memory.care_ratio)) > 0
+    return np.clip(memory.care_ratio + np.where(often, CARE_UP, -CARE_DOWN), 0.0, 1.0)
 
 
 def _turn(prepared: Prepared, memory: Memory, found: Estimate) -> IntArray:
@@ -107,7 +122,8 @@ def decide(
     snapshot: Snapshot, prepared: Prepared, memory: Memory, found: Estimate, wish: Wish
 ) -> tuple[FloatArray, IntArray, Reactive, Memory]:
     """Return limit and reason (g,) of every group, what inverters shall do, and what is remembered."""
-    moment = moment_of(snapshot, prepared, found)
+    care = _care(snapshot, prepared, memory)
+    moment = moment_of(snapshot, prepared, found, care)
     headroom = headrooms(prepared, found, moment.room)
     supply = decided(snapshot, prepared, found, wish, (moment.room, headroom))
     if len(supply.q_kvar):
@@ -138,7 +154,8 @@ def decide(
     limit = _whole(np.minimum(np.minimum(limit, raised), wish.most_kw), wish.wanting_count)
     sag = _sag(prepared, np.maximum(limit - found.charging_kw, 0.0))
     plan = np.where(fresh, np.maximum(shared, POINT_MIN_KW), memory.plan_kw)
-    return limit, because, supply, Memory(plan, behind, memory.turn + 1, sag, arrived)
+    asked = np.where(wish.steered, limit, 0.0)
+    return limit, because, supply, Memory(plan, behind, memory.turn + 1, sag, arrived, asked, care)
 
 
 def _fitted(

@@ -21,8 +21,8 @@ BLOCK_ENDS_H = np.array([0.25, 1.0, 2.0, 3.0, 4.0, 6.0, 8.0, 12.0, 24.0])
 FADES_H = 2.0  # what differs from usual now is half gone after so long
 CARE_RATIO = 1.03  # margins of the safety check, and a little: what is proposed should not be refused for a rounding
 COUNTED_SHARE = 0.95  # of later headroom: what is due early then comes first in good time
-U_CARE_PU = 0.005
-HEAT_CARE_SHARE = 0.994  # of what a cable stands: the check may hold the voltage, and so the current, for a little worse
+U_CARE_PU = 0.004
+MORE_CARE_PU, MORE_CARE_SHARE = 0.006, 0.02  # kept free besides where limits were refused
 WIDE_KW = 1e12
 
 
@@ -52,8 +52,7 @@ def _shares(prepared: Prepared, found: Estimate, snapshot: Snapshot) -> FloatArr
     home, shop = stations.home_kw / rating, stations.shop_kw / rating
     base = found.base_kw / rating / np.maximum(found.u_pu, 0.5)
     square = home**2 * day.home_square_ratio + shop**2 * day.shop_square_ratio + 2.0 * home * shop * day.product_ratio
-    cable = HEAT_CARE_SHARE * cable_shares(base, home * day.home_ratio + shop * day.shop_ratio, square)
-    out = np.where(finite & tree.is_line, cable, 1.0)
+    out = np.where(finite & tree.is_line, cable_shares(base, home * day.home_ratio + shop * day.shop_ratio, square), 1.0)
     oil, warm = latest(snapshot, "station_oil_c", prepared.station_at, FRESH_S)
     table = grid.tables["transformers"]
     loss = np.asarray(table["pk_kw"], np.float64) / np.maximum(np.asarray(table["p0_kw"], np.float64), 1e-3)
@@ -63,13 +62,14 @@ def _shares(prepared: Prepared, found: Estimate, snapshot: Snapshot) -> FloatArr
     return out
 
 
-def moment_of(snapshot: Snapshot, prepared: Prepared, found: Estimate) -> Moment:
-    """Return room and horizon at the time of a snapshot."""
+def moment_of(snapshot: Snapshot, prepared: Prepared, found: Estimate, care_ratio: FloatArray) -> Moment:
+    """Return room and horizon at the time of a snapshot. care_ratio (s,): 0 to 1, how much more each station keeps free."""
     confidence = CARE_RATIO * prepared.settings.confidence_ratio
+    care = np.where(prepared.row_station == ABSENT, 0.0, care_ratio[np.maximum(prepared.row_station, 0)])
     room = Room(
-        _shares(prepared, found, snapshot),
+        _shares(prepared, found, snapshot) * (1.0 - MORE_CARE_SHARE * care),
         confidence * np.hypot(_sigma(prepared, found), prepared.change_kw) + _beyond(prepared, found),
-        prepared.settings.u_low_pu + confidence * found.u_sigma_pu + U_CARE_PU,
+        prepared.settings.u_low_pu + confidence * found.u_sigma_pu + U_CARE_PU + MORE_CARE_PU * care,
     )
     hour = hour_of(prepared.local, snapshot.now_s)
     begins = np.append(0.0, BLOCK_ENDS_H[:-1])

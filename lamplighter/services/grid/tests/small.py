@@ -107,11 +107,11 @@ def small_city() -> CityData:
 
 
 @cache
-def low_city() -> CityData:
-    """Return the small town fed with 0.98 of the rated voltage, of which 0.93 must be left everywhere: there voltage is short."""
+def low_city(fed_pu: float = 0.98) -> CityData:
+    """Return the small town fed with so much of the rated voltage, of which 0.93 must be left everywhere: there voltage is short."""
     settings = Settings(u_low_pu=0.93)
     city = city_of(build(context(settings=settings)), settings)
-    sources = {**city.tables["sources"], "u_ref_pu": np.full(len(city.tables["sources"]["id"]), 0.98)}
+    sources = {**city.tables["sources"], "u_ref_pu": np.full(len(city.tables["sources"]["id"]), fed_pu)}
     tables = {**city.tables, "sources": sources}
     groups = {**tables["groups"], "p_safe_kw": safe_limits(read_grid(tables), settings)}
     return replace(city, tables={**tables, "groups": groups})
