@@ -73,10 +73,10 @@ class Watch:
         """Regress changes at every feeder's meter on changes of the groups' power."""
         drawn = np.diff(np.array(self._drawn), axis=0)
         through = np.diff(np.real(np.array(self._through).sum(axis=2)), axis=0)
-        if len(drawn) <= drawn.shape[1] + 5:
-            return []
         moves = np.abs(drawn).sum(axis=1) > 0
         x = drawn[moves]
+        if len(x) <= x.shape[1] + 5:
+            return []
         weight = 1e-3 * np.eye(x.shape[1]) * max(float((x**2).sum(axis=0).mean()), 1e-9)
         inverse = np.linalg.inv(x.T @ x + weight)
         coefficient = inverse @ x.T @ through[moves]
