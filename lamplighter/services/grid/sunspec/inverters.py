@@ -38,6 +38,7 @@ BLIND_S = 15.0  # how long a set-point may hold without its timer being seen to 
 OBEYED_SHARE = 0.02  # of the most: by which what is read back may differ from what was given
 WRONG_SIGN_SHARE = 0.2  # of the most: smaller set-points tell nothing of the sign
 WRONG_SIGN_TIMES = 6  # sweeps in a row
+WEAK_SHARE = 0.5  # of what is set: who measures less for as many sweeps is told of
 
 Talk = Generator[Step, bytes, Any]
 
@@ -79,6 +80,8 @@ class Box:
     end_s: float | None = None
     blind_s: float | None = None
     opposite: int = 0
+    weak: int = 0
+    weakness: str = ""
     minute: int = -1
     measured_kvar: list[float] = field(default_factory=list[float])
 
@@ -156,7 +159,7 @@ class Inverters:
         return Answered(404, {}, b"")
 
     def order(self, messages: Sequence[Message], now_s: float) -> bool:
-        """Take set-points and returns; whether all can be sent now."""
+        """Take set-points and returns for inverters of the map; whether all can be sent now."""
         taken = True
         for message in messages:
             if message.topic != SETS or len(message.payload) % SET_ROW.itemsize:
@@ -170,7 +173,7 @@ class Inverters:
 
     def _take(self, box: Box | None, order: Order) -> bool:
         if box is None:
-            return order.kvar is None  # nothing of ours can be there
+            return True  # it is none of this wire's
         if order.kvar is None and box.unfit:
             return True  # it was sent nothing
         if box.known is None or box.silent or box.unfit:
@@ -287,7 +290,7 @@ class Inverters:
             box.said = _disobeyed(box, held)
         if not held.enabled or held.timer_s == 0.0:
             box.given_kvar = box.seen_kvar = box.end_s = box.blind_s = None
-            box.opposite = 0
+            box.opposite = box.weak = 0
             return
         runs = held.left_s is not None and 0.0 < held.left_s <= held.timer_s
         timed = box.known is not None and box.known.layout.left is not None
@@ -304,6 +307,8 @@ class Inverters:
         told = abs(set_kvar) >= WRONG_SIGN_SHARE * box.expected.q_max_kvar
         turned = measured_kvar is not None and set_kvar * measured_kvar < -0.25 * set_kvar**2
         box.opposite = box.opposite + 1 if told and turned else 0
+        box.weak = box.weak + 1 if told and abs(measured_kvar or 0.0) < WEAK_SHARE * abs(set_kvar) else 0
+        box.weakness = f"measures {measured_kvar or 0.0:g} kvar while set to {set_kvar:g}"
         if box.opposite >= WRONG_SIGN_TIMES:
             box.barred = f"it measures {measured_kvar:g} kvar while set to {set_kvar:g}: the sign is wrong. It was handed back"
 
@@ -367,6 +372,8 @@ def _why(box: Box) -> str:
         return "is not known yet"
     if box.held is not None and box.held.enabled and box.held.set_kvar is None:
         return f"obeys a set-point in a way that cannot be read in kvar (mode {box.held.mode})"
+    if box.weak >= WRONG_SIGN_TIMES and not box.said:
+        return f"{box.weakness}: is it in standby or at its limit, does a curve of its own (Q(U), cos phi) come first?"
     return box.said
 
 

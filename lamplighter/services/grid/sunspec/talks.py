@@ -230,7 +230,7 @@ def lease(known: Known, kvar: float, end_s: float, clock: Callable[[], float]) -
     held = yield from read_back(known)
     if held.enabled and held.timer_s == 0.0:
         return "it obeys a set-point without an end, which is none of ours; it is left alone until that is taken away"
-    for point, number in known.first:
+    for point, number in () if held.first_kept else known.first:
         yield _write(known, point, number)
     lease_s = min(int(end_s - clock()), (1 << 8 * 2 * layout.timer.count) - 2)
     if lease_s < LEASE_MIN_S:

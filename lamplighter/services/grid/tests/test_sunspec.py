@@ -248,38 +248,39 @@ def test_meters_cannot_write_and_inverters_only_what_is_named() -> None:
 
 def test_from_the_wiring_file_to_the_register_and_back(tmp_path: Path) -> None:
     """Limits go out on the service's first wire and set-points on their own; closing lets the return go out."""
-    table = type("I", (), {"id": np.array(["I0"]), "q_max_kvar": np.array([18.0]), "sn_kva": np.array([30.0])})()
+    table = type("I", (), {"id": np.array(["I0", "I1"]), "q_max_kvar": np.full(2, 18.0), "sn_kva": np.full(2, 30.0)})()
     none = np.zeros(0, np.str_)
     grid = type("G", (), {"inverters": table, "station_id": none, "meter_id": np.array(["E1"])})()
     service = replace(SERVICE, prepare=lambda _: type("P", (), {"grid": grid})())
     start: Any = type("Start", (), {"city": None})()
-    with inverter() as peer:
+    with inverter() as peer, inverter(OLD) as other:
         (tmp_path / "meters.toml").write_text(
             '[kind.k]\nu = { at = 7, type = "int16", unit = "V" }\n'
             f'[[meter]]\nasset = "E1"\nkind = "k"\nhost = "127.0.0.1"\nport = {peer.port}\n'
         )
-        (tmp_path / "inverters.toml").write_text(
-            f'period_s = 1\n[[inverter]]\nasset = "I0"\nhost = "127.0.0.1"\nport = {peer.port}\nunit = 1\n'
-        )
         wired = f'[grid]\nconnector = "modbus"\nmap_file = "{tmp_path / "meters.toml"}"\n'
-        wired += f'[grid.inverters]\nconnector = "sunspec"\nmap_file = "{tmp_path / "inverters.toml"}"\ntimeout_s = 1\n'
+        for name, port in (("I0", peer.port), ("I1", other.port)):
+            file = tmp_path / f"{name}.toml"
+            file.write_text(f'period_s = 1\n[[inverter]]\nasset = "{name}"\nhost = "127.0.0.1"\nport = {port}\nunit = 1\n')
+            wired += f'[grid.{name}]\nconnector = "sunspec"\nmap_file = "{file}"\ntimeout_s = 1\n'
         (tmp_path / "wiring.toml").write_text(wired)
         field = read_wiring(tmp_path / "wiring.toml", (service,)).open_field(service, start)
         try:
             end_s = time.monotonic() + 20.0
-            while "I0" in field.fault() and time.monotonic() < end_s:
+            while "inverter I" in field.fault() and time.monotonic() < end_s:
                 time.sleep(0.05)
-            assert "I0" not in field.fault()
+            assert "inverter I" not in field.fault()
             assert not field.send((sets((0, 6.0, 900)),), time.time() - 60.0), "an order for another moment"
-            assert field.send((sets((0, 6.0, 900)),), time.time())
+            assert field.send((sets((0, 6.0, 900), (1, -9.0, 900)),), time.time())
             assert not field.send((Message("grid/charging/limit", b""),), time.time()), "the first wire only reads"
-            while peer.points(704, "VarSetEna") != [1] and time.monotonic() < end_s:
+            while peer.points(704, "VarSetEna") + other.points(123, "VArPct_Ena") != [1, 1] and time.monotonic() < end_s:
                 time.sleep(0.05)
             assert peer.points(704, "VarSetEna", "VarSet") == [1, 6000]
-            assert field.send((sets((0, None, 0)),), None)
+            assert other.points(123, "VArPct_Ena", "VArMaxPct") == [1, pytest.approx(-50.0)]
+            assert field.send((sets((0, None, 0), (1, None, 0)),), None)
         finally:
             field.close()
-        assert peer.points(704, "VarSetEna") == [0]
+        assert peer.points(704, "VarSetEna") + other.points(123, "VArPct_Ena") == [0, 0]
     (tmp_path / "wiring.toml").write_text('[grid]\nconnector = "sunspec"\nhost = "x"\n')
     with pytest.raises(WiringError, match="host: unknown") as error:
         read_wiring(tmp_path / "wiring.toml", (service,))

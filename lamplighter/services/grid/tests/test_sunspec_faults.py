@@ -189,7 +189,7 @@ def test_more_than_the_citys_table_is_never_sent() -> None:
         assert not wire.send(18.02, 601.0)
         assert not wire.dialect.order((Message(SETS, b"rubbish"),), 601.0)
         assert not wire.dialect.order((Message("grid/charging/limit", b""),), 601.0)
-        assert not wire.send(1.0, 601.0, number=7)
+        assert wire.send(1.0, 601.0, number=7), "it is on another wire"
         assert wire.run(601.0) == []
 
 
@@ -202,6 +202,20 @@ def test_the_opposite_of_what_was_set_costs_the_inverter_its_set_points() -> Non
             wire.run(float(now_s))
         assert "it measures -6 kvar while set to 6: the sign is wrong" in wire.dialect.fault()
         assert peer.points(704, "VarSetEna") == [0]
+
+
+def test_an_inverter_that_supplies_less_than_is_set_is_told_and_stays() -> None:
+    """A curve of its own may come first: what is measured is what counts, and nobody is barred for it."""
+    with inverter(Var=100) as peer, wired(peer.port) as wire:
+        wire.run(600.0)
+        assert wire.send(6.0, 600.0)
+        for now_s in range(600, 670, 10):
+            wire.run(float(now_s))
+        assert "measures 1 kvar while set to 6: is it in standby or at its limit, does a curve" in wire.dialect.fault()
+        assert wire.send(6.0, 670.0)
+        peer.put(701, Var=5900)
+        wire.run(680.0)
+        assert wire.dialect.fault() == ""
 
 
 def test_an_older_inverter_that_outlasts_its_time_is_handed_back_and_barred() -> None:
@@ -278,3 +292,22 @@ def test_whatever_the_registers_hold_no_set_point_is_without_an_end(
                     assert 0 < int.from_bytes(words, "big") <= 900
                     assert all(held[known.base + point.at] == 0 for point, _ in known.first)
             dialect.fault()
+
+
+def test_what_was_mended_is_found_again() -> None:
+    """A nameplate set anew counts five minutes later; an inverter that was silent is found anew at once."""
+    with inverter(VarMaxAbs=90) as peer, wired(peer.port) as wire:
+        wire.run(600.0)
+        peer.put(702, VarMaxAbs=18000)
+        wire.run(890.0)
+        assert "gets no set-points" in wire.dialect.fault()
+        wire.run(900.0)
+        assert wire.dialect.fault() == ""
+        assert wire.send(6.0, 901.0)
+        wire.dialect.next_request(901.0)
+        wire.dialect.answered(None, 901.0)
+        assert "does not answer" in wire.dialect.fault()
+        assert not wire.dialect.waiting(), "what could not be sent is not sent later"
+        assert wire.run(910.0) == []
+        assert wire.dialect.fault() == ""
+        assert wire.send(6.0, 911.0)
