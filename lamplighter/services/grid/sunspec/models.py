@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """Where SunSpec's models hold what is read and written here, how their numbers are read, and what they mean in kvar.
 
-Source: the published definitions of models 101-103, 111-113, 120, 121, 123 (SunSpec 12020, 12021) and 701, 702, 704 (SunSpec DER
-Information Model Specification 1.0); the Device Information Model Specification for the chain of models, scale factors and the
-numbers that mean "not there". Positive is reactive power that is injected, over-excited (lifts the voltage): in model 701
-injected var-hours are quadrants 1 and 2 where injected watt-hours are 1 and 4, and watts are positive for generation, as in
-IEEE 1547-2018, 3.1; in models 120 to 123 the quadrants are the same ones. That is the sign of `inverter_q_kvar`.
+Source: the published definitions of models 101-103, 111-113, 120, 121, 123, 701, 702 and 704, as pysunspec2 ships them, for
+registers, types, scale factors and the numbers that mean "not there". Positive is reactive power that is injected (lifts the
+voltage): in model 701 watts are positive for generation, injected watt-hours are quadrants 1 and 4, and injected var-hours 1 and
+2; models 120 and 121 have what is injected in quadrant 1 and what is taken in quadrant 4. That is the sign of `inverter_q_kvar`.
+Models 101-113 publish no sign of their own; the same one is taken, and an inverter that measures the opposite of what it is set
+to loses its set-points.
 """
 
 import struct
