@@ -62,7 +62,8 @@ def main() -> int:
     assert evening.tick is not None
     prepared, snapshot = evening.run.prepared, evening.tick.snapshot
     found = estimate(snapshot, prepared)
-    wish, moment = wishes(snapshot, prepared, found), moment_of(snapshot, prepared, found)
+    no_care = np.zeros(len(prepared.grid.station_id))
+    wish, moment = wishes(snapshot, prepared, found), moment_of(snapshot, prepared, found, no_care)
     headrooms(prepared, found, moment.room)
     stations, groups, rows = len(prepared.grid.station_id), len(prepared.installed_kw), len(prepared.grid.tree.node)
     none = np.zeros((groups, len(BLOCK_ENDS_H)))
