@@ -108,7 +108,7 @@ def small_city() -> CityData:
 
 @cache
 def low_city(fed_pu: float = 0.98) -> CityData:
-    """Return the small town fed with so much of the rated voltage, of which 0.93 must be left everywhere: there voltage is short."""
+    """Return the small town fed with so much of the rated voltage, of which 0.93 must be left: there voltage is short."""
     settings = Settings(u_low_pu=0.93)
     city = city_of(build(context(settings=settings)), settings)
     sources = {**city.tables["sources"], "u_ref_pu": np.full(len(city.tables["sources"]["id"]), fed_pu)}

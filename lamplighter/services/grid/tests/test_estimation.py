@@ -20,6 +20,7 @@ from lamplighter.services.grid.network.estimation.habit import (
     followed,
     learn,
     missed,
+    scattered,
 )
 from lamplighter.services.grid.network.estimation.meters import read_meters, with_line_meters, with_voltage_meters, without
 from lamplighter.services.grid.network.estimation.prior import Pseudo, expected, moments_of
@@ -27,11 +28,13 @@ from lamplighter.services.grid.network.estimation.series import follow
 from lamplighter.services.grid.network.estimation.spread import Spread, next_voltage_meters, seen_by_meters, spread_of
 from lamplighter.services.grid.network.estimation.suspects import GATE, TRANSFORMER_P, VOLTAGE, Heard, suspects
 from lamplighter.services.grid.network.estimation.trial import (
+    SKIES,
     Past,
     Trial,
     drawn_steps,
     open_trial,
     run_trial,
+    spreads_after,
     truth_of,
     work_steps,
 )
@@ -295,3 +298,28 @@ def test_what_a_grid_cannot_carry_is_drawn_again_and_told_when_it_never_settles(
         else:
             with pytest.raises(GridError, match="cannot carry"):
                 truth_of(heavy, step, np.random.default_rng(1))
+
+
+def test_where_homes_scatter_more_than_usual_intervals_are_wider() -> None:
+    """What the past leaves unexplained widens a station's connections as far as it goes beyond the usual, and never narrows them;
+    the spread of that station alone moves, and is then nearly as if all had been computed anew."""
+    made = trial()
+    habits = Past(made, 1, {}).habits(28 * 96)
+    usual, station = made.fit.weights.sigma_kw, made.fit.weights.station
+    quiet = [replace(habit, left_ratio=1e-6 * habit.left_ratio) for habit in habits]
+    np.testing.assert_allclose(scattered(made.fit, quiet).sigma_kw, usual)
+    wild = [replace(quiet[0], left_ratio=1e3 * habits[0].left_ratio), *quiet[1:]]
+    wilder = [replace(quiet[0], left_ratio=4e3 * habits[0].left_ratio), *quiet[1:]]
+    wide = scattered(made.fit, wild)
+    assert np.all((wide.sigma_kw > usual) == (station == habits[0].station))
+    np.testing.assert_allclose(
+        scattered(made.fit, wilder).sigma_kw[wide.sigma_kw > usual], 2.0 * wide.sigma_kw[wide.sigma_kw > usual]
+    )
+    anew = spread_of(made.engine.network, made.feeders, made.fit.plan, wide, SKIES[0])
+    found = spreads_after(made, wild)[0]
+    for block in found.blocks:
+        own = block.station == habits[0].station
+        expected_share = anew.loading if own else made.spreads[0].loading
+        np.testing.assert_allclose(found.loading[block.branch], expected_share[block.branch], rtol=0.02 if own else 1e-9)
+    assert found.loading.max() > made.spreads[0].loading.max()
+    assert spreads_after(made, []) == made.spreads

@@ -15,7 +15,7 @@ import numpy as np
 
 from lamplighter.services.grid.network.estimation.fit import Fit
 from lamplighter.services.grid.network.estimation.meters import Readings
-from lamplighter.services.grid.network.estimation.prior import Drops, Moments, factors_of, station_sums
+from lamplighter.services.grid.network.estimation.prior import Drops, Moments, Weights, factors_of, station_sums
 from lamplighter.services.grid.network.estimation.spread import Spread
 from lamplighter.services.grid.network.topology import Feeders
 from lamplighter.terms.columns import BoolArray, FloatArray, IntArray
@@ -223,6 +223,19 @@ def followed(
         variance[step] = np.maximum(np.diag(signal - gains[:many] @ signal), VARIANCE_LEAST)
         mean, spread = mean + gains[many:] @ beyond, spread - gains[many:] @ see @ spread
     return found, variance
+
+
+def scattered(fit: Fit, habits: list[Habit]) -> Weights:
+    """Return the registers' facts with the spread of single connections as wide as the ends' past shows it in the week's least
+    certain hour, per station and never narrower: where homes scatter more than homes usually do, cables do so too."""
+    drops, weights = _drops(fit), fit.weights
+    ratio = np.ones(len(weights.node))
+    for habit in habits:
+        own = drops.own_variance_ratio[habit.column] + SUN_USUAL * drops.sun_variance_ratio[habit.column]
+        shown: FloatArray = np.einsum("smm,m->s", habit.left_ratio, own) / max(float(own @ own), VARIANCE_LEAST**2)
+        ratio[weights.station == habit.station] = max(float(shown.max()), 1.0)
+    wide = np.sqrt(ratio)
+    return replace(weights, sigma_kw=wide * weights.sigma_kw, sun_sigma_kw=wide * weights.sun_sigma_kw)
 
 
 def narrowed(found: Spread, fit: Fit, habits: list[Habit]) -> Spread:

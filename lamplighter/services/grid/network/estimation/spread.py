@@ -152,16 +152,27 @@ def spread_of(network: Network, feeders: Feeders, plan: MeterPlan, weights: Weig
     return spread_in(network, feeders, plan, weights, (blocks_of(network, feeders, plan, weights), sky))
 
 
-def spread_in(network: Network, feeders: Feeders, plan: MeterPlan, weights: Weights, at: tuple[list[Block], float]) -> Spread:
-    """Return the spread with blocks of the same plan that are known already (`at` is blocks and sky)."""
+def spread_in(
+    network: Network,
+    feeders: Feeders,
+    plan: MeterPlan,
+    weights: Weights,
+    at: tuple[list[Block], float],
+    before: Spread | None = None,
+) -> Spread:
+    """Return the spread with blocks of the same plan that are known already (`at` is blocks and sky). With a spread from
+    before, the blocks may be some stations' only: elsewhere all stays as it was."""
     blocks, sky = at
     sigma = station_sigmas(feeders, plan)
-    u_sigma = np.zeros(len(network.nodes.id))
     branches = len(network.lines.id) + len(network.transformers.id)
-    flow_sigma, loading = np.zeros(branches), np.zeros(branches)
+    u_sigma, flow_sigma, loading = np.zeros(len(network.nodes.id)), np.zeros(branches), np.zeros(branches)
     rating = rating_kva(network)
-    u_cov: list[FloatArray] = []
-    flow_cov: list[FloatArray] = []
+    u_cov: dict[int, FloatArray] = {}
+    flow_cov: dict[int, FloatArray] = {}
+    if before is not None:
+        u_sigma, flow_sigma, loading = before.u_pu.copy(), before.flow_kw.copy(), before.loading.copy()
+        of = [block.station for block in before.blocks]
+        u_cov, flow_cov = (dict(zip(of, has, strict=True)) for has in (before.u_covariance, before.flow_covariance))
     for block in blocks:
         root = SOURCE_SIGMA_PU if block.station < 0 else float(u_sigma[feeders.station_busbar[block.station]])
         covariance = posterior(measured(block, plan, weights, (sky, root), sigma))
@@ -170,14 +181,15 @@ def spread_in(network: Network, feeders: Feeders, plan: MeterPlan, weights: Weig
         in_u = to_u @ covariance @ to_u.T
         in_flow = block.flow_share @ covariance[:many, :many] @ block.flow_share.T
         in_flow_q = np.einsum("bi,ij,bj->b", block.flow_share, covariance[many:-1, many:-1], block.flow_share)
-        u_cov.append(in_u)
-        flow_cov.append(in_flow)
+        u_cov[block.station], flow_cov[block.station] = in_u, in_flow
         usual = block.r_pu @ _usual(weights, block, len(sigma))
         u_sigma[block.nodes] = np.sqrt(np.maximum(np.diag(in_u), 0.0) + (LINEAR_SHARE * usual) ** 2)
         flow_sigma[block.branch] = np.sqrt(np.maximum(np.diag(in_flow), 0.0))
         apparent = np.sqrt(np.maximum(COS2 * np.diag(in_flow) + (1.0 - COS2) * in_flow_q, 0.0))
         loading[block.branch] = apparent / rating[block.branch]
-    return Spread(u_sigma, loading, flow_sigma, blocks, u_cov, flow_cov)
+    every = blocks if before is None else before.blocks
+    covariances = ([has[block.station] for block in every] for has in (u_cov, flow_cov))
+    return Spread(u_sigma, loading, flow_sigma, every, *covariances)
 
 
 def _usual(weights: Weights, block: Block, stations: int) -> FloatArray:

@@ -21,6 +21,7 @@ from lamplighter.services.grid.network.estimation.habit import (
     learn,
     missed,
     narrowed,
+    scattered,
 )
 from lamplighter.services.grid.network.estimation.meters import plan_of, read_meters
 from lamplighter.services.grid.network.estimation.prior import Moments, moments_of, sky_of, usual_kw, weights_of
@@ -206,6 +207,20 @@ def _at_sky(spreads: tuple[Spread, ...], trial: Trial, when: Moments, name: str)
     return (1.0 - share) * table[low] + share * table[low + 1]
 
 
+def spreads_after(trial: Trial, habits: list[Habit]) -> tuple[Spread, ...]:
+    """Return the spreads at the three skies once the past has been heard: connections as scattered as it shows them, and ends
+    that know their habits."""
+    if not habits:
+        return trial.spreads
+    small, plan, weights, spreads = trial.engine.network, trial.fit.plan, scattered(trial.fit, habits), trial.spreads
+    wider = np.unique(weights.station[weights.sigma_kw > trial.fit.weights.sigma_kw])
+    blocks = [block for block in spreads[0].blocks if block.station >= 0 and block.station in wider]
+    if blocks:
+        known = zip(SKIES, spreads, strict=True)
+        spreads = tuple(spread_in(small, trial.feeders, plan, weights, (blocks, sky), before) for sky, before in known)
+    return tuple(narrowed(spread, trial.fit, habits) for spread in spreads)
+
+
 BINS, BIN = 20_000, 1e-5  # of the histogram of errors: a thousandth of a percent wide, up to 0.2
 
 
@@ -279,7 +294,7 @@ def run_trial(
         learned = Learned(level_sigma, habits)
         found = estimate_series(trial.fit, trial.feeders, readings, when, step, learned).part(slice(warm, None))
         truth = replace(truth, u_pu=truth.u_pu[warm:], loading=truth.loading[warm:])
-        spreads = tuple(narrowed(spread, trial.fit, habits) for spread in trial.spreads)
+        spreads = spreads_after(trial, habits)
         _score(trial, tally, (truth, found), Moments(when.local_h[warm:], when.day[warm:]), spreads)
         progress(len(step) - warm)
     return _errors(tally)
